@@ -1,0 +1,64 @@
+/* The ledger port: every ping, the truth. Calls block; a `ledger` belongs to the publisher's thread, a `ledger_reader` to
+ * whoever opened it. Adapters embed the struct as their first member.
+ */
+#ifndef PING_PORT_LEDGER_H
+#define PING_PORT_LEDGER_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/uuid.h"
+
+struct ledger_ping {
+	struct uuid id;
+	struct address client;
+	int64_t pinged_at_ms;
+	int64_t received_at_ms;
+	struct slice key; /* idempotency key, 1–128 bytes; size 0: none */
+	/* Set by a successful append: */
+	enum error result;   /* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at */
+	bool duplicate;      /* its key was there already: no row was added */
+	int64_t position;    /* of the added row; −1 where none was */
+};
+
+struct ledger;
+struct ledger_vtable {
+	/* Keeps the whole batch or nothing, durably. The keys of one batch may repeat: the first counts. Any error but IN_DOUBT means
+	 * that nothing was kept; IN_DOUBT means not known. */
+	enum error (*append)(struct ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note);
+	/* The greatest id ever kept (all zero: none), so that a new process goes on above it. */
+	enum error (*last_id)(struct ledger *ledger, struct uuid *ret_id, struct error_note *note);
+	/* Forgets at most `max` idempotency keys received before `before_ms`. */
+	enum error (*prune_keys)(struct ledger *ledger, int64_t before_ms, size_t max, size_t *ret_removed,
+				 struct error_note *note);
+	void (*close)(struct ledger *ledger);
+};
+struct ledger {
+	const struct ledger_vtable *vtable;
+};
+
+/* Sums of the ledger's rows by (client, window), for the audit. Ordered by client (bytes), then window. */
+struct ledger_sum {
+	struct address client;
+	int64_t window_start_ms;
+	int64_t count, first_ms, last_ms, position;
+};
+
+struct ledger_reader;
+struct ledger_reader_vtable {
+	/* Pings with pinged_at in [start_ms, end_ms), end_ms 0: open. Exact; costs the same however many they are. */
+	enum error (*count)(struct ledger_reader *reader, int64_t start_ms, int64_t end_ms, int64_t *ret_count,
+			    struct error_note *note);
+	/* Calls `visit` for each sum over rows with position <= `up_to`, in one snapshot, until it returns false. */
+	enum error (*sum_windows)(struct ledger_reader *reader, int64_t up_to,
+				  bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
+				  struct error_note *note);
+	/* Rows, one by one, and as the roll-up says: the audit compares the two. */
+	enum error (*count_rows)(struct ledger_reader *reader, int64_t *ret_rows, int64_t *ret_rolled_up,
+				 struct error_note *note);
+	void (*close)(struct ledger_reader *reader);
+};
+struct ledger_reader {
+	const struct ledger_reader_vtable *vtable;
+};
+
+#endif
