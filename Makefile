@@ -1,0 +1,44 @@
+# Thin: meson and ninja do the work. `make help` lists what there is.
+LISTEN ?= 127.0.0.1:8080
+DATA_DIR ?=
+SECONDS ?= 600
+export LISTEN DATA_DIR
+
+.PHONY: help run build test check soak bench fuzz format clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build and start pingd on the embedded default (LISTEN=ADDR:PORT, DATA_DIR=…)
+	@exec build/pingd --listen $(LISTEN) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --trusted-proxies 127.0.0.0/8
+
+build: ## Install what is missing, build build/pingd and build/pingctl
+	@scripts/bootstrap run
+	@test -f build/build.ninja || meson setup build --buildtype=release
+	@ninja -C build
+
+test: ## Every test (what CI runs)
+	@scripts/bootstrap run test
+	@scripts/test all
+
+check: ## Fast unit tests only
+	@scripts/bootstrap run test
+	@scripts/test unit
+
+soak: ## The long proofs: SECONDS=600
+	@scripts/bootstrap run test
+	@scripts/test soak --seconds $(SECONDS)
+
+bench: ## The figures, as ratios measured side by side
+	@scripts/bootstrap run bench
+	@bench/run
+
+fuzz: ## Every fuzzer, SECONDS each
+	@scripts/bootstrap run test
+	@scripts/test fuzz --seconds $(SECONDS)
+
+format: ## clang-format over the C sources
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## Remove what was built (no data)
+	@rm -rf build build-test
