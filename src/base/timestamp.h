@@ -18,7 +18,7 @@ void timestamp_format_day(int64_t ms, char ret_text[TIMESTAMP_DAY_SIZE]);
  * encoding/json writes a time.Time. Returns the length. */
 size_t timestamp_format(int64_t ms, char ret_text[TIMESTAMP_TEXT_SIZE]);
 /* RFC 3339 with any offset and up to nine fraction digits (cut, toward the past, to ms). Second 60 is refused, as Go refuses
- * it. ERROR_MALFORMED. */
+ * it. ERROR_MALFORMED, also where the offset leads out of the years 0 to 9999. */
 enum error timestamp_parse(struct slice text, int64_t *ret_ms);
 /* "2024-10-14" to the start of that day. ERROR_MALFORMED. */
 enum error timestamp_parse_day(struct slice text, int64_t *ret_ms);
