@@ -1,0 +1,281 @@
+#include "ingest/ingest.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/timestamp.h"
+
+enum {
+	MAX_QUEUE_DEFAULT = 65536,
+	MAX_BATCH_DEFAULT = 4096,
+	MAX_KEY_SIZE = 128,
+	PRUNE_MAX = 1000, /* keys a step */
+};
+#define RETENTION_LEAST_MS INT64_C(86400000)
+#define PRUNE_INTERVAL_US  INT64_C(60000000)
+
+struct queue {
+	struct ingest_ping *first, **last; /* last: where the next one is hung */
+};
+
+struct ingest {
+	struct ledger *ledger;
+	struct clock *clock;
+	size_t max_queue, max_batch;
+
+	pthread_mutex_t mutex; /* guards the following */
+	pthread_cond_t wake;
+	struct queue submitted;
+	bool sleeping, closed;
+	struct ingest_stats stats;
+
+	/* The publisher's own. */
+	struct queue taken; /* moved here from `submitted` in one go, so that loops never wait for a walk along the list */
+	struct uuid_generator ids;
+	struct ledger_ping *batch; /* max_batch of them */
+	struct {
+		int64_t retention_ms;
+		int64_t start_wall_ms, start_us;
+		int64_t due_us; /* of the next round */
+	} keys;
+};
+
+static void queue_clear(struct queue *queue)
+{
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static void queue_push(struct queue *queue, struct ingest_ping *ping)
+{
+	ping->next = NULL;
+	*queue->last = ping;
+	queue->last = &ping->next;
+}
+
+static struct ingest_ping *queue_pop(struct queue *queue)
+{
+	struct ingest_ping *ping = queue->first;
+	queue->first = ping->next;
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	return ping;
+}
+
+static void queue_move(struct queue *from, struct queue *to)
+{
+	if (from->first == NULL)
+		return;
+	*to->last = from->first;
+	to->last = from->last;
+	queue_clear(from);
+}
+
+static bool init_threading(struct ingest *ingest)
+{
+	pthread_condattr_t attributes;
+	if (pthread_condattr_init(&attributes) != 0)
+		return false;
+	bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+		  pthread_cond_init(&ingest->wake, &attributes) == 0;
+	pthread_condattr_destroy(&attributes);
+	if (ok && pthread_mutex_init(&ingest->mutex, NULL) != 0) {
+		pthread_cond_destroy(&ingest->wake);
+		return false;
+	}
+	return ok;
+}
+
+enum error ingest_create(const struct ingest_config *config, struct ledger *ledger, struct clock *clock, struct random *random,
+			 struct ingest **ret_ingest, struct error_note *note)
+{
+	struct uuid last;
+	enum error error = ledger->vtable->last_id(ledger, &last, note);
+	if (error != ERROR_OK)
+		return error;
+	struct ingest *ingest = calloc(1, sizeof *ingest);
+	if (ingest == NULL)
+		return ERROR_NO_MEMORY;
+	ingest->ledger = ledger;
+	ingest->clock = clock;
+	ingest->max_queue = config->max_queue != 0 ? config->max_queue : MAX_QUEUE_DEFAULT;
+	ingest->max_batch = config->max_batch != 0 ? config->max_batch : MAX_BATCH_DEFAULT;
+	ingest->batch = calloc(ingest->max_batch, sizeof *ingest->batch);
+	if (ingest->batch == NULL || !init_threading(ingest)) {
+		free(ingest->batch);
+		free(ingest);
+		return ERROR_NO_MEMORY;
+	}
+	queue_clear(&ingest->submitted);
+	queue_clear(&ingest->taken);
+	uuid_generator_init(&ingest->ids, random, &last);
+	int64_t retention_ms = config->idempotency_retention_ms;
+	ingest->keys.retention_ms = retention_ms > RETENTION_LEAST_MS ? retention_ms : RETENTION_LEAST_MS;
+	ingest->keys.start_wall_ms = clock_wall_ms(clock);
+	ingest->keys.start_us = clock_monotonic_us(clock);
+	ingest->keys.due_us = ingest->keys.start_us + PRUNE_INTERVAL_US;
+	*ret_ingest = ingest;
+	return ERROR_OK;
+}
+
+void ingest_destroy(struct ingest *ingest)
+{
+	if (ingest == NULL)
+		return;
+	pthread_mutex_destroy(&ingest->mutex);
+	pthread_cond_destroy(&ingest->wake);
+	free(ingest->batch);
+	free(ingest);
+}
+
+enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
+{
+	/* What a ledger could refuse must not get into a batch, where it would fail its neighbours. */
+	const struct ledger_ping *content = &ping->ping;
+	if (content->key.size > MAX_KEY_SIZE || content->pinged_at_ms < 1 || content->pinged_at_ms > TIMESTAMP_MAX_MS)
+		return ERROR_INVALID_ARGUMENT;
+	enum error error = ERROR_OK;
+	bool wake = false;
+	pthread_mutex_lock(&ingest->mutex);
+	if (ingest->closed) {
+		error = ERROR_SHUTTING_DOWN;
+	} else if (ingest->stats.depth >= ingest->max_queue) {
+		ingest->stats.rejected++;
+		error = ERROR_QUEUE_FULL;
+	} else {
+		queue_push(&ingest->submitted, ping);
+		ingest->stats.depth++;
+		wake = ingest->sleeping;
+		ingest->sleeping = false;
+	}
+	pthread_mutex_unlock(&ingest->mutex);
+	if (wake)
+		pthread_cond_signal(&ingest->wake);
+	return error;
+}
+
+/* Detaches the pings of the next batch, numbers them and lays them side by side for the ledger. */
+static size_t take_batch(struct ingest *ingest, struct queue *ret_batch)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	queue_move(&ingest->submitted, &ingest->taken);
+	pthread_mutex_unlock(&ingest->mutex);
+	queue_clear(ret_batch);
+	int64_t now_ms = clock_wall_ms(ingest->clock);
+	size_t count = 0;
+	while (count < ingest->max_batch && ingest->taken.first != NULL) {
+		struct ingest_ping *ping = queue_pop(&ingest->taken);
+		ping->ping.id = uuid_generate(&ingest->ids, now_ms);
+		ingest->batch[count++] = ping->ping;
+		queue_push(ret_batch, ping);
+	}
+	return count;
+}
+
+static void count_batch(struct ingest *ingest, size_t count, enum error error)
+{
+	size_t accepted = 0, duplicates = 0;
+	for (size_t i = 0; error == ERROR_OK && i < count; i++) {
+		const struct ledger_ping *ping = &ingest->batch[i];
+		accepted += ping->result == ERROR_OK && !ping->duplicate;
+		duplicates += ping->result == ERROR_KEY_REUSED || (ping->result == ERROR_OK && ping->duplicate);
+	}
+	pthread_mutex_lock(&ingest->mutex);
+	struct ingest_stats *stats = &ingest->stats;
+	stats->accepted += accepted;
+	stats->duplicates += duplicates;
+	stats->failed += count - accepted - duplicates;
+	stats->batches++;
+	stats->failed_batches += error != ERROR_OK;
+	stats->depth -= count;
+	pthread_mutex_unlock(&ingest->mutex);
+}
+
+static void carry_out(struct ingest *ingest, struct queue *batch, size_t count)
+{
+	struct error_note note = {0};
+	enum error error = ingest->ledger->vtable->append(ingest->ledger, ingest->batch, count, &note);
+	count_batch(ingest, count, error);
+	for (size_t i = 0; i < count; i++) {
+		struct ingest_ping *ping = queue_pop(batch);
+		ping->ping = ingest->batch[i];
+		/* From here on it may be gone. */
+		if (error == ERROR_OK)
+			ping->done(ping, ping->ping.result, NULL);
+		else
+			ping->done(ping, error, &note);
+	}
+}
+
+/* A round of pruning begins at most once a minute and goes on with each step until nothing old is left. A step forgets more than
+ * the batch beside it can have added, so keys can't pile up. */
+static void prune_keys(struct ingest *ingest, size_t batch_count)
+{
+	int64_t now_us = clock_monotonic_us(ingest->clock);
+	if (now_us < ingest->keys.due_us)
+		return;
+	/* A clock that is set forward must not make keys old: time passes as the monotonic clock says. */
+	int64_t now_ms = ingest->keys.start_wall_ms + (now_us - ingest->keys.start_us) / 1000;
+	int64_t wall_ms = clock_wall_ms(ingest->clock);
+	int64_t before_ms = (wall_ms < now_ms ? wall_ms : now_ms) - ingest->keys.retention_ms;
+	size_t max = PRUNE_MAX + batch_count, removed = 0;
+	enum error error = ingest->ledger->vtable->prune_keys(ingest->ledger, before_ms, max, &removed, NULL);
+	/* A failure costs room alone; the next round makes up for it. */
+	if (error != ERROR_OK || removed < max)
+		ingest->keys.due_us = now_us + PRUNE_INTERVAL_US;
+}
+
+bool ingest_step(struct ingest *ingest)
+{
+	struct queue batch;
+	size_t count = take_batch(ingest, &batch);
+	if (count > 0)
+		carry_out(ingest, &batch, count);
+	prune_keys(ingest, count);
+	return count > 0;
+}
+
+static struct timespec deadline_after(int timeout_ms)
+{
+	struct timespec deadline;
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += timeout_ms / 1000;
+	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (deadline.tv_nsec >= 1000000000) {
+		deadline.tv_sec++;
+		deadline.tv_nsec -= 1000000000;
+	}
+	return deadline;
+}
+
+void ingest_wait(struct ingest *ingest, int timeout_ms)
+{
+	if (ingest->taken.first != NULL)
+		return;
+	struct timespec deadline = deadline_after(timeout_ms);
+	int result = 0;
+	pthread_mutex_lock(&ingest->mutex);
+	while (result == 0 && ingest->submitted.first == NULL && !ingest->closed) {
+		ingest->sleeping = true;
+		result = pthread_cond_timedwait(&ingest->wake, &ingest->mutex, &deadline);
+	}
+	ingest->sleeping = false;
+	pthread_mutex_unlock(&ingest->mutex);
+}
+
+void ingest_close(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	ingest->closed = true;
+	pthread_mutex_unlock(&ingest->mutex);
+	pthread_cond_signal(&ingest->wake);
+}
+
+struct ingest_stats ingest_stats(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	struct ingest_stats stats = ingest->stats;
+	pthread_mutex_unlock(&ingest->mutex);
+	return stats;
+}
