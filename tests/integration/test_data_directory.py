@@ -1,0 +1,97 @@
+"""A full disk, a read-only directory, a second process, a clock set back: clear words, and nothing acknowledged is lost."""
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+from conftest import scaled, wait_for
+
+
+def in_namespace(script):
+    """Runs `script` as the parent of pingd in a mount namespace of its own, so that its mounts end with it."""
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script + '; exec "$@"', "pingd"]
+
+
+needs_mounts = pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0, reason="mount namespaces need root")
+
+
+@needs_mounts
+def test_a_full_disk_fails_pings_clearly_and_loses_none_acknowledged(make_pingd, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    pingd = make_pingd(prefix=in_namespace(f"mount -t tmpfs -o size=24m tmpfs {disk}"))
+    pingd.data = disk / "data"
+    pingd.start()
+    acknowledged, answer = 0, None
+    inside = f"/proc/{pingd.process.pid}/root{disk}"
+    deadline = time.monotonic() + 120
+    # Fill what is left but a little, then ping until it is full.
+    assert pingd.ping(1_728_926_331_000, "203.0.113.1")[0] == 200
+    acknowledged += 1
+    free = os.statvfs(inside).f_bavail * os.statvfs(inside).f_frsize
+    with open(f"{inside}/ballast", "wb") as ballast:
+        ballast.write(bytes(max(0, free - 1024 * 1024)))
+    while time.monotonic() < deadline:
+        status, answer = pingd.ping(1_728_926_331_000 + acknowledged, f"203.0.113.{acknowledged % 200}")
+        if status != 200:
+            break
+        acknowledged += 1
+    assert status == 503 and answer["code"] == "unavailable", answer
+    assert "disk is full" in answer["message"], answer
+    assert int(pingd.ask("PingCount", {})["pingCount"]) == acknowledged
+    assert "full" in pingd.log()
+    os.unlink(f"{inside}/ballast")
+    wait_for("pings to be taken again", lambda: pingd.ping(1_728_926_331_000, "203.0.113.9")[0] == 200)
+    kept = int(pingd.ask("PingCount", {})["pingCount"])
+    assert kept == acknowledged + 1
+    pingd.caught_up()
+    shutil.copytree(f"{inside}/data", tmp_path / "copy")
+    pingd.data = tmp_path / "copy"
+    assert pingd.audit()["differences"] == 0
+
+
+@needs_mounts
+def test_a_read_only_data_directory_is_named(make_pingd, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    pingd = make_pingd(prefix=in_namespace(f"mount -t tmpfs -o ro tmpfs {disk}"))
+    pingd.data = disk / "data"
+    pingd.spawn()
+    assert pingd.wait() != 0
+    assert str(pingd.data) in pingd.log() and "read-only" in pingd.log().lower().replace("read only", "read-only"), pingd.log()
+
+
+def test_a_second_pingd_on_the_same_directory_refuses(make_pingd):
+    first = make_pingd().start()
+    second = make_pingd(name="second")
+    second.data = first.data
+    second.spawn()
+    assert second.wait() != 0
+    assert str(first.data) in second.log() and str(first.process.pid) in second.log(), second.log()
+    assert first.ping(1_728_926_331_000)[0] == 200
+
+
+def test_a_clock_set_back_keeps_ids_and_positions_increasing(make_pingd, tmp_path):
+    import sqlite3
+    offset = tmp_path / "offset_ms"
+    offset.write_text("0")
+    pingd = make_pingd(env={"PING_TEST_CLOCK_OFFSET_FILE": str(offset)}).start()
+    count = scaled(200)
+    for i in range(count):
+        if i == count // 2:
+            replacement = tmp_path / "offset_new"
+            replacement.write_text(str(-3_600_000))
+            os.replace(replacement, offset)
+        assert pingd.ping(1_728_926_331_000 + i, "203.0.113.7")[0] == 200
+    pingd.kill()
+    pingd.start()
+    assert pingd.ping(1_728_926_331_000, "203.0.113.7")[0] == 200
+    pingd.caught_up()
+    assert pingd.audit()["differences"] == 0
+    with sqlite3.connect(pingd.data / "ledger.db") as ledger:
+        ids = [row[0] for row in ledger.execute("SELECT id FROM pings ORDER BY position")]
+        received = [row[0] for row in ledger.execute("SELECT received_at FROM pings ORDER BY position")]
+    assert len(ids) == count + 1 and all(a < b for a, b in zip(ids, ids[1:]))
+    assert min(received) < received[0] - 3_000_000, "the clock was not set back"
