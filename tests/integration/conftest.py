@@ -59,7 +59,7 @@ class Pingd:
         return f"http://127.0.0.1:{self.port}"
 
     def command(self):
-        return [*self.prefix, str(BUILD / "src/app/pingd"), "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data),
+        return [*self.prefix, str(BUILD / "pingd"), "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data),
                 "--trusted-proxies", "127.0.0.0/8", *self.arguments]
 
     def spawn(self):
@@ -128,7 +128,7 @@ class Pingd:
 
     def ctl(self, *arguments, check=True, data=False):
         """pingctl against this pingd (data: against its data directory)."""
-        command = [BUILD / "src/app/pingctl", *arguments, *(["--data-dir", self.data] if data else [])]
+        command = [BUILD / "pingctl", *arguments, *(["--data-dir", self.data] if data else [])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600,
                               env={**os.environ, "PINGCTL_ADDRESS": self.address, "LC_ALL": "C.UTF-8"})
         if check:

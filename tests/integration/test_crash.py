@@ -18,7 +18,7 @@ def recorded(path):
 
 def start_load(pingd, record, *arguments):
     return subprocess.Popen(
-        [BUILD / "src/app/pingctl", "load", "--record", record, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [BUILD / "pingctl", "load", "--record", record, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PINGCTL_ADDRESS": pingd.address})
 
 
