@@ -27,9 +27,10 @@ struct engine_event {
 };
 
 struct engine_config {
-	size_t max_rows;            /* rows of all kinds in the cache; 0: 1,000,000 */
-	uint8_t hash_key[16];       /* random, so that nobody can choose addresses that collide */
-	int64_t window_retention_ms; /* windows that ended longer ago aren't written; 0: for ever */
+	size_t max_rows;             /* rows of all kinds in the cache; 0: 400,000 (40 MB) */
+	size_t max_refreshes;        /* activities past their due that one offer asks for again; 0: 256 */
+	uint8_t hash_key[16];        /* random, so that nobody can choose addresses that collide */
+	int64_t window_retention_ms; /* windows that ended longer ago aren't written; at least 25 h; 0: for ever */
 };
 
 enum engine_missing_kind { ENGINE_MISSING_CLIENT, ENGINE_MISSING_WINDOW, ENGINE_MISSING_DAY };
@@ -49,7 +50,7 @@ struct engine_dirty {
 	size_t day_count;
 	const struct client_row *clients;
 	size_t client_count;
-	const struct activity_row *activities; /* count == 0: remove the row */
+	const struct activity_row *activities; /* due_ms == 0: remove the row */
 	size_t activity_count;
 	int64_t position; /* committable once all of it is written: of the newest event applied (POSITION_NONE: none yet) */
 };
@@ -60,7 +61,8 @@ struct engine_stats {
 	size_t rows, dirty_rows;
 };
 
-/* position: the partition's applied position, from the store. ERROR_NO_MEMORY. */
+/* position: the partition's applied position, from the store. ERROR_NO_MEMORY, ERROR_INVALID_ARGUMENT
+ * (a retention under 25 h, which would cut into the rolling 24 hours). */
 enum error engine_create(const struct engine_config *config, int64_t position, struct engine **ret_engine);
 void engine_destroy(struct engine *engine);
 
@@ -84,7 +86,7 @@ enum error engine_supply_client(struct engine *engine, const struct address *cli
 void engine_apply(struct engine *engine);
 
 /* The client's activity is due (a window left or opened): it is asked for by engine_next_missing, and dirty when supplied.
- * Between apply and offer. now_ms as above. */
+ * Between apply and offer. now_ms as above. ERROR_NO_MEMORY; ERROR_RESOURCE_EXHAUSTED while the cache is full of dirty rows. */
 enum error engine_refresh_activity(struct engine *engine, const struct address *client, int64_t now_ms);
 
 /* Everything dirty. ERROR_NO_MEMORY. */

@@ -23,9 +23,10 @@ struct store_vtable {
 				   void (*visit)(void *context, const struct address *client, const struct client_row *row,
 						 const struct window_row *windows, size_t window_count),
 				   void *context, struct error_note *note);
-	/* Clients whose materialised activity is due at now_ms, at most max. */
-	enum error (*list_due)(struct store *store, int64_t now_ms, struct address *ret_clients, size_t max, size_t *ret_count,
-			       struct error_note *note);
+	/* Clients of the partition (those whose rows it wrote) whose materialised activity is due at now_ms, at most max, the most overdue
+	 * first. */
+	enum error (*list_due)(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
+			       size_t *ret_count, struct error_note *note);
 	/* Writes every row, and only then the partition's position (embedded: one transaction). FENCED: another owner, drop the
 	 * partition. After any other error the same batch may be written again. */
 	enum error (*write)(struct store *store, int32_t partition, const struct engine_dirty *dirty, int64_t position,
