@@ -1,6 +1,6 @@
 /* The one table of errors: every function that can fail returns an `enum error`.
  *
- * The first rows are the sixteen codes of the Connect protocol (connectrpc.com, "Error codes"); the rows after them are
+ * The first rows are the sixteen codes of the Connect protocol ("Error codes"); the rows after them are
  * finer: each names its Connect code, so a caller deep in the core says what happened and the edge knows what to answer.
  * "Retriable" means: the same request may succeed later, and nothing of this attempt was kept.
  */

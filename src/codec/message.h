@@ -1,5 +1,5 @@
 /* Protocol buffers, table driven: one description of each message, made from the .proto by a protoc plugin at build time
- * (scripts/protoc-gen-pingc), drives both encodings, binary (protobuf.dev, "Encoding") and proto3 JSON (protobuf.dev, "ProtoJSON
+ * (scripts/protoc-gen-pingc), drives both encodings, binary ("Encoding") and proto3 JSON ("ProtoJSON
  * Format"). A message is a plain C struct:
  *
  *   scalar, enum             the C type                         proto3 optional: and `bool has_NAME` before it
