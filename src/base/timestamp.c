@@ -45,24 +45,22 @@ int64_t timestamp_day_start_ms(int64_t ms)
 	return floor_divide(ms, TIMESTAMP_DAY_MS) * TIMESTAMP_DAY_MS;
 }
 
-/* `width` digits, zeros in front. */
-static char *put_digits(char *to, int value, int width)
+static char *put_two(char *to, unsigned value)
 {
-	for (int i = width - 1; i >= 0; i--) {
-		to[i] = (char)('0' + value % 10);
-		value /= 10;
-	}
-	return to + width;
+	to[0] = (char)('0' + value / 10);
+	to[1] = (char)('0' + value % 10);
+	return to + 2;
 }
 
 static char *put_date(char *to, int64_t days)
 {
 	struct date date = date_from_days(days);
-	to = put_digits(to, date.year, 4);
+	to = put_two(to, (unsigned)date.year / 100);
+	to = put_two(to, (unsigned)date.year % 100);
 	*to++ = '-';
-	to = put_digits(to, date.month, 2);
+	to = put_two(to, (unsigned)date.month);
 	*to++ = '-';
-	return put_digits(to, date.day, 2);
+	return put_two(to, (unsigned)date.day);
 }
 
 void timestamp_format_day(int64_t ms, char ret_text[TIMESTAMP_DAY_SIZE])
@@ -73,17 +71,18 @@ void timestamp_format_day(int64_t ms, char ret_text[TIMESTAMP_DAY_SIZE])
 size_t timestamp_format(int64_t ms, char ret_text[TIMESTAMP_TEXT_SIZE])
 {
 	int64_t days = floor_divide(ms, TIMESTAMP_DAY_MS);
-	int rest = (int)(ms - days * TIMESTAMP_DAY_MS), fraction = rest % 1000;
+	unsigned rest = (unsigned)(ms - days * TIMESTAMP_DAY_MS), fraction = rest % 1000;
 	char *to = put_date(ret_text, days);
 	*to++ = 'T';
-	to = put_digits(to, rest / 3600000, 2);
+	to = put_two(to, rest / 3600000);
 	*to++ = ':';
-	to = put_digits(to, rest / 60000 % 60, 2);
+	to = put_two(to, rest / 60000 % 60);
 	*to++ = ':';
-	to = put_digits(to, rest / 1000 % 60, 2);
+	to = put_two(to, rest / 1000 % 60);
 	if (fraction != 0) {
 		*to++ = '.';
-		to = put_digits(to, fraction, 3);
+		to = put_two(to, fraction / 10);
+		*to++ = (char)('0' + fraction % 10);
 		while (to[-1] == '0')
 			to--;
 	}
@@ -92,42 +91,15 @@ size_t timestamp_format(int64_t ms, char ret_text[TIMESTAMP_TEXT_SIZE])
 	return (size_t)(to - ret_text);
 }
 
-/* What is left of the text; `failed` sticks, so that a format reads as one list of its parts. */
-struct reader {
-	const uint8_t *next, *end;
-	bool failed;
-};
-
-static int read_digits(struct reader *reader, int width, int least, int most)
+static bool is_digit(uint8_t byte)
 {
-	int value = 0;
-	if (reader->end - reader->next < width) {
-		reader->failed = true;
-		return least;
-	}
-	for (int i = 0; i < width; i++) {
-		unsigned digit = *reader->next++ - (unsigned)'0';
-		if (digit > 9)
-			reader->failed = true;
-		value = value * 10 + (int)digit;
-	}
-	if (value < least || value > most)
-		reader->failed = true;
-	return reader->failed ? least : value;
+	return byte - (unsigned)'0' <= 9;
 }
 
-static bool accept(struct reader *reader, char wanted)
+/* Two digits, 0 to 99; what is none makes it greater than any limit. */
+static int two_digits(const uint8_t *at)
 {
-	if (reader->next == reader->end || *reader->next != (uint8_t)wanted)
-		return false;
-	reader->next++;
-	return true;
-}
-
-static void expect(struct reader *reader, char wanted)
-{
-	if (!accept(reader, wanted))
-		reader->failed = true;
+	return is_digit(at[0]) && is_digit(at[1]) ? (at[0] - '0') * 10 + (at[1] - '0') : 1000;
 }
 
 static int month_length(int year, int month)
@@ -137,58 +109,67 @@ static int month_length(int year, int month)
 	return length[month - 1] + (month == 2 && leap);
 }
 
-static int64_t read_date_ms(struct reader *reader)
+/* "2024-10-14" */
+static bool parse_date(const uint8_t *at, int64_t *ret_ms)
 {
-	struct date date;
-	date.year = read_digits(reader, 4, 0, 9999);
-	expect(reader, '-');
-	date.month = read_digits(reader, 2, 1, 12);
-	expect(reader, '-');
-	date.day = read_digits(reader, 2, 1, month_length(date.year, date.month));
-	return days_from_date(date) * TIMESTAMP_DAY_MS;
+	struct date date = {two_digits(at) * 100 + two_digits(at + 2), two_digits(at + 5), two_digits(at + 8)};
+	if (date.year > 9999 || at[4] != '-' || date.month < 1 || date.month > 12 || at[7] != '-' || date.day < 1 ||
+	    date.day > month_length(date.year, date.month))
+		return false;
+	*ret_ms = days_from_date(date) * TIMESTAMP_DAY_MS;
+	return true;
 }
 
-/* Up to nine digits, of which three count. */
-static int read_fraction_ms(struct reader *reader)
+/* "T15:45:31" */
+static bool parse_time(const uint8_t *at, int64_t *ret_ms)
+{
+	int hour = two_digits(at + 1), minute = two_digits(at + 4), second = two_digits(at + 7);
+	if (at[0] != 'T' || hour > 23 || at[3] != ':' || minute > 59 || at[6] != ':' || second > 59)
+		return false;
+	*ret_ms = ((hour * 60 + minute) * 60 + second) * INT64_C(1000);
+	return true;
+}
+
+/* ".123", one to nine digits, of which three count; nothing is 0. Returns what is behind, NULL if malformed. */
+static const uint8_t *parse_fraction(const uint8_t *at, const uint8_t *end, int64_t *ret_ms)
 {
 	int value = 0, digits = 0;
-	for (; reader->next < reader->end && *reader->next >= '0' && *reader->next <= '9'; reader->next++)
+	*ret_ms = 0;
+	if (at == end || *at != '.')
+		return at;
+	for (at++; at < end && is_digit(*at); at++)
 		if (++digits <= 3)
-			value = value * 10 + (*reader->next - '0');
-	if (digits < 1 || digits > 9)
-		reader->failed = true;
-	for (; digits < 3; digits++)
+			value = value * 10 + (*at - '0');
+	for (int i = digits; i < 3; i++)
 		value *= 10;
-	return value;
+	*ret_ms = value;
+	return digits >= 1 && digits <= 9 ? at : NULL;
 }
 
-static int64_t read_offset_ms(struct reader *reader)
+/* "Z" or "+02:00", and nothing behind. */
+static bool parse_offset(const uint8_t *at, const uint8_t *end, int64_t *ret_ms)
 {
-	if (accept(reader, 'Z'))
-		return 0;
-	int sign = accept(reader, '-') ? -1 : 1;
-	if (sign > 0)
-		expect(reader, '+');
-	int hours = read_digits(reader, 2, 0, 23);
-	expect(reader, ':');
-	int minutes = read_digits(reader, 2, 0, 59);
-	return sign * (hours * INT64_C(3600000) + minutes * INT64_C(60000));
+	*ret_ms = 0;
+	if (end - at == 1)
+		return *at == 'Z';
+	if (end - at != 6 || (at[0] != '+' && at[0] != '-') || at[3] != ':')
+		return false;
+	int hours = two_digits(at + 1), minutes = two_digits(at + 4);
+	*ret_ms = (hours * 60 + minutes) * (at[0] == '-' ? INT64_C(-60000) : INT64_C(60000));
+	return hours <= 23 && minutes <= 59;
 }
 
 enum error timestamp_parse(struct slice text, int64_t *ret_ms)
 {
-	struct reader reader = {.next = text.data, .end = text.size == 0 ? text.data : text.data + text.size};
-	int64_t ms = read_date_ms(&reader);
-	expect(&reader, 'T');
-	ms += read_digits(&reader, 2, 0, 23) * INT64_C(3600000);
-	expect(&reader, ':');
-	ms += read_digits(&reader, 2, 0, 59) * INT64_C(60000);
-	expect(&reader, ':');
-	ms += read_digits(&reader, 2, 0, 59) * INT64_C(1000);
-	if (accept(&reader, '.'))
-		ms += read_fraction_ms(&reader);
-	ms -= read_offset_ms(&reader);
-	if (reader.failed || reader.next != reader.end || ms < TIMESTAMP_MIN_MS || ms > TIMESTAMP_MAX_MS)
+	enum { DATE_SIZE = 10, FRACTION_AT = 19 };
+	int64_t date_ms, time_ms, fraction_ms, offset_ms;
+	if (text.size <= FRACTION_AT || !parse_date(text.data, &date_ms) || !parse_time(text.data + DATE_SIZE, &time_ms))
+		return ERROR_MALFORMED;
+	const uint8_t *end = text.data + text.size, *offset = parse_fraction(text.data + FRACTION_AT, end, &fraction_ms);
+	if (offset == NULL || !parse_offset(offset, end, &offset_ms))
+		return ERROR_MALFORMED;
+	int64_t ms = date_ms + time_ms + fraction_ms - offset_ms;
+	if (ms < TIMESTAMP_MIN_MS || ms > TIMESTAMP_MAX_MS)
 		return ERROR_MALFORMED;
 	*ret_ms = ms;
 	return ERROR_OK;
@@ -196,10 +177,5 @@ enum error timestamp_parse(struct slice text, int64_t *ret_ms)
 
 enum error timestamp_parse_day(struct slice text, int64_t *ret_ms)
 {
-	struct reader reader = {.next = text.data, .end = text.size == 0 ? text.data : text.data + text.size};
-	int64_t ms = read_date_ms(&reader);
-	if (reader.failed || reader.next != reader.end)
-		return ERROR_MALFORMED;
-	*ret_ms = ms;
-	return ERROR_OK;
+	return text.size == TIMESTAMP_DAY_SIZE - 1 && parse_date(text.data, ret_ms) ? ERROR_OK : ERROR_MALFORMED;
 }
