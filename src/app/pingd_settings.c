@@ -1,0 +1,350 @@
+#include "app/pingd_settings.h"
+
+#include "app/settings_file.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ─── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool is_endpoint(const char *text)
+{
+	struct pingd_endpoint endpoint;
+	return pingd_endpoint_parse(text, &endpoint) == ERROR_OK;
+}
+
+static bool is_network(const char *text)
+{
+	struct address_network network;
+	return address_network_parse(slice_from_string(text), &network, NULL) == ERROR_OK;
+}
+
+static bool begins_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_ledger(const char *url)
+{
+	return strcmp(url, "sqlite:") == 0 || begins_with(url, "postgres://") || begins_with(url, "postgresql://");
+}
+
+static bool is_log(const char *url)
+{
+	return strcmp(url, "sqlite:") == 0 || begins_with(url, "kafka://");
+}
+
+static bool is_store(const char *url)
+{
+	return strcmp(url, "sqlite:") == 0 || begins_with(url, "scylla://");
+}
+
+static const char *const role_words[] = {"api", "stream", NULL};
+static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_format_words[] = {"logfmt", "json", NULL};
+
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS, KIB = 1 << 10, MIB = 1 << 20 };
+
+#define CONFIG struct pingd_config
+/* clang-format off */
+const struct setting pingd_settings[] = {
+	{.name = "help", SETTING_CHOICE(CONFIG, help), .choices = manual_forms, .initial = "none", .implied = "text",
+	 .flag_only = true, .metavar = "FORM",
+	 .help = "Print this text and exit; with =markdown, =man or =bash the settings page, the man page or the completion for bash."},
+	{.name = "version", SETTING_BOOLEAN(CONFIG, version), .initial = "false", .flag_only = true, .help = "Print the version and exit."},
+	{.name = "check-config", SETTING_BOOLEAN(CONFIG, check_config), .initial = "false", .flag_only = true,
+	 .help = "Print every setting's value and where it came from, as a config file, and exit: 0 when all is well, 2 when not."},
+	{.name = "config", SETTING_TEXT(CONFIG, config), .metavar = "FILE", .groups = PINGD_GROUP_DATA, .initial_help = "none",
+	 .help = "The config file (INI): one `name = value` a line, with or without [section]."},
+
+	{.name = "data-dir", SETTING_TEXT(CONFIG, data_dir), .section = "storage", .metavar = "DIR", .groups = PINGD_GROUP_DATA,
+	 .initial_help = "$XDG_STATE_HOME/ping, else ~/.local/state/ping",
+	 .help = "Where the embedded ledger and store keep their files; it is made when missing. One process at a time may use it."},
+	{.name = "ledger", SETTING_TEXT(CONFIG, ledger), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
+	 .initial = "sqlite:", .secrecy = SETTING_URL_PASSWORD, .accepts = is_ledger,
+	 .expected = "sqlite: or postgres://USER@HOST/DATABASE",
+	 .help = "Where every ping is kept: `sqlite:` is embedded, in the data directory."},
+	{.name = "log", SETTING_TEXT(CONFIG, log), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
+	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_log,
+	 .expected = "sqlite: or kafka://HOST:PORT",
+	 .help = "The ordered stream of events that the metrics are made from; the embedded log is the embedded ledger itself."},
+	{.name = "store", SETTING_TEXT(CONFIG, store), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
+	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_store,
+	 .expected = "sqlite: or scylla://HOST:PORT/KEYSPACE",
+	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory."},
+	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
+	 .min = 25 * HOUR_MS, .zero = "for ever",
+	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
+	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
+	 .help = "Threads that read the ledger and the store for queries."},
+
+	{.name = "listen", SETTING_LIST(CONFIG, listen), .section = "server", .metavar = "ADDRESS:PORT,…", .initial = "127.0.0.1:8080",
+	 .accepts = is_endpoint, .expected = "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080",
+	 .help = "Where to take connections; HTTP/1.1 and HTTP/2 on one port. Port 0 takes any that is free."},
+	{.name = "trusted-proxies", SETTING_LIST(CONFIG, trusted_proxies), .section = "server", .metavar = "CIDR,…", .initial = "",
+	 .initial_help = "none", .accepts = is_network, .expected = "a network such as 10.0.0.0/8, or an address",
+	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For). Nobody else's is."},
+	{.name = "threads", SETTING_INTEGER(CONFIG, threads), .section = "server", .initial = "0", .min = 1, .max = PINGD_MAX_THREADS,
+	 .zero = "one a core", .initial_help = "one a core", .help = "Event loops for connections."},
+	{.name = "max-connections", SETTING_INTEGER(CONFIG, max_connections), .section = "server", .initial = "10000", .min = 1,
+	 .max = 1000000, .help = "Connections open at once; past it new ones are closed at once."},
+	{.name = "max-streams", SETTING_INTEGER(CONFIG, max_streams), .section = "server", .initial = "256", .min = 1, .max = 65535,
+	 .help = "Requests in flight on one HTTP/2 connection."},
+	{.name = "max-body", SETTING_SIZE(CONFIG, max_body_bytes), .section = "server", .initial = "4MiB", .min = KIB, .max = 64 * MIB,
+	 .help = "The largest request body."},
+	{.name = "default-timeout", SETTING_DURATION(CONFIG, default_timeout_ms), .section = "server", .initial = "30s", .min = 1,
+	 .max = HOUR_MS, .help = "How long a request may take whose caller names no deadline."},
+	{.name = "max-timeout", SETTING_DURATION(CONFIG, max_timeout_ms), .section = "server", .initial = "5m", .min = 1,
+	 .max = 24 * HOUR_MS, .help = "The longest deadline that a caller is granted."},
+	{.name = "header-timeout", SETTING_DURATION(CONFIG, header_timeout_ms), .section = "server", .initial = "10s", .min = 1,
+	 .max = HOUR_MS, .help = "How long the head of a request may take to come in."},
+	{.name = "idle-timeout", SETTING_DURATION(CONFIG, idle_timeout_ms), .section = "server", .initial = "2m", .min = 1,
+	 .max = 24 * HOUR_MS, .help = "How long a connection may stay open with nothing in flight."},
+	{.name = "write-timeout", SETTING_DURATION(CONFIG, write_timeout_ms), .section = "server", .initial = "30s", .min = 1,
+	 .max = HOUR_MS, .help = "How long a client may refuse to take a byte of its answer."},
+	{.name = "drain-timeout", SETTING_DURATION(CONFIG, drain_timeout_ms), .section = "server", .initial = "30s", .max = HOUR_MS,
+	 .help = "How long requests in flight may go on after SIGTERM."},
+
+	{.name = "roles", SETTING_LIST(CONFIG, roles), .section = "pipeline", .metavar = "ROLE,…", .initial = "api,stream",
+	 .choices = role_words, .help = "What this process does: api answers requests, stream makes metrics of the events."},
+	{.name = "ingest-queue", SETTING_INTEGER(CONFIG, ingest_queue), .section = "pipeline", .initial = "65536", .min = 1,
+	 .max = 1 << 24, .help = "Pings that may wait to be kept; past it they are refused at once with resource_exhausted."},
+	{.name = "ingest-batch", SETTING_INTEGER(CONFIG, ingest_batch), .section = "pipeline", .initial = "4096", .min = 1, .max = 1 << 16,
+	 .help = "Pings that share one transaction at most."},
+	{.name = "idempotency-retention", SETTING_DURATION(CONFIG, idempotency_retention_ms), .section = "pipeline", .initial = "24h",
+	 .min = 24 * HOUR_MS, .help = "How long an idempotency key is remembered."},
+	{.name = "max-future-skew", SETTING_DURATION(CONFIG, max_future_skew_ms), .section = "pipeline", .initial = "5m",
+	 .max = 24 * HOUR_MS, .help = "How far ahead of this clock a ping's timestamp may lie."},
+	{.name = "flush-interval", SETTING_DURATION(CONFIG, flush_interval_ms), .section = "pipeline", .initial = "500ms", .min = 1,
+	 .max = MINUTE_MS, .help = "How often changed rows are written to the store: how long a ping may take to show."},
+	{.name = "engine-rows", SETTING_INTEGER(CONFIG, engine_rows), .section = "pipeline", .initial = "1000000", .min = 1000,
+	 .max = 1 << 30, .help = "Rows of metrics that the engine keeps in memory."},
+
+	{.name = "log-level", SETTING_CHOICE(CONFIG, log_level), .section = "logging", .initial = "info", .choices = log_level_words,
+	 .metavar = "LEVEL", .help = "The least that is logged, on stderr."},
+	{.name = "log-format", SETTING_CHOICE(CONFIG, log_format), .section = "logging", .initial = "logfmt", .choices = log_format_words,
+	 .metavar = "FORMAT", .help = "How a line of the log is written."},
+	{0},
+};
+
+const struct manual pingd_manual = {
+	.name = "pingd",
+	.summary = "take pings over HTTP, keep them, make live metrics of them",
+	.usage = "pingd [FLAG…]",
+	.description = "pingd is a heartbeat service: clients ping, every ping is kept, and 5-minute windows, daily totals and a 24-hour "
+		       "summary follow within 2 seconds, exactly. It needs nothing beside it. Settings come from flags, the environment "
+		       "(PING_ and the name in capitals, - as _), the config file and the defaults; the first that says something wins. "
+		       "A DURATION is 500ms, 30s, 5m, 24h, 90d or 1h30m; a SIZE is 512KiB, 64MiB, 1GiB or bytes.",
+	.settings = {.rows = pingd_settings, .prefix = "PING_"},
+	.files = (const struct manual_entry[]){
+		{"ledger.db", "in the data directory: every ping."},
+		{"metrics.db", "in the data directory: the metrics. They can be made again from the ledger."},
+		{0}},
+	.signals = (const struct manual_entry[]){
+		{"SIGTERM, SIGINT", "Take no new requests, finish those in flight (drain-timeout), exit 0. A second one exits at once."},
+		{0}},
+	.exit_codes = (const struct manual_entry[]){
+		{"0", "Ended in order."},
+		{"1", "Could not start or go on; the last line on stderr says why."},
+		{"2", "A flag, a variable or the config file is wrong."},
+		{0}},
+	.examples = (const struct manual_entry[]){
+		{"pingd", "Everything embedded, on 127.0.0.1:8080."},
+		{"pingd --listen 0.0.0.0:8080 --data-dir /var/lib/ping --trusted-proxies 10.0.0.0/8", "Behind a load balancer."},
+		{"pingd --config /etc/ping.conf --check-config", "Is this file right, and what does it come to?"},
+		{0}},
+	.see_also = "pingctl(1)",
+};
+/* clang-format on */
+
+/* ─── Beyond single values ──────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum error pingd_endpoint_parse(const char *text, struct pingd_endpoint *ret_endpoint)
+{
+	const char *colon = strrchr(text, ':');
+	if (colon == NULL || colon == text)
+		return ERROR_MALFORMED;
+	const char *begin = text, *end = colon;
+	bool brackets = *begin == '[' && end[-1] == ']';
+	if (brackets) {
+		begin++;
+		end--;
+	}
+	if (brackets != (memchr(text, ':', (size_t)(colon - text)) != NULL)) /* an IPv6 address, and nothing else, is bracketed */
+		return ERROR_MALFORMED;
+	unsigned port = 0, digits = 0;
+	for (const char *p = colon + 1; *p != 0; p++, digits++) {
+		if (*p < '0' || *p > '9' || digits == 5)
+			return ERROR_MALFORMED;
+		port = port * 10 + (unsigned)(*p - '0');
+	}
+	struct pingd_endpoint endpoint = {.port = (uint16_t)port};
+	if (digits == 0 || port > UINT16_MAX ||
+	    address_parse(slice_make(begin, (size_t)(end - begin)), &endpoint.address) != ERROR_OK)
+		return ERROR_MALFORMED;
+	*ret_endpoint = endpoint;
+	return ERROR_OK;
+}
+
+static enum pingd_backend backend_of(const char *url)
+{
+	return begins_with(url, "sqlite:")     ? PINGD_BACKEND_SQLITE
+	       : begins_with(url, "postgres")  ? PINGD_BACKEND_POSTGRES
+	       : begins_with(url, "kafka://")  ? PINGD_BACKEND_KAFKA
+	       : begins_with(url, "scylla://") ? PINGD_BACKEND_SCYLLA
+					       : PINGD_BACKEND_NONE;
+}
+
+static enum error check_embedded(struct pingd_backends *backends, struct error_note *note)
+{
+	if (backends->log == PINGD_BACKEND_KAFKA)
+		return error_noted(
+			note, ERROR_INVALID_ARGUMENT,
+			"an embedded ledger has its own log: leave out --log, or add --ledger postgres://… to use Kafka");
+	if (backends->store == PINGD_BACKEND_SCYLLA)
+		return error_noted(
+			note, ERROR_INVALID_ARGUMENT,
+			"ScyllaDB is filled from Kafka: leave out --store, or add --ledger postgres://… and --log kafka://…");
+	*backends = (struct pingd_backends){PINGD_BACKEND_SQLITE, PINGD_BACKEND_SQLITE, PINGD_BACKEND_SQLITE};
+	return ERROR_OK;
+}
+
+static enum error check_postgres(const struct pingd_backends *backends, struct error_note *note)
+{
+	if (backends->log == PINGD_BACKEND_SQLITE)
+		return error_noted(
+			note, ERROR_INVALID_ARGUMENT,
+			"the embedded log is the embedded ledger: with PostgreSQL use --log kafka://…, or leave out --log");
+	if (backends->log == PINGD_BACKEND_NONE && backends->store != PINGD_BACKEND_NONE)
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "a store is filled from the log: add --log kafka://…, or leave out --store");
+	if (backends->log == PINGD_BACKEND_KAFKA && backends->store == PINGD_BACKEND_NONE)
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "nothing would read the log: add --store scylla://… or --store sqlite:, or leave out --log");
+	return ERROR_OK;
+}
+
+enum error pingd_config_check_urls(const char *ledger, const char *log, const char *store, struct pingd_backends *ret_backends,
+				   struct error_note *note)
+{
+	struct pingd_backends backends = {backend_of(ledger), backend_of(log), backend_of(store)};
+	enum error error =
+		backends.ledger == PINGD_BACKEND_POSTGRES ? check_postgres(&backends, note) : check_embedded(&backends, note);
+	if (error == ERROR_OK)
+		*ret_backends = backends;
+	return error;
+}
+
+enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note)
+{
+	if (backends->ledger == PINGD_BACKEND_POSTGRES)
+		return error_noted(
+			note, ERROR_UNIMPLEMENTED,
+			"this version has no PostgreSQL, Kafka and ScyllaDB adapters yet: leave out --ledger, --log and --store "
+			"to use the embedded ones");
+	return ERROR_OK;
+}
+
+static enum error set_default_data_dir(struct settings *settings, char *const *environment, struct error_note *note)
+{
+	const char *state = settings_variable(environment, "XDG_STATE_HOME"), *home = settings_variable(environment, "HOME");
+	const struct passwd *user = home == NULL || *home == 0 ? getpwuid(getuid()) : NULL;
+	if (user != NULL)
+		home = user->pw_dir;
+	char path[4096];
+	if (state != NULL && *state == '/')
+		snprintf(path, sizeof path, "%s/ping", state);
+	else if (home != NULL && *home == '/')
+		snprintf(path, sizeof path, "%s/.local/state/ping", home);
+	else
+		return ERROR_OK; /* complained about when nothing else has set it */
+	return settings_set_default(settings, "data-dir", path, note);
+}
+
+static enum error fill_lists(struct pingd_config *config, struct error_note *note)
+{
+	if (config->listen.count > PINGD_MAX_LISTEN)
+		return error_noted(note, ERROR_INVALID_ARGUMENT, "listen: at most %d addresses", PINGD_MAX_LISTEN);
+	if (config->trusted_proxies.count > PINGD_MAX_TRUSTED_PROXIES)
+		return error_noted(note, ERROR_INVALID_ARGUMENT, "trusted-proxies: at most %d networks",
+				   PINGD_MAX_TRUSTED_PROXIES);
+	config->endpoint_count = config->listen.count;
+	config->proxy_count = config->trusted_proxies.count;
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < config->endpoint_count && error == ERROR_OK; i++)
+		error = pingd_endpoint_parse(config->listen.items[i], &config->endpoints[i]);
+	for (size_t i = 0; i < config->proxy_count && error == ERROR_OK; i++)
+		error = address_network_parse(slice_from_string(config->trusted_proxies.items[i]), &config->proxies[i], note);
+	for (size_t i = 0; i < config->roles.count; i++)
+		*(strcmp(config->roles.items[i], "api") == 0 ? &config->role_api : &config->role_stream) = true;
+	return error;
+}
+
+static enum error derive(struct pingd_config *config, struct error_note *note)
+{
+	if (*config->data_dir == 0)
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "data-dir: there is no home directory to put it in; add --data-dir DIR");
+	if (config->default_timeout_ms > config->max_timeout_ms)
+		return error_noted(note, ERROR_INVALID_ARGUMENT, "default-timeout must not be greater than max-timeout");
+	if (config->threads == 0) {
+		long cores = sysconf(_SC_NPROCESSORS_ONLN);
+		config->threads = cores < 1 ? 1 : cores > PINGD_MAX_THREADS ? PINGD_MAX_THREADS : cores;
+	}
+	enum error error = fill_lists(config, note);
+	if (error == ERROR_OK)
+		error = pingd_config_check_urls(config->ledger, config->log, config->store, &config->backends, note);
+	return error == ERROR_OK ? pingd_config_check_build(&config->backends, note) : error;
+}
+
+enum error pingd_config_complete(struct pingd_config *config, struct settings *settings, char *const *environment,
+				 struct error_note *note)
+{
+	enum error error = set_default_data_dir(settings, environment, note);
+	if (error == ERROR_OK)
+		error = settings_set_from_environment(settings, environment, note);
+	if (error == ERROR_OK && *config->config != 0)
+		error = settings_file_read(settings, config->config, note);
+	return error == ERROR_OK ? derive(config, note) : error;
+}
+
+enum error pingd_config_load(int argc, char *const *argv, char *const *environment, struct pingd_config *ret_config,
+			     struct settings **ret_settings, struct error_note *note)
+{
+	struct settings_table table = pingd_manual.settings;
+	table.config = ret_config;
+	*ret_config = (struct pingd_config){0};
+	struct settings *settings = NULL;
+	enum error error = settings_create(&table, 1, &settings, note);
+	int index = 1;
+	if (error == ERROR_OK)
+		error = settings_set_from_flags(settings, argc, argv, &index, note);
+	if (error == ERROR_OK && index < argc)
+		error = error_noted(note, ERROR_INVALID_ARGUMENT, "\"%.64s\" is one word too many: pingd takes flags alone",
+				    argv[index]);
+	if (error == ERROR_OK && ret_config->help == MANUAL_NONE && !ret_config->version)
+		error = pingd_config_complete(ret_config, settings, environment, note);
+	if (error != ERROR_OK) {
+		settings_destroy(settings);
+		return error;
+	}
+	*ret_settings = settings;
+	return ERROR_OK;
+}
+
+bool pingd_config_answer(const struct pingd_config *config, const struct settings *settings, int *ret_exit_code)
+{
+	if (config->help == MANUAL_NONE && !config->version && !config->check_config)
+		return false;
+	struct buffer text;
+	buffer_init(&text, MIB);
+	enum error error = config->help != MANUAL_NONE ? manual_write(&pingd_manual, config->help, &text)
+			   : config->version	       ? buffer_append_string(&text, "pingd " PING_VERSION "\n")
+						       : settings_print(settings, &text);
+	bool written = error == ERROR_OK && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
+	buffer_release(&text);
+	*ret_exit_code = written ? 0 : 1;
+	return true;
+}
