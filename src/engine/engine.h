@@ -27,9 +27,9 @@ struct engine_event {
 };
 
 struct engine_config {
-	size_t max_rows;             /* rows of all kinds in the cache; 0: 400,000 (40 MB) */
-	size_t max_refreshes;        /* activities past their due that one offer asks for again; 0: 256 */
-	uint8_t hash_key[16];        /* random, so that nobody can choose addresses that collide */
+	size_t max_rows;	     /* rows of all kinds in the cache; 0: 400,000 (40 MB) */
+	size_t max_refreshes;	     /* activities past their due that one offer asks for again; 0: 256 */
+	uint8_t hash_key[16];	     /* random, so that nobody can choose addresses that collide */
 	int64_t window_retention_ms; /* windows that ended longer ago aren't written; at least 25 h; 0: for ever */
 };
 
@@ -67,8 +67,8 @@ enum error engine_create(const struct engine_config *config, int64_t position, s
 void engine_destroy(struct engine *engine);
 
 /* Takes up to `count` events for the next apply and finds out which rows are missing. ret_taken may be smaller (even 0) while the
- * cache is full of dirty rows: write them first. Between offer and apply no other offer. The events stay the caller's and must live
- * until apply. now_ms: the wall clock (what is "the last 24 hours"). ERROR_NO_MEMORY. */
+ * cache is full of dirty rows: write them first. Between offer and apply no other offer. The events stay the caller's and must
+ * live until apply. now_ms: the wall clock (what is "the last 24 hours"). ERROR_NO_MEMORY. */
 enum error engine_offer(struct engine *engine, const struct engine_event *events, size_t count, int64_t now_ms,
 			size_t *ret_taken);
 /* The next read to do; false when there is none left. */
@@ -76,8 +76,7 @@ bool engine_next_missing(struct engine *engine, struct engine_missing *ret_missi
 /* Answers to reads. row == NULL: there is no such row. */
 enum error engine_supply_window(struct engine *engine, const struct address *client, int64_t start_ms,
 				const struct window_row *row);
-enum error engine_supply_day(struct engine *engine, const struct address *client, int64_t start_ms,
-			     const struct day_row *row);
+enum error engine_supply_day(struct engine *engine, const struct address *client, int64_t start_ms, const struct day_row *row);
 /* windows: every stored window of the client from the missing's start_ms on, any order. Where the cache holds a window too, the
  * cache is right. */
 enum error engine_supply_client(struct engine *engine, const struct address *client, const struct client_row *row,

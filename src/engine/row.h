@@ -32,7 +32,7 @@ struct window_row {
 	int64_t start_ms;
 	int64_t count;
 	int64_t first_ms, last_ms; /* earliest and latest pinged_at */
-	int64_t position;          /* of the newest event in it */
+	int64_t position;	   /* of the newest event in it */
 };
 
 struct day_row {
@@ -50,14 +50,14 @@ struct client_row {
 
 /* The rolling 24 hours of a client as seen from `start_ms` (activity_start_of): the windows in [start_ms, start_ms + 24 h). The
  * materialised form is exact until due_ms: then a window leaves at the old end, or one that lay in the future opens.
- * A client whose only pings lie in windows that haven't opened has count 0 and a due_ms: its row is kept, so that it is found when they
- * open. due_ms == 0 (then count is 0 too): silent, no such row is kept. */
+ * A client whose only pings lie in windows that haven't opened has count 0 and a due_ms: its row is kept, so that it is found
+ * when they open. due_ms == 0 (then count is 0 too): silent, no such row is kept. */
 struct activity_row {
 	struct address client;
 	int64_t start_ms;
 	int64_t count;
 	int32_t active_windows;
-	int64_t first_ms, last_ms; /* of the pings in those windows; 0 where count is 0 */
+	int64_t first_ms, last_ms;		 /* of the pings in those windows; 0 where count is 0 */
 	int64_t busiest_start_ms, busiest_count; /* the window with most pings, the newest of equals */
 	int64_t busiest_first_ms, busiest_last_ms;
 	int64_t due_ms;
