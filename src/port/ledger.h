@@ -30,6 +30,8 @@ struct ledger_vtable {
 	/* Forgets at most `max` idempotency keys received before `before_ms`. */
 	enum error (*prune_keys)(struct ledger *ledger, int64_t before_ms, size_t max, size_t *ret_removed,
 				 struct error_note *note);
+	/* Writes something of no meaning, durably: can a ledger that failed be written again? */
+	enum error (*probe)(struct ledger *ledger, struct error_note *note);
 	void (*close)(struct ledger *ledger);
 };
 struct ledger {

@@ -11,7 +11,7 @@ enum { INSERT_ROWS = 64, INSERT_COLUMNS = 4 };
 #define ROWS_8	     ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
 #define INSERT_PINGS "INSERT INTO pings (id, client_ip, pinged_at, received_at) VALUES "
 
-enum statement { INSERT_ONE, INSERT_MANY, CLAIM_KEY, FIND_KEY, ADD_COUNT, SET_LAST_ID, LAST_ID, PRUNE_KEYS, STATEMENT_COUNT };
+enum statement { INSERT_ONE, INSERT_MANY, CLAIM_KEY, FIND_KEY, ADD_COUNT, SET_LAST_ID, LAST_ID, PRUNE_KEYS, PROBE, STATEMENT_COUNT };
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[INSERT_ONE] = INSERT_PINGS ROW,
@@ -25,6 +25,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[LAST_ID] = "SELECT last_id FROM ledger",
 	[PRUNE_KEYS] = "DELETE FROM idempotency_keys WHERE (client_ip, key) IN"
 		       " (SELECT client_ip, key FROM idempotency_keys WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
+	[PROBE] = "UPDATE ledger SET last_id = last_id",
 };
 
 struct sqlite_ledger {
@@ -271,6 +272,18 @@ static enum error ledger_prune_keys(struct ledger *base, int64_t before_ms, size
 	return error;
 }
 
+static enum error ledger_probe(struct ledger *base, struct error_note *note)
+{
+	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
+	enum error error = ledger_connect(ledger, note);
+	if (error != ERROR_OK)
+		return error;
+	error = database_run(&ledger->database, ledger->statements[PROBE], "write a probe", note);
+	if (error != ERROR_OK)
+		ledger_abandon(ledger, error);
+	return error;
+}
+
 static void ledger_close(struct ledger *base)
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
@@ -282,7 +295,7 @@ static void ledger_close(struct ledger *base)
 
 enum error sqlite_ledger_open(struct data_directory *directory, struct ledger **ret_ledger, struct error_note *note)
 {
-	static const struct ledger_vtable vtable = {ledger_append, ledger_last_id, ledger_prune_keys, ledger_close};
+	static const struct ledger_vtable vtable = {ledger_append, ledger_last_id, ledger_prune_keys, ledger_probe, ledger_close};
 	struct sqlite_ledger *ledger = calloc(1, sizeof *ledger);
 	if (ledger == NULL)
 		return ERROR_NO_MEMORY;
