@@ -36,8 +36,8 @@ size_t message_type_size(const struct message_type *type);
 /* `ret_message` is a zeroed struct of the type's size. On failure it may be half filled; the note names the field, as
  * "timestamp_ms: expected an integer, found a string". MALFORMED, NO_MEMORY; TOO_LARGE past 100 levels of nesting. Unknown fields
  * are ignored. */
-enum error message_decode_binary(const struct message_type *type, struct slice input, struct arena *arena,
-				 void *ret_message, struct error_note *note);
+enum error message_decode_binary(const struct message_type *type, struct slice input, struct arena *arena, void *ret_message,
+				 struct error_note *note);
 enum error message_decode_json(const struct message_type *type, struct slice input, struct arena *arena, void *ret_message,
 			       struct error_note *note);
 

@@ -12,7 +12,10 @@
 enum { MESSAGE_MAX_FIELDS = 512 }; /* of one message; the generator refuses more */
 
 /* A slice of a literal, for static tables. */
-#define MESSAGE_TEXT(literal) {(const uint8_t *)(literal), sizeof(literal) - 1}
+#define MESSAGE_TEXT(literal)                                   \
+	{                                                       \
+		(const uint8_t *)(literal), sizeof(literal) - 1 \
+	}
 
 enum field_kind {
 	FIELD_DOUBLE,
@@ -35,11 +38,11 @@ enum field_kind {
 };
 
 enum field_label {
-	FIELD_PLAIN,    /* present when not zero; a message when not NULL */
+	FIELD_PLAIN,	/* present when not zero; a message when not NULL */
 	FIELD_OPTIONAL, /* present when the bool at `presence` says so */
-	FIELD_ONEOF,    /* present when the uint32_t at `presence` is its number */
+	FIELD_ONEOF,	/* present when the uint32_t at `presence` is its number */
 	FIELD_REPEATED, /* an array at `offset` */
-	FIELD_MAP,      /* an array of entries: messages with key = 1 and value = 2 */
+	FIELD_MAP,	/* an array of entries: messages with key = 1 and value = 2 */
 };
 
 struct enum_value {
