@@ -1,4 +1,4 @@
-/* The binary encoding's wire types (protobuf.dev, "Encoding"), for the codec's own files. */
+/* The binary encoding's wire types ("Encoding"), for the codec's own files. */
 #ifndef PING_CODEC_MESSAGE_BINARY_H
 #define PING_CODEC_MESSAGE_BINARY_H
 

@@ -1,4 +1,4 @@
-/* The texts that stand in JSON for google.protobuf.Timestamp, Duration and FieldMask (protobuf.dev, "ProtoJSON Format"). */
+/* The texts that stand in JSON for google.protobuf.Timestamp, Duration and FieldMask ("ProtoJSON Format"). */
 #ifndef PING_CODEC_WELLKNOWN_H
 #define PING_CODEC_WELLKNOWN_H
 
