@@ -151,14 +151,14 @@ enum error query_get_activity(struct store_reader *reader, const struct address 
 	return error;
 }
 
-/* Nothing is read for the silent. A materialised row is exact, from the windows that it was made of, until it is due; where there
- * is none though the client pinged of late, its first window may have opened since. */
+/* Nothing is read for the silent. A materialised row is exact, from the windows that it was made of, until it is due; one that
+ * was never made (due_ms 0) is due. */
 static enum error show_client(struct store_reader *reader, const struct store_client *client, int64_t now_ms,
 			      struct window_row *windows, struct query_activity *activity, struct error_note *note)
 {
 	const struct activity_row *row = &client->activity;
 	int64_t start_ms = activity_start_of(now_ms);
-	bool exact = row->count > 0 && row->start_ms <= start_ms && now_ms < row->due_ms;
+	bool exact = now_ms < row->due_ms && row->start_ms <= start_ms;
 	enum error error = ERROR_OK;
 	if (client->client.last_ms < start_ms)
 		activity_derive(&client->client.client, now_ms, NULL, 0, &activity->row, activity->counts);
@@ -166,6 +166,7 @@ static enum error show_client(struct store_reader *reader, const struct store_cl
 		error = derive_from_store(reader, &client->client.client, now_ms, windows, activity, note);
 	else
 		activity->row = *row;
+	activity->row.client = client->client.client;
 	activity->row.start_ms = start_ms;
 	if (activity->row.count == 0)
 		show_all_time(&activity->row, &client->client);

@@ -1,0 +1,72 @@
+#include "service/service.h"
+
+#include "ping/v1/ping.pb.h"
+#include "service/metrics.h"
+#include "service/ping.h"
+
+#include <stdlib.h>
+
+struct question_method {
+	const struct method_type *type;
+	enum error (*answer)(struct question *question, struct readers *readers, struct error_note *note);
+};
+
+static const struct question_method questions[] = {
+	{&ping_v1_ping_service_ping_count_method, answer_ping_count},
+	{&ping_v1_metrics_service_list_window_stats_method, answer_list_window_stats},
+	{&ping_v1_metrics_service_list_daily_stats_method, answer_list_daily_stats},
+	{&ping_v1_metrics_service_get_activity_method, answer_get_activity},
+	{&ping_v1_metrics_service_list_clients_method, answer_list_clients},
+	{&ping_v1_metrics_service_get_pipeline_status_method, answer_get_pipeline_status},
+};
+
+/* And Ping and WatchWindowStats. */
+enum { QUESTIONS = sizeof questions / sizeof questions[0], METHODS = QUESTIONS + 2 };
+
+struct service {
+	struct rate rate;
+	struct ping_endpoint ping;
+	struct metrics_context metrics;
+	struct question_endpoint endpoints[QUESTIONS];
+	struct rpc_method methods[METHODS];
+};
+
+enum error service_create(const struct service_config *config, struct service **ret_service)
+{
+	struct service *service = calloc(1, sizeof *service);
+	if (service == NULL)
+		return ERROR_NO_MEMORY;
+	service->ping = (struct ping_endpoint){
+		.clock = config->clock,
+		.ingest = config->ingest,
+		.max_future_skew_ms = config->max_future_skew_ms,
+		.rate = &service->rate,
+	};
+	service->metrics = (struct metrics_context){
+		.clock = config->clock,
+		.workers = config->workers,
+		.health = config->health,
+		.status = config->status,
+		.rate = &service->rate,
+	};
+	for (size_t i = 0; i < QUESTIONS; i++) {
+		service->endpoints[i] = (struct question_endpoint){.shared = &service->metrics, .answer = questions[i].answer};
+		service->methods[i] = (struct rpc_method){questions[i].type, question_handle, &service->endpoints[i]};
+	}
+	service->methods[QUESTIONS] = (struct rpc_method){&ping_v1_ping_service_ping_method, ping_handle, &service->ping};
+	service->methods[QUESTIONS + 1] =
+		(struct rpc_method){&ping_v1_metrics_service_watch_window_stats_method, watch_handle, NULL};
+	*ret_service = service;
+	return ERROR_OK;
+}
+
+void service_destroy(struct service *service)
+{
+	free(service);
+}
+
+const struct rpc_method *service_methods(const struct service *service, size_t *ret_count)
+{
+	*ret_count = METHODS;
+	return service->methods;
+}
