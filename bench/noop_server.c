@@ -1,0 +1,51 @@
+/* What the RPC runtime and the network cost alone: PingCount answered with a constant. bench/run compares it with nghttpd.
+ *
+ * usage: noop-server ADDR:PORT [WORKERS]
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/server.h"
+#include "ping/v1/ping.pb.h"
+
+static void ping_count(struct rpc_call *call, const void *request, void *context)
+{
+	(void)request;
+	(void)context;
+	rpc_call_reply(call, &(struct ping_v1_ping_count_response){.ping_count = 42});
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: noop-server ADDR:PORT [WORKERS]\n");
+		return 2;
+	}
+	sigset_t stop;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+
+	const struct rpc_method method = {&ping_v1_ping_service_ping_count_method, ping_count, NULL};
+	const char *address = argv[1];
+	struct server_config config = server_config_default();
+	config.addresses = &address;
+	config.address_count = 1;
+	config.worker_count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1;
+	config.methods = &method;
+	config.method_count = 1;
+	struct server *server;
+	struct error_note note = {""};
+	if (server_start(&config, &server, &note) != ERROR_OK) {
+		fprintf(stderr, "noop-server: %s\n", note.text);
+		return 1;
+	}
+	int signal_number;
+	sigwait(&stop, &signal_number);
+	server_drain(server, 1000);
+	server_join(server);
+	server_destroy(server);
+	return 0;
+}

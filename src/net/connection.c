@@ -1,0 +1,343 @@
+#include "net/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	LINGER_MS = 1000,
+	LINGER_MAX_BYTES = 1 << 20,
+	ROUNDS_PER_TURN = 16, /* of filling and writing `output`; then the others' turn comes */
+	KEPT_OUTPUT_BYTES = 4096,
+};
+
+static const unsigned next_states[CONNECTION_STATES] = {
+	[CONNECTION_SPEAKING] = 1 << CONNECTION_FINISHING | 1 << CONNECTION_CLOSED,
+	[CONNECTION_FINISHING] = 1 << CONNECTION_LINGERING | 1 << CONNECTION_CLOSED,
+	[CONNECTION_LINGERING] = 1 << CONNECTION_CLOSED,
+};
+
+static void set_state(struct connection *connection, enum connection_state state)
+{
+	assert(next_states[connection->state] >> state & 1);
+	connection->state = state;
+}
+
+void connection_settle_later(struct connection *connection)
+{
+	if (connection->settling)
+		return;
+	connection->settling = true;
+	loop_defer(connection->worker->loop, &connection->settle);
+}
+
+void connection_resume(struct connection *connection)
+{
+	connection->resumed = true;
+	connection_settle_later(connection);
+}
+
+static void arm_timer(struct connection *connection)
+{
+	int64_t due_us = connection->read_expires_us < connection->write_expires_us ? connection->read_expires_us
+										    : connection->write_expires_us;
+	/* Only ever moved forward: a timer that fires early looks again. */
+	if (due_us != INT64_MAX && (!timer_armed(&connection->timer) || due_us < connection->timer.due_us))
+		loop_timer_arm(connection->worker->loop, &connection->timer, due_us);
+}
+
+void connection_expect(struct connection *connection, int64_t timeout_ms)
+{
+	connection->read_expires_us = timeout_ms == 0 ? INT64_MAX : loop_now_us(connection->worker->loop) + timeout_ms * 1000;
+	arm_timer(connection);
+}
+
+static void timer_fired(struct timer *timer)
+{
+	struct connection *connection = (struct connection *)((char *)timer - offsetof(struct connection, timer));
+	int64_t now_us = loop_now_us(connection->worker->loop);
+	if (now_us >= connection->write_expires_us) {
+		worker_count(connection->worker, COUNTER_TIMEOUTS);
+		connection_close(connection);
+	} else if (now_us >= connection->read_expires_us) {
+		connection->read_expires_us = INT64_MAX;
+		if (connection->state == CONNECTION_SPEAKING)
+			connection->speaker->expired(connection);
+		else
+			connection_close(connection);
+	}
+	if (connection->state != CONNECTION_CLOSED)
+		arm_timer(connection);
+}
+
+void connection_speak(struct connection *connection, const struct speaker *speaker, void *session)
+{
+	connection->speaker = speaker;
+	connection->session = session;
+}
+
+void connection_finish(struct connection *connection)
+{
+	if (connection->state != CONNECTION_SPEAKING)
+		return;
+	set_state(connection, CONNECTION_FINISHING);
+	connection->read_expires_us = INT64_MAX;
+	connection_settle_later(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+	if (connection->state == CONNECTION_CLOSED)
+		return;
+	set_state(connection, CONNECTION_CLOSED);
+	timer_disarm(&connection->timer);
+	loop_watch_remove(connection->worker->loop, &connection->watch);
+	close(connection->watch.fd);
+	connection->speaker->release(connection);
+	connection_settle_later(connection); /* where it is freed */
+}
+
+void connection_drain(struct connection *connection)
+{
+	if (connection->draining || connection->state != CONNECTION_SPEAKING)
+		return;
+	connection->draining = true;
+	connection->speaker->drain(connection);
+	connection_settle_later(connection);
+}
+
+static void connection_free(struct connection *connection)
+{
+	*connection->link = connection->next;
+	if (connection->next != NULL)
+		connection->next->link = connection->link;
+	worker_count(connection->worker, COUNTER_CLOSED);
+	atomic_fetch_sub_explicit(&connection->worker->shared->connection_count, 1, memory_order_relaxed);
+	buffer_release(&connection->input);
+	buffer_release(&connection->output);
+	free(connection);
+}
+
+/* Gives the speaker what it has not taken yet and `fresh` behind it, and keeps what it leaves. */
+static void take_input(struct connection *connection, struct slice fresh)
+{
+	struct buffer *kept = &connection->input;
+	bool joined = kept->size > 0;
+	if (joined && buffer_append(kept, fresh.data, fresh.size) != ERROR_OK) {
+		connection_close(connection);
+		return;
+	}
+	struct slice bytes = joined ? buffer_slice(kept) : fresh;
+	size_t taken = 0;
+	while (taken < bytes.size && connection->state == CONNECTION_SPEAKING) {
+		const struct speaker *speaker = connection->speaker;
+		size_t count = speaker->receive(connection, slice_make(bytes.data + taken, bytes.size - taken));
+		taken += count;
+		if (count == 0 && speaker == connection->speaker)
+			break;
+	}
+	if (connection->state != CONNECTION_SPEAKING)
+		taken = bytes.size;
+	if (joined)
+		buffer_consume(kept, taken);
+	else if (taken < bytes.size && buffer_append(kept, bytes.data + taken, bytes.size - taken) != ERROR_OK)
+		connection_close(connection);
+	if (kept->size == 0)
+		buffer_release(kept);
+}
+
+static void read_end(struct connection *connection)
+{
+	connection->input_ended = true;
+	if (connection->state == CONNECTION_LINGERING)
+		connection_close(connection);
+	else if (connection->state == CONNECTION_SPEAKING)
+		connection->speaker->input_ended(connection);
+	if (connection->state != CONNECTION_CLOSED)
+		connection_settle_later(connection);
+}
+
+static void read_some(struct connection *connection)
+{
+	struct worker *worker = connection->worker;
+	ssize_t count = recv(connection->watch.fd, worker->input, sizeof worker->input, 0);
+	if (count == 0) {
+		read_end(connection);
+	} else if (count < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			connection_close(connection);
+	} else if (connection->state == CONNECTION_SPEAKING) {
+		take_input(connection, slice_make(worker->input, (size_t)count));
+		connection_settle_later(connection);
+	} else {
+		connection->lingered_bytes += (size_t)count;
+		if (connection->lingered_bytes > LINGER_MAX_BYTES)
+			connection_close(connection);
+	}
+}
+
+static void ready(struct loop_watch *watch, uint32_t events)
+{
+	struct connection *connection = (struct connection *)watch;
+	if (events & EPOLLERR || (events & EPOLLHUP && !(connection->events & EPOLLIN)))
+		connection_close(connection);
+	else if (events & (EPOLLIN | EPOLLHUP))
+		read_some(connection);
+	if (events & EPOLLOUT && connection->state != CONNECTION_CLOSED) {
+		connection->blocked = false;
+		connection_settle_later(connection);
+	}
+}
+
+/* Returns how many bytes the socket took, less when it would block. Closes the connection on an error. */
+static size_t write_some(struct connection *connection, struct slice bytes)
+{
+	ssize_t count = send(connection->watch.fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+	if (count < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_close(connection);
+		return 0;
+	}
+	size_t sent = count < 0 ? 0 : (size_t)count;
+	connection->blocked = sent < bytes.size;
+	struct worker *worker = connection->worker;
+	if (!connection->blocked)
+		connection->write_expires_us = INT64_MAX;
+	else if (sent > 0 || connection->write_expires_us == INT64_MAX)
+		connection->write_expires_us = loop_now_us(worker->loop) + worker->shared->config.write_timeout_ms * 1000;
+	if (connection->blocked)
+		arm_timer(connection);
+	return sent;
+}
+
+static void write_kept(struct connection *connection)
+{
+	struct buffer *output = &connection->output;
+	connection->output_sent += write_some(
+		connection, slice_make(output->data + connection->output_sent, output->size - connection->output_sent));
+	if (connection->output_sent < output->size)
+		return;
+	connection->output_sent = 0;
+	buffer_clear(output);
+	if (output->capacity > KEPT_OUTPUT_BYTES)
+		buffer_release(output);
+}
+
+/* Writes what the speaker makes; keeps what the socket leaves. False: there was nothing. */
+static bool write_fresh(struct connection *connection)
+{
+	struct buffer *fresh = &connection->worker->output;
+	buffer_clear(fresh);
+	connection->speaker->produce(connection, fresh);
+	if (fresh->size == 0 || connection->state == CONNECTION_CLOSED)
+		return false;
+	size_t sent = write_some(connection, buffer_slice(fresh));
+	if (connection->state != CONNECTION_CLOSED && sent < fresh->size &&
+	    buffer_append(&connection->output, fresh->data + sent, fresh->size - sent) != ERROR_OK)
+		connection_close(connection);
+	return true;
+}
+
+static void write_all(struct connection *connection)
+{
+	for (int round = 0; round < ROUNDS_PER_TURN; round++) {
+		if (connection->state > CONNECTION_FINISHING || connection->blocked)
+			return;
+		if (connection->output.size > 0)
+			write_kept(connection);
+		else if (!write_fresh(connection))
+			return;
+	}
+	connection->resumed = true; /* there may be more: the next turn */
+}
+
+static void linger(struct connection *connection)
+{
+	if (connection->input_ended || shutdown(connection->watch.fd, SHUT_WR) != 0) {
+		connection_close(connection);
+		return;
+	}
+	set_state(connection, CONNECTION_LINGERING);
+	connection_expect(connection, LINGER_MS);
+}
+
+static void update_events(struct connection *connection)
+{
+	bool speaking = connection->state == CONNECTION_SPEAKING;
+	bool read = connection->state == CONNECTION_LINGERING ||
+		    (speaking && !connection->input_ended && connection->speaker->wants_input(connection, connection->blocked));
+	uint32_t events = (read ? EPOLLIN : 0U) | (connection->blocked ? EPOLLOUT : 0U);
+	if (events != connection->events)
+		loop_watch_change(connection->worker->loop, &connection->watch, events);
+	connection->events = events;
+}
+
+static void settle(struct task *task)
+{
+	struct connection *connection = (struct connection *)((char *)task - offsetof(struct connection, settle));
+	if (connection->resumed) {
+		connection->resumed = false;
+		if (connection->state == CONNECTION_SPEAKING && connection->input.size > 0)
+			take_input(connection, slice_make(NULL, 0));
+	}
+	write_all(connection);
+	if (connection->state == CONNECTION_FINISHING && !connection->blocked && !connection->resumed)
+		linger(connection);
+	connection->settling = false;
+	if (connection->state == CONNECTION_CLOSED) {
+		connection_free(connection);
+		return;
+	}
+	update_events(connection);
+	if (connection->resumed)
+		connection_settle_later(connection);
+}
+
+bool connection_trusts_peer(const struct connection *connection, const struct address *peer)
+{
+	const struct server_config *config = &connection->worker->shared->config;
+	for (size_t i = 0; i < config->trusted_proxy_count; i++)
+		if (address_network_contains(&config->trusted_proxies[i], peer))
+			return true;
+	return false;
+}
+
+enum error connection_create(struct worker *worker, int fd, const struct address *peer)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+	if (connection == NULL)
+		goto fail;
+	*connection = (struct connection){
+		.watch = {fd, ready},
+		.settle.run = settle,
+		.timer.fire = timer_fired,
+		.worker = worker,
+		.speaker = &speaker_opening,
+		.events = EPOLLIN,
+		.read_expires_us = INT64_MAX,
+		.write_expires_us = INT64_MAX,
+		.peer = *peer,
+	};
+	buffer_init(&connection->input, SIZE_MAX);
+	buffer_init(&connection->output, SIZE_MAX);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	if (loop_watch_add(worker->loop, &connection->watch, EPOLLIN) != ERROR_OK)
+		goto fail;
+	connection->next = worker->connections;
+	connection->link = &worker->connections;
+	if (connection->next != NULL)
+		connection->next->link = &connection->next;
+	worker->connections = connection;
+	worker_count(worker, COUNTER_ACCEPTED);
+	atomic_fetch_add_explicit(&worker->shared->connection_count, 1, memory_order_relaxed);
+	connection_expect(connection, worker->shared->config.header_timeout_ms);
+	return ERROR_OK;
+fail:
+	free(connection);
+	close(fd);
+	return ERROR_NO_MEMORY;
+}

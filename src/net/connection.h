@@ -1,0 +1,91 @@
+/* Inside src/net: one socket. It moves bytes and watches the clock; what they mean is its speaker's, of which there are three:
+ *
+ *   accept ─► opening ──"PRI * HTTP/2.0…"──► http2
+ *               │ ▲ └──anything else───────► http1
+ *               └─┘ a PROXY v2 preamble, from a trusted proxy
+ *
+ *                     connection_finish      all is written            the peer's end, or 1 s
+ *           SPEAKING ──────────────────► FINISHING ──────────► LINGERING ─────────────────────► CLOSED ─► freed at the turn's end
+ *              │                           │                        │                             ▲
+ *              └───────────────────────────┴────────────────────────┴─────────────────────────────┘
+ *                                   connection_close: reset, error, time
+ *
+ * Lingering (RFC 9112, 9.6): a socket closed with unread bytes would reset, and the peer might never read the last answer.
+ *
+ * All that a turn brings is written in one send at its end (the deferred task `settle`); what the socket doesn't take waits in
+ * `output`.
+ */
+#ifndef PING_NET_CONNECTION_H
+#define PING_NET_CONNECTION_H
+
+#include "net/worker.h"
+
+enum connection_state {
+	CONNECTION_SPEAKING,
+	CONNECTION_FINISHING,
+	CONNECTION_LINGERING,
+	CONNECTION_CLOSED,
+	CONNECTION_STATES,
+};
+
+struct connection;
+
+struct speaker {
+	/* Takes bytes from the front and returns how many; the rest is given again, with more behind it, after the next read or
+	 * connection_resume. */
+	size_t (*receive)(struct connection *connection, struct slice bytes);
+	/* Appends what is to be sent, about WORKER_OUTPUT_BYTES at most. Called again when that is written. */
+	void (*produce)(struct connection *connection, struct buffer *output);
+	/* Whether bytes are wanted now; `blocked`: the peer takes none. */
+	bool (*wants_input)(struct connection *connection, bool blocked);
+	/* The peer has sent its last byte. */
+	void (*input_ended)(struct connection *connection);
+	/* The time set by connection_expect is over. */
+	void (*expired)(struct connection *connection);
+	/* Finish what is in work, take no more. */
+	void (*drain)(struct connection *connection);
+	/* Forget everything; the connection is closed. */
+	void (*release)(struct connection *connection);
+};
+
+struct connection {
+	struct loop_watch watch;
+	struct task settle;
+	struct timer timer;
+	struct worker *worker;
+	struct connection *next, **link;
+	const struct speaker *speaker;
+	void *session; /* the speaker's */
+	enum connection_state state;
+	bool settling, input_ended, resumed, blocked, draining;
+	uint32_t events;			   /* watched for */
+	int64_t read_expires_us, write_expires_us; /* INT64_MAX: never */
+	struct buffer input;			   /* what the speaker has not taken yet */
+	struct buffer output;			   /* what the socket has not taken yet, from output_sent on */
+	size_t output_sent;
+	size_t lingered_bytes;
+	struct address peer; /* who connected, or for whom a trusted proxy says it did */
+};
+
+extern const struct speaker speaker_opening;
+/* Make the connection speak it. ERROR_NO_MEMORY. */
+enum error http1_open(struct connection *connection);
+enum error http2_open(struct connection *connection);
+
+/* Owns fd, also on failure. */
+enum error connection_create(struct worker *worker, int fd, const struct address *peer);
+/* Hands over to another speaker; from within receive. */
+void connection_speak(struct connection *connection, const struct speaker *speaker, void *session);
+/* There is something to write, or to look at, at the end of the turn. */
+void connection_settle_later(struct connection *connection);
+/* As above, and the speaker takes input again. */
+void connection_resume(struct connection *connection);
+/* The speaker's expired is called in timeout_ms, unless another time is set; 0: never. */
+void connection_expect(struct connection *connection, int64_t timeout_ms);
+/* No more input is taken; closed when all is written. */
+void connection_finish(struct connection *connection);
+void connection_close(struct connection *connection);
+void connection_drain(struct connection *connection);
+bool connection_trusts_peer(const struct connection *connection, const struct address *peer);
+
+#endif

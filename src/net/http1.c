@@ -1,0 +1,272 @@
+/* HTTP/1.1 (RFC 9112): one request in work at a time; pipelined ones wait in the connection's input.
+ *
+ *            first byte           the head's end           END                respond
+ *   BETWEEN ───────────► HEAD ──────────────────► BODY ──────────► WAITING ───────────► BETWEEN
+ *      ▲                   │ wrong, late            │ respond                              │ must close
+ *      │                   ▼                        ▼                                      ▼
+ *      │                  OVER ◄─ much is left ── REST ◄── answered, what is left       OVER
+ *      └──────────────────────────────── END ──────┘       of the body is dropped
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "codec/http1.h"
+#include "net/request.h"
+
+enum {
+	REST_MAX_BYTES = 64 << 10,    /* of a body that is read though the answer is out; with more to come the connection ends */
+	OUTPUT_MAX_BYTES = 256 << 10, /* waiting to be written; then no further pipelined request is begun */
+	RESPONSE_MAX_HEADERS = 8,
+};
+
+enum http1_state { HTTP1_BETWEEN, HTTP1_IN_HEAD, HTTP1_IN_BODY, HTTP1_WAITING, HTTP1_REST, HTTP1_OVER, HTTP1_STATES };
+
+struct http1 {
+	struct request request;
+	struct http1_parser *parser;
+	struct connection *connection;
+	enum http1_state state;
+	bool continue_wanted; /* the client holds the body back until it is asked for */
+};
+
+static const unsigned next_states[HTTP1_STATES] = {
+	[HTTP1_BETWEEN] = 1 << HTTP1_IN_HEAD | 1 << HTTP1_OVER,
+	[HTTP1_IN_HEAD] = 1 << HTTP1_IN_BODY | 1 << HTTP1_OVER,
+	[HTTP1_IN_BODY] = 1 << HTTP1_WAITING | 1 << HTTP1_REST | 1 << HTTP1_OVER,
+	[HTTP1_WAITING] = 1 << HTTP1_BETWEEN | 1 << HTTP1_OVER,
+	[HTTP1_REST] = 1 << HTTP1_BETWEEN | 1 << HTTP1_OVER,
+};
+
+static void set_state(struct http1 *session, enum http1_state state)
+{
+	assert(next_states[session->state] >> state & 1);
+	session->state = state;
+	const struct server_config *config = &session->connection->worker->shared->config;
+	int64_t timeouts_ms[HTTP1_STATES] = {
+		[HTTP1_BETWEEN] = config->idle_timeout_ms,
+		[HTTP1_IN_HEAD] = config->header_timeout_ms,
+		[HTTP1_REST] = config->body_timeout_ms,
+		/* IN_BODY and WAITING: the request has its own timer. */
+	};
+	connection_expect(session->connection, timeouts_ms[state]);
+}
+
+static void end_connection(struct http1 *session)
+{
+	set_state(session, HTTP1_OVER);
+	request_close(&session->request);
+	connection_finish(session->connection);
+}
+
+static bool may_keep_alive(const struct http1 *session, const struct http1_request *head)
+{
+	bool little_left =
+		session->request.ended || (!head->chunked && head->content_length <= REST_MAX_BYTES && !session->continue_wanted);
+	return head->keep_alive && little_left && !session->connection->draining && !session->connection->input_ended;
+}
+
+static bool write_response(struct http1 *session, const struct rpc_response *response, bool keep_alive)
+{
+	struct buffer *output = &session->connection->output;
+	struct http1_field fields[RESPONSE_MAX_HEADERS + 1];
+	size_t count = 0;
+	for (; count < response->header_count && count < RESPONSE_MAX_HEADERS; count++)
+		fields[count] = (struct http1_field){response->headers[count].name, response->headers[count].value};
+	fields[count++] = (struct http1_field){SLICE_LITERAL("date"), worker_date(session->connection->worker)};
+	const struct http1_request *head = http1_parser_request(session->parser);
+	struct http1_response written = {
+		.status = response->status,
+		.minor_version = head == NULL ? 1 : head->minor_version,
+		.keep_alive = keep_alive,
+		.content_length = response->body->size,
+		.fields = fields,
+		.field_count = count,
+	};
+	return http1_write_head(&written, output) == ERROR_OK &&
+	       (session->request.is_head || buffer_append(output, response->body->data, response->body->size) == ERROR_OK);
+}
+
+static void respond(struct request *request, const struct rpc_response *response)
+{
+	struct http1 *session = (struct http1 *)request;
+	bool keep_alive = may_keep_alive(session, http1_parser_request(session->parser));
+	bool fine = write_response(session, response, keep_alive);
+	if (!fine || !keep_alive)
+		end_connection(session);
+	else
+		set_state(session, session->state == HTTP1_WAITING ? HTTP1_BETWEEN : HTTP1_REST);
+	connection_resume(session->connection);
+}
+
+/* To what is no request, or not in time. */
+static void refuse(struct http1 *session, unsigned status, const char *reason)
+{
+	struct worker *worker = session->connection->worker;
+	struct buffer *body = &worker->page;
+	static const struct rpc_header type = {{(const uint8_t *)"content-type", 12},
+					       {(const uint8_t *)"text/plain; charset=utf-8", 25}};
+	buffer_clear(body);
+	if (buffer_append_format(body, "%s\n", reason) != ERROR_OK)
+		buffer_clear(body);
+	session->request.is_head = false;
+	worker_count(worker, COUNTER_RESPONSES + status / 100);
+	write_response(session, &(struct rpc_response){status, &type, 1, body}, false);
+	end_connection(session);
+}
+
+static void begin_request(struct http1 *session)
+{
+	const struct http1_request *head = http1_parser_request(session->parser);
+	struct connection *connection = session->connection;
+	struct request *request = &session->request;
+	worker_count(connection->worker, COUNTER_REQUESTS_HTTP1);
+	if (request_open(request, connection, respond) != ERROR_OK) {
+		refuse(session, 503, "out of memory");
+		return;
+	}
+	request_add_header(request, SLICE_LITERAL(":method"), head->method);
+	request_add_header(request, SLICE_LITERAL(":path"), head->path);
+	request->head.query = head->query;
+	for (size_t i = 0; i < head->field_count; i++) {
+		struct http1_field field = http1_request_field(head, i);
+		request_add_header(request, field.name, field.value);
+	}
+	session->continue_wanted = head->expect_continue;
+	request->head.body_bytes = head->chunked ? -1 : (int64_t)head->content_length;
+	set_state(session, HTTP1_IN_BODY);
+	request_begin(request);
+	if (session->state != HTTP1_IN_BODY || !session->continue_wanted)
+		return;
+	session->continue_wanted = false;
+	if (buffer_append_string(&connection->output, "HTTP/1.1 100 Continue\r\n\r\n") != ERROR_OK)
+		end_connection(session);
+}
+
+static void end_request(struct http1 *session)
+{
+	if (session->state == HTTP1_REST) {
+		set_state(session, HTTP1_BETWEEN);
+		return;
+	}
+	set_state(session, HTTP1_WAITING);
+	request_end(&session->request);
+}
+
+static bool takes_input(const struct http1 *session)
+{
+	return session->state != HTTP1_WAITING && session->state != HTTP1_OVER &&
+	       session->connection->state == CONNECTION_SPEAKING && session->connection->output.size < OUTPUT_MAX_BYTES;
+}
+
+static void handle_event(struct http1 *session, enum http1_event event, struct slice body)
+{
+	switch (event) {
+	case HTTP1_MORE:
+		break;
+	case HTTP1_HEAD:
+		begin_request(session);
+		break;
+	case HTTP1_BODY:
+		request_data(&session->request, body);
+		break;
+	case HTTP1_END:
+		end_request(session);
+		break;
+	case HTTP1_ERROR:
+		worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
+		if (session->state == HTTP1_REST)
+			end_connection(session); /* the answer is out already */
+		else
+			refuse(session, http1_parser_status(session->parser), http1_parser_reason(session->parser));
+		break;
+	}
+}
+
+static size_t http1_receive(struct connection *connection, struct slice bytes)
+{
+	struct http1 *session = connection->session;
+	struct slice input = bytes;
+	enum http1_event event = HTTP1_END;
+	while (event != HTTP1_MORE && takes_input(session) &&
+	       (input.size > 0 || session->state == HTTP1_IN_BODY || session->state == HTTP1_REST)) {
+		struct slice body;
+		event = http1_parser_next(session->parser, &input, &body);
+		if (session->state == HTTP1_BETWEEN && !http1_parser_is_between(session->parser))
+			set_state(session, HTTP1_IN_HEAD);
+		handle_event(session, event, body);
+	}
+	return bytes.size - input.size;
+}
+
+/* All output went straight to the connection's; when that is written, what waited for it goes on. */
+static void http1_produce(struct connection *connection, struct buffer *output)
+{
+	(void)output;
+	if (connection->input.size > 0 && takes_input(connection->session))
+		connection_resume(connection);
+}
+
+static bool http1_wants_input(struct connection *connection, bool blocked)
+{
+	/* While a request is in work one more read is taken: it may be the peer's end. */
+	return !blocked && connection->input.size == 0;
+}
+
+static void http1_input_ended(struct connection *connection)
+{
+	struct http1 *session = connection->session;
+	/* Half closed: a request that is complete gets its answer. */
+	if (session->state != HTTP1_WAITING && session->state != HTTP1_OVER)
+		end_connection(session);
+}
+
+static void http1_expired(struct connection *connection)
+{
+	struct http1 *session = connection->session;
+	worker_count(connection->worker, COUNTER_TIMEOUTS);
+	if (session->state == HTTP1_IN_HEAD)
+		refuse(session, 408, "the request's head did not come in time");
+	else
+		end_connection(session);
+}
+
+static void http1_drain(struct connection *connection)
+{
+	struct http1 *session = connection->session;
+	if (session->state == HTTP1_BETWEEN)
+		end_connection(session);
+}
+
+static void http1_release(struct connection *connection)
+{
+	struct http1 *session = connection->session;
+	request_close(&session->request);
+	http1_parser_destroy(session->parser);
+	free(session);
+}
+
+static const struct speaker speaker_http1 = {
+	.receive = http1_receive,
+	.produce = http1_produce,
+	.wants_input = http1_wants_input,
+	.input_ended = http1_input_ended,
+	.expired = http1_expired,
+	.drain = http1_drain,
+	.release = http1_release,
+};
+
+enum error http1_open(struct connection *connection)
+{
+	struct http1 *session = calloc(1, sizeof *session);
+	if (session == NULL)
+		return ERROR_NO_MEMORY;
+	/* A body's length is the RPC runtime's to judge, in its own words. */
+	if (http1_parser_create(UINT64_MAX, &session->parser) != ERROR_OK) {
+		free(session);
+		return ERROR_NO_MEMORY;
+	}
+	session->connection = connection;
+	session->state = HTTP1_BETWEEN;
+	connection_speak(connection, &speaker_http1, session);
+	return ERROR_OK;
+}

@@ -1,0 +1,483 @@
+#include "net/http2.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	WINDOW_STREAM_BYTES = 256 << 10,
+	WINDOW_SESSION_BYTES = 1 << 20,
+	QUEUE_MAX_FRAMES = 1024, /* queued while the peer takes no bytes; then nothing is read */
+	TOKENS_MAX = 1000,
+	TOKENS_PER_S = 100,
+	KEPT_BODY_BYTES = 4096,
+	RESPONSE_MAX_HEADERS = 8,
+	DRAIN_WAIT_MS = 1000, /* for the peer's answer to the first GOAWAY */
+};
+
+enum stream_state { STREAM_HEAD, STREAM_BODY, STREAM_WAITING, STREAM_ANSWERING, STREAM_STATES };
+
+struct stream {
+	struct request request;
+	enum stream_state state;
+	struct http2 *session;
+	int32_t id;
+	struct stream *next, **link; /* of the session, or the worker's free ones */
+	struct buffer body;	     /* the answer's */
+	size_t body_sent;
+	size_t buffered_bytes; /* what the session counts for this stream */
+};
+
+struct http2 {
+	nghttp2_session *nghttp2;
+	struct connection *connection;
+	struct stream *streams;
+	size_t buffered_bytes;
+	int tokens;
+	int64_t tokens_us; /* when they were last filled */
+	bool draining, said_last;
+	struct timer drain_timer;
+};
+
+static const unsigned next_states[STREAM_STATES] = {
+	[STREAM_HEAD] = 1 << STREAM_BODY,
+	[STREAM_BODY] = 1 << STREAM_WAITING | 1 << STREAM_ANSWERING,
+	[STREAM_WAITING] = 1 << STREAM_ANSWERING,
+};
+
+static void set_state(struct stream *stream, enum stream_state state)
+{
+	assert(next_states[stream->state] >> state & 1);
+	stream->state = state;
+}
+
+static struct stream *stream_new(struct worker *worker)
+{
+	struct stream *stream = worker->free_streams;
+	if (stream != NULL) {
+		worker->free_streams = stream->next;
+		worker->free_stream_count--;
+		return stream;
+	}
+	stream = calloc(1, sizeof *stream);
+	if (stream != NULL)
+		buffer_init(&stream->body, SIZE_MAX);
+	return stream;
+}
+
+static void stream_recycle(struct worker *worker, struct stream *stream)
+{
+	if (worker->free_stream_count == HTTP2_FREE_STREAMS) {
+		buffer_release(&stream->body);
+		free(stream);
+		return;
+	}
+	if (stream->body.capacity > KEPT_BODY_BYTES)
+		buffer_release(&stream->body);
+	buffer_clear(&stream->body);
+	stream->next = worker->free_streams;
+	worker->free_streams = stream;
+	worker->free_stream_count++;
+}
+
+void http2_free_streams(struct worker *worker)
+{
+	while (worker->free_streams != NULL) {
+		struct stream *stream = worker->free_streams;
+		worker->free_streams = stream->next;
+		buffer_release(&stream->body);
+		free(stream);
+	}
+}
+
+static void stream_close(struct stream *stream)
+{
+	struct http2 *session = stream->session;
+	*stream->link = stream->next;
+	if (stream->next != NULL)
+		stream->next->link = stream->link;
+	session->buffered_bytes -= stream->buffered_bytes;
+	request_close(&stream->request);
+	stream_recycle(session->connection->worker, stream);
+}
+
+static void stream_buffered(struct stream *stream, size_t bytes)
+{
+	stream->buffered_bytes += bytes;
+	stream->session->buffered_bytes += bytes;
+}
+
+/* The peer does not read its answer, or does not end a request that is answered. */
+static void answer_stalled(struct timer *timer)
+{
+	struct stream *stream = (struct stream *)((char *)timer - offsetof(struct stream, request.timer));
+	nghttp2_submit_rst_stream(stream->session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+	connection_settle_later(stream->session->connection);
+}
+
+static void expect_progress(struct stream *stream)
+{
+	struct worker *worker = stream->session->connection->worker;
+	stream->request.timer.fire = answer_stalled;
+	loop_timer_arm(worker->loop, &stream->request.timer,
+		       loop_now_us(worker->loop) + worker->shared->config.write_timeout_ms * 1000);
+}
+
+static nghttp2_nv make_field(struct slice name, struct slice value)
+{
+	return (nghttp2_nv){(uint8_t *)name.data, (uint8_t *)value.data, name.size, value.size, NGHTTP2_NV_FLAG_NONE};
+}
+
+static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *output, size_t size, uint32_t *flags,
+			 nghttp2_data_source *source, void *user_data)
+{
+	(void)user_data;
+	struct stream *stream = source->ptr;
+	size_t left = stream->body.size - stream->body_sent;
+	size_t count = left < size ? left : size;
+	memcpy(output, stream->body.data + stream->body_sent, count);
+	stream->body_sent += count;
+	if (count == left) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		/* RFC 9113, 8.1: the rest of the request is not wanted. */
+		if (!stream->request.ended)
+			nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+	} else {
+		expect_progress(stream);
+	}
+	return (ssize_t)count;
+}
+
+static void respond(struct request *request, const struct rpc_response *response)
+{
+	struct stream *stream = (struct stream *)request;
+	struct http2 *session = stream->session;
+	nghttp2_nv fields[RESPONSE_MAX_HEADERS + 3];
+	size_t count = 0;
+	char length[24];
+	int length_size = snprintf(length, sizeof length, "%zu", response->body->size);
+	fields[count++] = make_field(SLICE_LITERAL(":status"), slice_make(http_status_text(response->status).data, 3));
+	for (size_t i = 0; i < response->header_count && i < RESPONSE_MAX_HEADERS; i++)
+		fields[count++] = make_field(response->headers[i].name, response->headers[i].value);
+	fields[count++] = make_field(SLICE_LITERAL("content-length"), slice_make(length, (size_t)length_size));
+	fields[count++] = make_field(SLICE_LITERAL("date"), worker_date(session->connection->worker));
+
+	struct buffer *body = response->body, swapped = stream->body;
+	stream->body = *body;
+	*body = swapped;
+	stream->body_sent = 0;
+	stream_buffered(stream, stream->body.size);
+	set_state(stream, STREAM_ANSWERING);
+	expect_progress(stream);
+	bool has_body = !request->is_head && (stream->body.size > 0 || !request->ended);
+	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_body};
+	if (nghttp2_submit_response(session->nghttp2, stream->id, fields, count, has_body ? &provider : NULL) != 0)
+		nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+	connection_settle_later(session->connection);
+}
+
+/* Something that costs the peer nothing. */
+static void spend_token(struct http2 *session)
+{
+	int64_t now_us = loop_now_us(session->connection->worker->loop);
+	int64_t filled = (now_us - session->tokens_us) * TOKENS_PER_S / 1000000;
+	if (filled > 0) {
+		session->tokens_us = now_us;
+		session->tokens = filled >= TOKENS_MAX - session->tokens ? TOKENS_MAX : session->tokens + (int)filled;
+	}
+	if (session->tokens-- > 0)
+		return;
+	worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
+	nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void expect_request(struct http2 *session)
+{
+	const struct server_config *config = &session->connection->worker->shared->config;
+	connection_expect(session->connection, session->streams == NULL ? config->idle_timeout_ms : 0);
+}
+
+static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+	struct http2 *session = user_data;
+	struct worker *worker = session->connection->worker;
+	const struct server_config *config = &worker->shared->config;
+	connection_expect(session->connection, config->header_timeout_ms);
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return 0;
+	if (session->buffered_bytes > config->max_buffered_bytes) {
+		spend_token(session);
+		nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+		return 0;
+	}
+	struct stream *stream = stream_new(worker);
+	if (stream == NULL)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	if (request_open(&stream->request, session->connection, respond) != ERROR_OK) {
+		stream_recycle(worker, stream);
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
+	stream->state = STREAM_HEAD;
+	stream->session = session;
+	stream->id = frame->hd.stream_id;
+	stream->buffered_bytes = 0;
+	stream->next = session->streams;
+	stream->link = &session->streams;
+	if (stream->next != NULL)
+		stream->next->link = &stream->next;
+	session->streams = stream;
+	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
+	worker_count(worker, COUNTER_REQUESTS_HTTP2);
+	return 0;
+}
+
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
+		     const uint8_t *value, size_t value_size, uint8_t flags, void *user_data)
+{
+	(void)flags;
+	(void)user_data;
+	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+	/* A trailer field is nothing to any method. */
+	if (stream != NULL && stream->state == STREAM_HEAD)
+		request_add_header(&stream->request, slice_make(name, name_size), slice_make(value, value_size));
+	return 0;
+}
+
+static void end_request(struct stream *stream)
+{
+	if (stream->request.ended)
+		return;
+	if (stream->state == STREAM_BODY)
+		set_state(stream, STREAM_WAITING);
+	request_end(&stream->request);
+}
+
+static void on_stream_frame(struct stream *stream, const nghttp2_frame *frame)
+{
+	if (stream->state == STREAM_HEAD) {
+		set_state(stream, STREAM_BODY);
+		request_begin(&stream->request);
+	}
+	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+		end_request(stream);
+	else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0)
+		spend_token(stream->session);
+}
+
+static void say_last(struct http2 *session);
+
+static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+	struct http2 *session = user_data;
+	struct stream *stream;
+	switch (frame->hd.type) {
+	case NGHTTP2_HEADERS:
+		expect_request(session);
+		/* fallthrough */
+	case NGHTTP2_DATA:
+		stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+		if (stream != NULL)
+			on_stream_frame(stream, frame);
+		break;
+	case NGHTTP2_PING:
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+			say_last(session);
+		else
+			spend_token(session);
+		break;
+	case NGHTTP2_SETTINGS:
+		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
+			spend_token(session);
+		break;
+	case NGHTTP2_RST_STREAM:
+	case NGHTTP2_PRIORITY:
+		spend_token(session);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const uint8_t *data, size_t size, void *user_data)
+{
+	(void)flags;
+	struct http2 *session = user_data;
+	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+	if (stream == NULL || request_answered(&stream->request))
+		return 0;
+	if (session->buffered_bytes > session->connection->worker->shared->config.max_buffered_bytes) {
+		nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
+		return 0;
+	}
+	stream_buffered(stream, size);
+	request_data(&stream->request, slice_make(data, size));
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t error_code, void *user_data)
+{
+	(void)error_code;
+	struct http2 *session = user_data;
+	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+	if (stream == NULL)
+		return 0;
+	stream_close(stream);
+	if (session->streams == NULL)
+		expect_request(session);
+	return 0;
+}
+
+static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, int error, void *user_data)
+{
+	(void)nghttp2;
+	(void)frame;
+	(void)error;
+	expect_request(user_data);
+	spend_token(user_data);
+	return 0;
+}
+
+enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp2_option **ret_options)
+{
+	nghttp2_session_callbacks *callbacks;
+	nghttp2_option *options;
+	if (nghttp2_session_callbacks_new(&callbacks) != 0)
+		return ERROR_NO_MEMORY;
+	if (nghttp2_option_new(&options) != 0) {
+		nghttp2_session_callbacks_del(callbacks);
+		return ERROR_NO_MEMORY;
+	}
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+	nghttp2_option_set_max_outbound_ack(options, HTTP2_MAX_ACKS);
+	nghttp2_option_set_no_closed_streams(options, 1);
+	*ret_callbacks = callbacks;
+	*ret_options = options;
+	return ERROR_OK;
+}
+
+static size_t http2_receive(struct connection *connection, struct slice bytes)
+{
+	struct http2 *session = connection->session;
+	if (nghttp2_session_mem_recv(session->nghttp2, bytes.data, bytes.size) < 0) {
+		worker_count(connection->worker, COUNTER_PROTOCOL_ERRORS);
+		connection_finish(connection);
+	}
+	return bytes.size;
+}
+
+static void http2_produce(struct connection *connection, struct buffer *output)
+{
+	struct http2 *session = connection->session;
+	while (output->size < WORKER_OUTPUT_BYTES) {
+		const uint8_t *data;
+		ssize_t size = nghttp2_session_mem_send(session->nghttp2, &data);
+		if (size < 0 || (size > 0 && buffer_append(output, data, (size_t)size) != ERROR_OK)) {
+			connection_close(connection);
+			return;
+		}
+		if (size == 0)
+			break;
+	}
+	bool over = session->said_last && session->streams == NULL;
+	if (over || (!nghttp2_session_want_read(session->nghttp2) && !nghttp2_session_want_write(session->nghttp2)))
+		connection_finish(connection);
+}
+
+static bool http2_wants_input(struct connection *connection, bool blocked)
+{
+	struct http2 *session = connection->session;
+	return !blocked || nghttp2_session_get_outbound_queue_size(session->nghttp2) < QUEUE_MAX_FRAMES;
+}
+
+/* Idle, or a head that does not end. */
+static void http2_expired(struct connection *connection)
+{
+	struct http2 *session = connection->session;
+	worker_count(connection->worker, COUNTER_TIMEOUTS);
+	nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_NO_ERROR);
+	connection_finish(connection);
+}
+
+/* The second GOAWAY: what came until now is answered, nothing after. */
+static void say_last(struct http2 *session)
+{
+	if (!session->draining || session->said_last)
+		return;
+	session->said_last = true;
+	timer_disarm(&session->drain_timer);
+	nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session->nghttp2),
+			      NGHTTP2_NO_ERROR, NULL, 0);
+	connection_settle_later(session->connection);
+}
+
+static void drain_waited(struct timer *timer)
+{
+	say_last((struct http2 *)((char *)timer - offsetof(struct http2, drain_timer)));
+}
+
+/* RFC 9113, 6.8: a first GOAWAY without a limit, a round trip (a PING) for what is on its way, then the one that counts. */
+static void http2_drain(struct connection *connection)
+{
+	struct http2 *session = connection->session;
+	session->draining = true;
+	nghttp2_submit_shutdown_notice(session->nghttp2);
+	nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
+	loop_timer_arm(connection->worker->loop, &session->drain_timer,
+		       loop_now_us(connection->worker->loop) + DRAIN_WAIT_MS * 1000);
+}
+
+static void http2_release(struct connection *connection)
+{
+	struct http2 *session = connection->session;
+	timer_disarm(&session->drain_timer);
+	while (session->streams != NULL)
+		stream_close(session->streams);
+	nghttp2_session_del(session->nghttp2);
+	free(session);
+}
+
+static const struct speaker speaker_http2 = {
+	.receive = http2_receive,
+	.produce = http2_produce,
+	.wants_input = http2_wants_input,
+	.input_ended = connection_close,
+	.expired = http2_expired,
+	.drain = http2_drain,
+	.release = http2_release,
+};
+
+enum error http2_open(struct connection *connection)
+{
+	struct server_shared *shared = connection->worker->shared;
+	struct http2 *session = calloc(1, sizeof *session);
+	if (session == NULL)
+		return ERROR_NO_MEMORY;
+	*session = (struct http2){
+		.connection = connection,
+		.tokens = TOKENS_MAX,
+		.tokens_us = loop_now_us(connection->worker->loop),
+		.drain_timer.fire = drain_waited,
+	};
+	if (nghttp2_session_server_new2(&session->nghttp2, shared->http2_callbacks, session, shared->http2_options) != 0) {
+		free(session);
+		return ERROR_NO_MEMORY;
+	}
+	const nghttp2_settings_entry settings[] = {
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, shared->config.max_streams},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_STREAM_BYTES},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)shared->config.max_header_bytes},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+	connection_speak(connection, &speaker_http2, session);
+	if (nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof settings[0]) != 0 ||
+	    nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, WINDOW_SESSION_BYTES) != 0)
+		return ERROR_NO_MEMORY;
+	expect_request(session);
+	return ERROR_OK;
+}

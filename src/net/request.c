@@ -1,0 +1,216 @@
+#include "net/request.h"
+
+#include <stdio.h>
+
+static void request_respond(struct rpc_exchange *exchange, const struct rpc_response *response)
+{
+	struct request *request = (struct request *)exchange;
+	timer_disarm(&request->timer);
+	unsigned hundreds = response->status / 100;
+	worker_count(request->connection->worker, COUNTER_RESPONSES + (hundreds < 6 ? hundreds : 0));
+	request->respond(request, response);
+}
+
+static void deadline_passed(struct timer *timer)
+{
+	struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
+	rpc_call_expire(request->exchange.call);
+}
+
+enum error request_open(struct request *request, struct connection *connection,
+			void (*respond)(struct request *request, const struct rpc_response *response))
+{
+	*request = (struct request){
+		.exchange = {.respond = request_respond},
+		.respond = respond,
+		.connection = connection,
+		.timer = {.fire = deadline_passed},
+		.head.body_bytes = -1,
+	};
+	return rpc_call_create(connection->worker->pool, &request->exchange);
+}
+
+static bool grow_headers(struct request *request)
+{
+	size_t capacity = request->header_capacity == 0 ? 16 : request->header_capacity * 2;
+	if (capacity > REQUEST_MAX_HEADERS)
+		return false;
+	struct rpc_header *headers = arena_alloc_array(rpc_call_arena(request->exchange.call), capacity, sizeof *headers);
+	if (headers == NULL)
+		return false;
+	if (request->head.header_count > 0)
+		memcpy(headers, request->headers, request->head.header_count * sizeof *headers);
+	request->head.headers = request->headers = headers;
+	request->header_capacity = capacity;
+	return true;
+}
+
+static void set_path(struct request *request, struct slice path)
+{
+	const uint8_t *query = path.size == 0 ? NULL : memchr(path.data, '?', path.size);
+	request->head.path = path;
+	if (query == NULL)
+		return;
+	request->head.path.size = (size_t)(query - path.data);
+	request->head.query = slice_make(query + 1, path.size - request->head.path.size - 1);
+}
+
+static bool add_header(struct request *request, struct slice name, struct slice value)
+{
+	/* RFC 9113, 6.5.2: how SETTINGS_MAX_HEADER_LIST_SIZE is counted. */
+	request->header_bytes += name.size + value.size + 32;
+	if (request->header_bytes > request->connection->worker->shared->config.max_header_bytes)
+		return false;
+	bool pseudo = name.size > 0 && name.data[0] == ':';
+	bool method = pseudo && slice_equal(name, SLICE_LITERAL(":method"));
+	if (pseudo && !method && !slice_equal(name, SLICE_LITERAL(":path")))
+		return true;
+	uint8_t *copy = arena_alloc(rpc_call_arena(request->exchange.call), name.size + value.size);
+	if (copy == NULL)
+		return false;
+	for (size_t i = 0; i < name.size; i++) /* HTTP/1.1 has them in any case */
+		copy[i] = name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20 : name.data[i];
+	if (value.size > 0)
+		memcpy(copy + name.size, value.data, value.size);
+	struct slice kept = slice_make(copy + name.size, value.size);
+	if (method) {
+		request->head.method = kept;
+		request->is_head = slice_equal(kept, SLICE_LITERAL("HEAD"));
+	} else if (pseudo) {
+		set_path(request, kept);
+	} else {
+		if (request->head.header_count == request->header_capacity && !grow_headers(request))
+			return false;
+		request->headers[request->head.header_count++] = (struct rpc_header){slice_make(copy, name.size), kept};
+	}
+	return true;
+}
+
+void request_add_header(struct request *request, struct slice name, struct slice value)
+{
+	if (!request->too_large && !add_header(request, name, value))
+		request->too_large = true;
+}
+
+/* The call was none: it gives its memory back, then the page goes out. */
+static void respond_page(struct request *request, const struct http_response *page)
+{
+	struct rpc_header headers[2];
+	size_t count = 0;
+	if (page->content_type != NULL)
+		headers[count++] = (struct rpc_header){SLICE_LITERAL("content-type"), slice_from_string(page->content_type)};
+	if (page->status == 405)
+		headers[count++] = (struct rpc_header){SLICE_LITERAL("allow"), SLICE_LITERAL("GET, HEAD")};
+	rpc_call_abandon(request->exchange.call);
+	request_respond(&request->exchange, &(struct rpc_response){page->status, headers, count, page->body});
+}
+
+static void respond_status(struct request *request, unsigned status)
+{
+	struct buffer *body = &request->connection->worker->page;
+	buffer_clear(body);
+	struct slice text = http_status_text(status);
+	if (buffer_append(body, text.data, text.size) != ERROR_OK || buffer_append_byte(body, '\n') != ERROR_OK)
+		buffer_clear(body);
+	respond_page(request, &(struct http_response){status, "text/plain; charset=utf-8", body});
+}
+
+static void serve_page(struct request *request)
+{
+	const struct server_config *config = &request->connection->worker->shared->config;
+	const struct http_route *route = config->routes, *end = config->routes + config->route_count;
+	while (route < end && !slice_equal_string(request->head.path, route->path))
+		route++;
+	if (route == end) {
+		respond_status(request, 404);
+	} else if (!request->is_head && !slice_equal(request->head.method, SLICE_LITERAL("GET"))) {
+		respond_status(request, 405);
+	} else {
+		struct http_response response = {200, NULL, &request->connection->worker->page};
+		buffer_clear(response.body);
+		route->handle(route->context, &request->head, &response);
+		respond_page(request, &response);
+	}
+}
+
+static void arm_timer(struct request *request)
+{
+	if (request->exchange.call == NULL)
+		return;
+	struct worker *worker = request->connection->worker;
+	int64_t due_us = rpc_call_deadline_us(request->exchange.call);
+	int64_t body_due_us = loop_now_us(worker->loop) + worker->shared->config.body_timeout_ms * 1000;
+	if (!request->ended && body_due_us < due_us)
+		due_us = body_due_us;
+	loop_timer_arm(worker->loop, &request->timer, due_us);
+}
+
+void request_begin(struct request *request)
+{
+	request->begun = true;
+	request->head.client = request->connection->peer;
+	if (request->too_large)
+		respond_status(request, 431);
+	else if (!rpc_call_begin(request->exchange.call, &request->head))
+		serve_page(request);
+	else
+		arm_timer(request);
+}
+
+void request_data(struct request *request, struct slice bytes)
+{
+	if (request->exchange.call != NULL)
+		rpc_call_data(request->exchange.call, bytes);
+}
+
+void request_end(struct request *request)
+{
+	request->ended = true;
+	if (request->exchange.call == NULL)
+		return;
+	rpc_call_end(request->exchange.call);
+	arm_timer(request);
+}
+
+void request_close(struct request *request)
+{
+	timer_disarm(&request->timer);
+	if (request->exchange.call != NULL)
+		rpc_call_abandon(request->exchange.call);
+}
+
+struct slice http_status_text(unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *text;
+	} table[] = {
+		{200, "200 OK"},
+		{204, "204 No Content"},
+		{304, "304 Not Modified"},
+		{400, "400 Bad Request"},
+		{401, "401 Unauthorized"},
+		{403, "403 Forbidden"},
+		{404, "404 Not Found"},
+		{405, "405 Method Not Allowed"},
+		{408, "408 Request Timeout"},
+		{409, "409 Conflict"},
+		{411, "411 Length Required"},
+		{413, "413 Content Too Large"},
+		{414, "414 URI Too Long"},
+		{415, "415 Unsupported Media Type"},
+		{417, "417 Expectation Failed"},
+		{429, "429 Too Many Requests"},
+		{431, "431 Request Header Fields Too Large"},
+		{499, "499 Client Closed Request"},
+		{500, "500 Internal Server Error"},
+		{501, "501 Not Implemented"},
+		{503, "503 Service Unavailable"},
+		{504, "504 Gateway Timeout"},
+		{505, "505 HTTP Version Not Supported"},
+	};
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (table[i].status == status)
+			return slice_from_string(table[i].text);
+	return SLICE_LITERAL("500 Internal Server Error");
+}
