@@ -1,5 +1,7 @@
 #include "query/page_token.h"
 
+#include "base/base64.h"
+
 enum { TOKEN_VERSION = 1, TOKEN_BYTES = 33, TOKEN_TEXT = 44 };
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -51,20 +53,11 @@ struct slice page_token_make(uint64_t fingerprint, const struct page_place *plac
 
 static bool decode(struct slice token, uint8_t ret_bytes[TOKEN_BYTES])
 {
-	if (token.size != TOKEN_TEXT)
+	uint8_t bytes[TOKEN_BYTES + 3]; /* base64_decoded_bound(TOKEN_TEXT) */
+	size_t size;
+	if (token.size != TOKEN_TEXT || base64_decode(token, bytes, &size) != ERROR_OK || size != TOKEN_BYTES)
 		return false;
-	for (size_t in = 0, out = 0; in < TOKEN_TEXT; in += 4, out += 3) {
-		unsigned bits = 0;
-		for (size_t i = 0; i < 4; i++) {
-			const char *at = memchr(alphabet, token.data[in + i], sizeof alphabet - 1);
-			if (at == NULL)
-				return false;
-			bits = bits << 6 | (unsigned)(at - alphabet);
-		}
-		ret_bytes[out] = (uint8_t)(bits >> 16);
-		ret_bytes[out + 1] = (uint8_t)(bits >> 8);
-		ret_bytes[out + 2] = (uint8_t)bits;
-	}
+	memcpy(ret_bytes, bytes, TOKEN_BYTES);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 #include "query/query.h"
 
+#include "engine/activity.h"
 #include "query/activity.h"
 #include "query/page_token.h"
 #include "query/request.h"
@@ -158,7 +159,7 @@ static enum error show_client(struct store_reader *reader, const struct store_cl
 {
 	const struct activity_row *row = &client->activity;
 	int64_t start_ms = activity_start_of(now_ms);
-	bool exact = now_ms < row->due_ms && row->start_ms <= start_ms;
+	bool exact = row->due_ms != 0 && !activity_stale(row, now_ms);
 	enum error error = ERROR_OK;
 	if (client->client.last_ms < start_ms)
 		activity_derive(&client->client.client, now_ms, NULL, 0, &activity->row, activity->counts);

@@ -129,7 +129,7 @@ static void a_malformed_token_is_refused_by_name(void **state)
 	char text[45];
 	for (size_t i = 0; i < good.size; i++) {
 		memcpy(text, good.data, 45);
-		text[i] = "=+/ \0\xff"[i % 6];
+		text[i] = "=. \0\xff"[i % 5];
 		expect_invalid(page_token_parse(slice_make(text, 44), 42, &place, &note), &note, "page_token: not a token");
 	}
 	memcpy(text, good.data, 45);

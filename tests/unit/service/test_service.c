@@ -25,6 +25,7 @@ struct fixture {
 	struct health *health;
 	struct service *service;
 	struct rpc_call *call;
+	int store_opens; /* by the one worker */
 };
 
 static enum error open_ledger(void *context, struct ledger_reader **ret_reader, struct error_note *note)
@@ -37,6 +38,7 @@ static enum error open_ledger(void *context, struct ledger_reader **ret_reader, 
 static enum error open_store(void *context, struct store_reader **ret_reader, struct error_note *note)
 {
 	(void)note;
+	((struct fixture *)context)->store_opens++;
 	*ret_reader = &((struct fixture *)context)->store->reader;
 	return ERROR_OK;
 }
@@ -394,8 +396,14 @@ static void the_status_brings_source_totals_and_health_together(void **state)
 static void the_status_answers_also_while_the_store_is_down(void **state)
 {
 	struct fixture *f = *state;
+	fake_store_add_client(f->store, 1, 1, 2);
 	f->store->fail = ERROR_IO;
 	assert_int_equal(status(f)->clients, 0);
+	fake_call_destroy(f->call);
+	f->call = fake_call_create("203.0.113.7");
+	f->store->fail = ERROR_OK;
+	assert_int_equal(status(f)->clients, 1);
+	assert_int_equal(f->store_opens, 2);
 }
 
 static void the_status_answers_also_without_a_store(void **state)
