@@ -17,7 +17,7 @@ struct ingest;
 
 /* One ping on its way; embedded in the caller's own struct and owned by ingest from submit to done. */
 struct ingest_ping {
-	struct ledger_ping ping; /* client, pinged_at_ms, received_at_ms, key are the caller's to fill in; the id is ingest's */
+	struct ledger_ping ping; /* client, pinged_at_ms, received_at_ms, key are the caller's; the id is set before the append */
 	/* On the publisher's thread, once: OK, KEY_REUSED, or why the batch failed (then with a note). The ping may be freed. */
 	void (*done)(struct ingest_ping *ping, enum error error, const struct error_note *note);
 	struct ingest_ping *next; /* ingest's */

@@ -15,9 +15,6 @@ struct ping_endpoint {
 	struct rate *rate; /* of the pings that were kept */
 };
 
-/* What semantics says of a request ("Ping"). INVALID_ARGUMENT, with a note that names field, value and limit. */
-enum error ping_check(const struct ping_v1_ping_request *request, int64_t now_ms, int64_t max_future_skew_ms,
-		      struct error_note *note);
 /* context: a struct ping_endpoint. */
 void ping_handle(struct rpc_call *call, const void *request, void *context);
 

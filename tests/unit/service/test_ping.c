@@ -9,6 +9,7 @@
 #include "fake_call.h"
 #include "fake_clock.h"
 #include "service/ping.h"
+#include "service/ping_check.h"
 
 #define NOW_MS	INT64_C(1728926331000)
 #define SKEW_MS INT64_C(300000)
