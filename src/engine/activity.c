@@ -30,7 +30,7 @@ void activity_add(struct activity_row *activity, const struct window_row *window
 		due_by(activity, start_ms + ACTIVITY_WINDOWS * WINDOW_MS);
 	}
 	if (window->count > activity->busiest_count ||
-	    (window->count == activity->busiest_count && start_ms >= activity->busiest_start_ms)) {
+	    (window->count == activity->busiest_count && start_ms > activity->busiest_start_ms)) {
 		activity->busiest_start_ms = start_ms;
 		activity->busiest_count = window->count;
 		activity->busiest_first_ms = window->first_ms;

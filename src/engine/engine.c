@@ -197,6 +197,30 @@ static struct offered offer_event(struct engine *engine, const struct engine_eve
 	return offered;
 }
 
+/* The tags of some events to come; what these will touch is on its way into the processor's cache, each step for all of them at
+ * once. */
+static void fetch_ahead(const struct engine *engine, const struct engine_event *events, size_t count, uint32_t tags[])
+{
+	const struct cache *cache = &engine->cache;
+	uint32_t refs[LOOKAHEAD]; /* what is likely the client */
+	for (size_t i = 0; i < count; i++) {
+		tags[i] = cache_tag(cache, ROW_CLIENT, &events[i].client, 0);
+		table_prefetch(&cache->table, tags[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at = tags[i];
+		refs[i] = table_next(&cache->table, tags[i], &at);
+		cache_prefetch(cache, refs[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (refs[i] == ROW_NONE || cache_kind(refs[i]) != ROW_CLIENT)
+			continue;
+		const struct client_entry *client = cache_at(cache, refs[i]);
+		cache_prefetch(cache, client->last[ROW_WINDOW]);
+		cache_prefetch(cache, client->last[ROW_DAY]);
+	}
+}
+
 enum error engine_offer(struct engine *engine, const struct engine_event *events, size_t count, int64_t now_ms, size_t *ret_taken)
 {
 	assert(engine->offered_count == 0 && engine->asked == 0);
@@ -208,13 +232,9 @@ enum error engine_offer(struct engine *engine, const struct engine_event *events
 	enum error error = ERROR_OK;
 	size_t taken = 0;
 	while (taken < count && error == ERROR_OK) {
-		/* The slots of some events to come are fetched while these are worked on. */
 		uint32_t tags[LOOKAHEAD];
 		size_t group = count - taken < LOOKAHEAD ? count - taken : LOOKAHEAD;
-		for (size_t i = 0; i < group; i++) {
-			tags[i] = cache_tag(&engine->cache, ROW_CLIENT, &events[taken + i].client, 0);
-			table_prefetch(&engine->cache.table, tags[i]);
-		}
+		fetch_ahead(engine, &events[taken], group, tags);
 		for (size_t i = 0; i < group && (error = reserve_event(engine)) == ERROR_OK; i++, taken++)
 			engine->offered[taken] = offer_event(engine, &events[taken], tags[i]);
 	}
@@ -412,8 +432,15 @@ static void apply_event(struct engine *engine, const struct engine_event *event,
 void engine_apply(struct engine *engine)
 {
 	assert(engine->asked == 0);
-	for (size_t i = 0; i < engine->offered_count; i++)
+	for (size_t i = 0; i < engine->offered_count; i++) {
+		if (i + LOOKAHEAD < engine->offered_count) {
+			const struct offered *ahead = &engine->offered[i + LOOKAHEAD];
+			cache_prefetch(&engine->cache, ahead->client);
+			cache_prefetch(&engine->cache, ahead->window);
+			cache_prefetch(&engine->cache, ahead->day);
+		}
 		apply_event(engine, &engine->events[i], &engine->offered[i]);
+	}
 	engine->offered_count = 0;
 }
 
@@ -470,8 +497,11 @@ enum error engine_collect_dirty(struct engine *engine, struct engine_dirty *ret_
 	if (!reserve_collected(engine, counts))
 		return ERROR_NO_MEMORY;
 	struct engine_dirty dirty = {.position = engine->position};
-	for (size_t i = 0; i < engine->dirty_count; i++)
+	for (size_t i = 0; i < engine->dirty_count; i++) {
+		if (i + LOOKAHEAD < engine->dirty_count)
+			cache_prefetch(&engine->cache, engine->dirty[i + LOOKAHEAD]);
 		collect_row(engine, engine->dirty[i], &dirty);
+	}
 	dirty.windows = engine->windows;
 	dirty.days = engine->days;
 	dirty.clients = engine->clients;

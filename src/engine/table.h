@@ -46,7 +46,7 @@ static inline uint32_t table_next(const struct table *table, uint32_t tag, uint3
 	}
 }
 
-static inline void table_prefetch(const struct table *table, uint32_t tag)
+static inline __attribute__((always_inline)) void table_prefetch(const struct table *table, uint32_t tag)
 {
 	__builtin_prefetch(&table->slots[tag & table->mask]);
 }

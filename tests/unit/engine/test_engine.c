@@ -68,6 +68,13 @@ static struct window_row *stored_window(unsigned client, int64_t start_ms)
 	return rows_window(&store, &address, start_ms);
 }
 
+static void refresh(unsigned client, int64_t now_ms)
+{
+	struct address address = rows_address(client);
+	assert_int_equal(engine_refresh_activity(engine, &address, now_ms), ERROR_OK);
+	rows_supply(&store, engine);
+}
+
 static void pings_become_a_window_a_day_a_client_and_an_activity(void **state)
 {
 	(void)state;
@@ -287,6 +294,22 @@ static void a_derived_activity_counts_windows_that_are_not_stored_yet(void **sta
 	rows_assert_activities(&store);
 }
 
+static void a_derived_activity_counts_windows_that_changed_during_the_last_write(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - 100 * WINDOW_MS);
+	struct engine_dirty dirty;
+	assert_int_equal(engine_collect_dirty(engine, &dirty), ERROR_OK);
+	rows_write(&store, &dirty, NULL);
+	ping(1, OPEN_MS - 100 * WINDOW_MS);
+	ping(1, OPEN_MS - 50 * WINDOW_MS);
+	engine_written(engine);
+	refresh(1, NOW_MS);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_activity(1)->count, 3);
+	rows_assert_activities(&store);
+}
+
 static void past_its_bound_an_offer_leaves_activities_as_they_were_seen_from_their_start(void **state)
 {
 	(void)state;
@@ -302,13 +325,6 @@ static void past_its_bound_an_offer_leaves_activities_as_they_were_seen_from_the
 	assert_int_equal(stored_activity(2)->count, 2); /* the one to leave, and that of the window open at the time */
 	assert_true(stored_activity(2)->due_ms <= later_ms);
 	rows_assert_activities(&store);
-}
-
-static void refresh(unsigned client, int64_t now_ms)
-{
-	struct address address = rows_address(client);
-	assert_int_equal(engine_refresh_activity(engine, &address, now_ms), ERROR_OK);
-	rows_supply(&store, engine);
 }
 
 static void a_refreshed_activity_is_written_without_its_client(void **state)
@@ -398,6 +414,7 @@ int main(void)
 		TEST(a_row_in_use_outlives_one_that_is_not),
 		TEST(an_activity_past_its_due_is_derived_again_when_its_client_pings),
 		TEST(a_derived_activity_counts_windows_that_are_not_stored_yet),
+		TEST(a_derived_activity_counts_windows_that_changed_during_the_last_write),
 		TEST(past_its_bound_an_offer_leaves_activities_as_they_were_seen_from_their_start),
 		TEST(a_refreshed_activity_is_written_without_its_client),
 		TEST(the_activity_of_a_client_that_fell_silent_is_removed),
