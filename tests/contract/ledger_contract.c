@@ -405,6 +405,16 @@ static void an_open_reader_sees_what_is_appended(void **state)
 	reader->vtable->close(reader);
 }
 
+static void a_probe_changes_nothing(void **state)
+{
+	(void)state;
+	append_one(1, NOW_MS, "k");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(suite->ledger->vtable->probe(suite->ledger, NULL), ERROR_OK);
+	assert_true(append_one(1, NOW_MS, "k").duplicate);
+	assert_int_equal(count(0, 0), 1);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -437,6 +447,7 @@ int ledger_contract_run(struct ledger_contract *contract)
 		TEST(any_bytes_of_any_size_are_a_key),
 		TEST(a_batch_of_duplicates_alone_adds_nothing),
 		TEST(pruned_keys_are_free_again_the_oldest_first),
+		TEST(a_probe_changes_nothing),
 		TEST(a_range_takes_its_start_and_leaves_its_end),
 		TEST(the_first_and_the_last_time_are_counted),
 		TEST(a_count_equals_the_rows_one_by_one_for_any_range),

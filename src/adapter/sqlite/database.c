@@ -71,6 +71,14 @@ enum error database_failure(struct database *database, const char *doing, struct
 			   cause == 0 ? "" : " (", cause == 0 ? "" : strerror(cause), cause == 0 ? "" : ")", way_out(error));
 }
 
+void database_finalize(sqlite3_stmt **statements, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		sqlite3_finalize(statements[i]);
+		statements[i] = NULL;
+	}
+}
+
 enum error database_prepare(struct database *database, const char *const *texts, size_t count, sqlite3_stmt **ret_statements,
 			    struct error_note *note)
 {
@@ -83,14 +91,6 @@ enum error database_prepare(struct database *database, const char *const *texts,
 		return error;
 	}
 	return ERROR_OK;
-}
-
-void database_finalize(sqlite3_stmt **statements, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		sqlite3_finalize(statements[i]);
-		statements[i] = NULL;
-	}
 }
 
 enum error database_execute(struct database *database, const char *text, const char *doing, struct error_note *note)
@@ -133,31 +133,53 @@ enum error database_read_address(struct database *database, sqlite3_stmt *statem
 	return ERROR_OK;
 }
 
+enum { BEGIN_READ, BEGIN_WRITE, COMMIT, ROLLBACK, CONTROL_COUNT };
+
+static const char *const control_texts[CONTROL_COUNT] = {"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"};
+
 enum error database_begin_write(struct database *database, struct error_note *note)
 {
-	return database_execute(database, "BEGIN IMMEDIATE", "begin a transaction", note);
+	enum error error = database_connect(database, note);
+	return error == ERROR_OK ? database_run(database, database->control[BEGIN_WRITE], "begin a transaction", note) : error;
 }
 
 enum error database_begin_read(struct database *database, struct error_note *note)
 {
-	return database_execute(database, "BEGIN", "begin a snapshot", note);
+	enum error error = database_connect(database, note);
+	return error == ERROR_OK ? database_run(database, database->control[BEGIN_READ], "begin a snapshot", note) : error;
 }
 
 enum error database_commit(struct database *database, bool *ret_in_doubt, struct error_note *note)
 {
-	enum error error = database_execute(database, "COMMIT", "commit", note);
+	enum error error = database_run(database, database->control[COMMIT], "commit", note);
 	/* Out of space, the frame that commits was not written whole; busy, nothing was. Any other failure may have come after
 	 * it. */
-	int code = error == ERROR_OK ? SQLITE_OK : sqlite3_errcode(database->handle);
+	int code = error == ERROR_OK ? SQLITE_OK : sqlite3_errcode(database->handle) & 0xff;
 	if (ret_in_doubt != NULL)
 		*ret_in_doubt = code != SQLITE_OK && code != SQLITE_FULL && code != SQLITE_BUSY;
 	return error;
 }
 
-void database_rollback(struct database *database)
+static void disconnect(struct database *database)
 {
-	if (sqlite3_get_autocommit(database->handle) == 0)
-		sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+	database_finalize(database->statements, database->statement_count);
+	database_finalize(database->control, CONTROL_COUNT);
+	sqlite3_close(database->handle);
+	database->handle = NULL;
+}
+
+void database_end(struct database *database, enum error error)
+{
+	if (database->handle == NULL)
+		return;
+	for (size_t i = 0; i < database->statement_count; i++)
+		sqlite3_reset(database->statements[i]);
+	if (sqlite3_get_autocommit(database->handle) == 0) {
+		sqlite3_step(database->control[ROLLBACK]);
+		sqlite3_reset(database->control[ROLLBACK]);
+	}
+	if (error != ERROR_OK && error != ERROR_UNAVAILABLE && error != ERROR_DISK_FULL)
+		disconnect(database);
 }
 
 static enum error read_pragma(struct database *database, const char *text, int64_t *ret_value, struct error_note *note)
@@ -175,9 +197,9 @@ static enum error read_pragma(struct database *database, const char *text, int64
 }
 
 /* The version of the file, 0: an empty one. */
-static enum error check_schema(struct database *database, const struct schema *schema, int64_t *ret_version,
-			       struct error_note *note)
+static enum error check_schema(struct database *database, int64_t *ret_version, struct error_note *note)
 {
+	const struct schema *schema = database->schema;
 	int64_t application = 0, version = 0, tables = 0;
 	enum error error = read_pragma(database, "SELECT count(*) FROM sqlite_master", &tables, note);
 	if (error == ERROR_OK)
@@ -202,8 +224,9 @@ static enum error check_schema(struct database *database, const struct schema *s
 	return ERROR_OK;
 }
 
-static enum error migrate_step(struct database *database, const struct schema *schema, int64_t version, struct error_note *note)
+static enum error migrate_step(struct database *database, int64_t version, struct error_note *note)
 {
+	const struct schema *schema = database->schema;
 	char stamp[96];
 	snprintf(stamp, sizeof stamp, "PRAGMA application_id = %d; PRAGMA user_version = %d", schema->application_id,
 		 (int)version + 1);
@@ -214,17 +237,15 @@ static enum error migrate_step(struct database *database, const struct schema *s
 		error = database_execute(database, stamp, "migrate it", note);
 	if (error == ERROR_OK)
 		error = database_commit(database, NULL, note);
-	if (error != ERROR_OK)
-		database_rollback(database);
-	return error;
+	return error; /* what is open ends with the connection */
 }
 
-static enum error prepare_writer(struct database *database, const struct schema *schema, struct error_note *note)
+static enum error prepare_writer(struct database *database, struct error_note *note)
 {
 	int64_t version = 0;
 	char pragmas[192];
 	/* Checked before anything is changed: WAL would mark another program's file. */
-	enum error error = check_schema(database, schema, &version, note);
+	enum error error = check_schema(database, &version, note);
 	if (error != ERROR_OK)
 		return error;
 	/* The writer checkpoints, between two batches, once 16 MB of WAL (4,000 pages) have come together; what a long reader
@@ -232,64 +253,96 @@ static enum error prepare_writer(struct database *database, const struct schema 
 	snprintf(pragmas, sizeof pragmas,
 		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA wal_autocheckpoint = 4000;"
 		 "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384",
-		 schema->synchronous);
+		 database->schema->synchronous);
 	error = database_execute(database, pragmas, "open it for writing", note);
-	for (; error == ERROR_OK && version < schema->version; version++)
-		error = migrate_step(database, schema, version, note);
+	for (; error == ERROR_OK && version < database->schema->version; version++)
+		error = migrate_step(database, version, note);
 	return error;
 }
 
-static enum error prepare_reader(struct database *database, const struct schema *schema, struct error_note *note)
+static enum error prepare_reader(struct database *database, struct error_note *note)
 {
 	int64_t version = 0;
-	enum error error = check_schema(database, schema, &version, note);
-	if (error == ERROR_OK && version < schema->version)
+	enum error error = check_schema(database, &version, note);
+	if (error == ERROR_OK && version < database->schema->version)
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "%s has schema version %lld, this program needs %d; start pingd to migrate it", database->path,
-				   (long long)version, schema->version);
+				   (long long)version, database->schema->version);
 	return error;
 }
 
-static enum error open_failure(struct database *database, enum database_access access, struct error_note *note)
+/* SQL: address_has_prefix(client_ip, prefix), of the canonical text. */
+static void address_has_prefix(sqlite3_context *context, int count, sqlite3_value **values)
 {
-	enum error error = database_failure(database, "open it", note);
-	if (access == DATABASE_WRITE)
-		return error;
-	int cause = sqlite3_system_errno(database->handle);
-	if (cause == ENOENT)
+	(void)count;
+	struct address address;
+	char text[ADDRESS_TEXT_SIZE];
+	const void *bytes = sqlite3_value_blob(values[0]);
+	bool matches = false;
+	if (bytes != NULL && sqlite3_value_bytes(values[0]) == sizeof address.bytes) {
+		memcpy(address.bytes, bytes, sizeof address.bytes);
+		size_t size = address_format(&address, text), wanted = (size_t)sqlite3_value_bytes(values[1]);
+		matches = wanted <= size && memcmp(text, sqlite3_value_text(values[1]), wanted) == 0;
+	}
+	sqlite3_result_int(context, matches);
+}
+
+static enum error open_failure(struct database *database, struct error_note *note)
+{
+	if (database->handle == NULL)
+		return ERROR_NO_MEMORY;
+	if (database->access == DATABASE_READ && sqlite3_system_errno(database->handle) == ENOENT)
 		return error_noted(note, ERROR_NOT_FOUND,
 				   "%s: no such file; start pingd once, or name its directory (--data-dir)", database->path);
+	return database_failure(database, "open it", note);
+}
+
+enum error database_connect(struct database *database, struct error_note *note)
+{
+	if (database->handle != NULL)
+		return ERROR_OK;
+	bool write = database->access == DATABASE_WRITE;
+	int flags = SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+	enum error error = ERROR_OK;
+	if (sqlite3_open_v2(database->path, &database->handle, flags, NULL) != SQLITE_OK)
+		error = open_failure(database, note);
+	if (error == ERROR_OK) {
+		sqlite3_extended_result_codes(database->handle, 1);
+		sqlite3_busy_timeout(database->handle, BUSY_WAIT_MS);
+		sqlite3_create_function_v2(database->handle, "address_has_prefix", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+					   address_has_prefix, NULL, NULL, NULL);
+		error = database_prepare(database, control_texts, CONTROL_COUNT, database->control, note);
+	}
+	if (error == ERROR_OK)
+		error = write ? prepare_writer(database, note) : prepare_reader(database, note);
+	if (error == ERROR_OK)
+		error = database_prepare(database, database->texts, database->statement_count, database->statements, note);
+	if (error != ERROR_OK)
+		disconnect(database);
 	return error;
 }
 
-enum error database_open(const char *directory, const struct schema *schema, enum database_access access,
-			 struct database *ret_database, struct error_note *note)
+enum error database_open(struct database *ret_database, const char *directory, const struct schema *schema,
+			 enum database_access access, const char *const *texts, size_t count, struct error_note *note)
 {
-	struct database database = {0};
-	if (asprintf(&database.path, "%s/%s", directory, schema->file) < 0)
+	struct database database = {.schema = schema, .access = access, .texts = texts, .statement_count = count};
+	database.statements = calloc(count, sizeof *database.statements);
+	if (database.statements == NULL || asprintf(&database.path, "%s/%s", directory, schema->file) < 0) {
+		free(database.statements);
 		return ERROR_NO_MEMORY;
-	int flags = SQLITE_OPEN_NOMUTEX |
-		    (access == DATABASE_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
-	enum error error = ERROR_OK;
-	if (sqlite3_open_v2(database.path, &database.handle, flags, NULL) != SQLITE_OK)
-		error = database.handle == NULL ? ERROR_NO_MEMORY : open_failure(&database, access, note);
-	if (error == ERROR_OK) {
-		sqlite3_extended_result_codes(database.handle, 1);
-		sqlite3_busy_timeout(database.handle, BUSY_WAIT_MS);
-		error = access == DATABASE_WRITE ? prepare_writer(&database, schema, note)
-						 : prepare_reader(&database, schema, note);
 	}
-	if (error != ERROR_OK) {
+	enum error error = database_connect(&database, note);
+	if (error == ERROR_OK)
+		*ret_database = database;
+	else
 		database_close(&database);
-		return error;
-	}
-	*ret_database = database;
-	return ERROR_OK;
+	return error;
 }
 
 void database_close(struct database *database)
 {
-	sqlite3_close(database->handle);
+	disconnect(database);
+	free(database->statements);
 	free(database->path);
 	*database = (struct database){0};
 }

@@ -12,17 +12,28 @@
 enum database_access { DATABASE_READ, DATABASE_WRITE };
 
 struct database {
-	sqlite3 *handle;
+	sqlite3 *handle; /* NULL after a failure that may have left it in a bad state: database_connect opens a new one */
+	sqlite3_stmt **statements;
 	char *path;
+	const struct schema *schema;
+	enum database_access access;
+	const char *const *texts;
+	size_t statement_count;
+	sqlite3_stmt *control[4]; /* BEGIN, COMMIT and so on */
 };
 
-/* Opens schema->file in the directory. WRITE makes and migrates it; READ wants it there in just this version. */
-enum error database_open(const char *directory, const struct schema *schema, enum database_access access,
-			 struct database *ret_database, struct error_note *note);
-/* Its statements must be finalized. */
+/* Opens schema->file in the directory, and prepares a statement of each of the texts (static). WRITE makes and migrates the file;
+ * READ wants it there in just this version. Nothing to close after a failure. */
+enum error database_open(struct database *ret_database, const char *directory, const struct schema *schema,
+			 enum database_access access, const char *const *texts, size_t count, struct error_note *note);
+/* Opens it again where a failure made that necessary: the first thing every call of the adapter does, by itself or in a begin. */
+enum error database_connect(struct database *database, struct error_note *note);
+/* Resets every statement and rolls back what is open; after an error closes the connection too, unless that tells that it is
+ * sound (busy, disk full). So ends every snapshot and every call that failed. */
+void database_end(struct database *database, enum error error);
 void database_close(struct database *database);
 
-/* Prepares all `count` texts or none. */
+/* Statements for once: prepares all `count` texts or none. */
 enum error database_prepare(struct database *database, const char *const *texts, size_t count, sqlite3_stmt **ret_statements,
 			    struct error_note *note);
 void database_finalize(sqlite3_stmt **statements, size_t count);
@@ -39,15 +50,13 @@ void database_bind_address(sqlite3_stmt *statement, int parameter, const struct 
 enum error database_read_address(struct database *database, sqlite3_stmt *statement, int column, struct address *ret_address,
 				 struct error_note *note);
 
-/* A write transaction waits at most 2 s for another writer (UNAVAILABLE); a read transaction is a snapshot. */
+/* A write transaction waits at most 2 s for another writer (UNAVAILABLE); a read transaction is a snapshot, ended by
+ * database_end. */
 enum error database_begin_write(struct database *database, struct error_note *note);
 enum error database_begin_read(struct database *database, struct error_note *note);
 /* ret_in_doubt (may be NULL): it failed, and a crash now could still bring the transaction back: its last frame may be in the
  * WAL. */
 enum error database_commit(struct database *database, bool *ret_in_doubt, struct error_note *note);
-/* Ends whatever is open. Never fails: what it cannot end, closing does. */
-void database_rollback(struct database *database);
-
 /* The connection's last failure as an error. The note names file, what was done, SQLite's text and errno's. */
 enum error database_failure(struct database *database, const char *doing, struct error_note *note);
 

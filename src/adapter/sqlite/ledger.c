@@ -11,7 +11,18 @@ enum { INSERT_ROWS = 64, INSERT_COLUMNS = 4 };
 #define ROWS_8	     ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW
 #define INSERT_PINGS "INSERT INTO pings (id, client_ip, pinged_at, received_at) VALUES "
 
-enum statement { INSERT_ONE, INSERT_MANY, CLAIM_KEY, FIND_KEY, ADD_COUNT, SET_LAST_ID, LAST_ID, PRUNE_KEYS, PROBE, STATEMENT_COUNT };
+enum statement {
+	INSERT_ONE,
+	INSERT_MANY,
+	CLAIM_KEY,
+	FIND_KEY,
+	ADD_COUNT,
+	SET_LAST_ID,
+	LAST_ID,
+	PRUNE_KEYS,
+	PROBE,
+	STATEMENT_COUNT
+};
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[INSERT_ONE] = INSERT_PINGS ROW,
@@ -25,50 +36,18 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[LAST_ID] = "SELECT last_id FROM ledger",
 	[PRUNE_KEYS] = "DELETE FROM idempotency_keys WHERE (client_ip, key) IN"
 		       " (SELECT client_ip, key FROM idempotency_keys WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
-	[PROBE] = "UPDATE ledger SET last_id = last_id",
+	[PROBE] = "UPDATE ledger SET probes = probes + 1", /* what changes nothing is not written */
 };
 
 struct sqlite_ledger {
 	struct ledger ledger;
 	struct data_directory *directory;
 	struct database database;
-	sqlite3_stmt *statements[STATEMENT_COUNT];
-	bool open; /* false after a failure that may have left the connection in a bad state: the next call opens a new one */
 	/* Of the batch at hand: the pings that become rows, and their times in order. */
 	struct ledger_ping **kept;
 	int64_t *times;
 	size_t kept_count, capacity;
 };
-
-static void ledger_disconnect(struct sqlite_ledger *ledger)
-{
-	database_finalize(ledger->statements, STATEMENT_COUNT);
-	database_close(&ledger->database);
-	ledger->open = false;
-}
-
-static enum error ledger_connect(struct sqlite_ledger *ledger, struct error_note *note)
-{
-	if (ledger->open)
-		return ERROR_OK;
-	enum error error =
-		database_open(data_directory_path(ledger->directory), &schema_ledger, DATABASE_WRITE, &ledger->database, note);
-	if (error != ERROR_OK)
-		return error;
-	error = database_prepare(&ledger->database, texts, STATEMENT_COUNT, ledger->statements, note);
-	if (error != ERROR_OK)
-		database_close(&ledger->database);
-	ledger->open = error == ERROR_OK;
-	return error;
-}
-
-/* Undoes what is open. A busy or full disk leaves the connection sound; after anything else it is not trusted. */
-static void ledger_abandon(struct sqlite_ledger *ledger, enum error error)
-{
-	database_rollback(&ledger->database);
-	if (error != ERROR_UNAVAILABLE && error != ERROR_DISK_FULL)
-		ledger_disconnect(ledger);
-}
 
 static enum error reserve(struct sqlite_ledger *ledger, size_t count)
 {
@@ -89,7 +68,7 @@ static enum error reserve(struct sqlite_ledger *ledger, size_t count)
 /* Claims the ping's key, or finds out what it stands for already: in the table, or since earlier in this batch. */
 static enum error claim_key(struct sqlite_ledger *ledger, struct ledger_ping *ping, struct error_note *note)
 {
-	sqlite3_stmt *claim = ledger->statements[CLAIM_KEY], *find = ledger->statements[FIND_KEY];
+	sqlite3_stmt *claim = ledger->database.statements[CLAIM_KEY], *find = ledger->database.statements[FIND_KEY];
 	database_bind_address(claim, 1, &ping->client);
 	sqlite3_bind_blob(claim, 2, ping->key.data, (int)ping->key.size, SQLITE_STATIC);
 	sqlite3_bind_int64(claim, 3, ping->pinged_at_ms);
@@ -153,8 +132,8 @@ static enum error insert_rows(struct sqlite_ledger *ledger, struct error_note *n
 	for (size_t done = 0; done < ledger->kept_count && error == ERROR_OK;) {
 		bool many = ledger->kept_count - done >= INSERT_ROWS;
 		int count = many ? INSERT_ROWS : 1;
-		error = insert_some(ledger, ledger->statements[many ? INSERT_MANY : INSERT_ONE], ledger->kept + done, count,
-				    note);
+		error = insert_some(ledger, ledger->database.statements[many ? INSERT_MANY : INSERT_ONE], ledger->kept + done,
+				    count, note);
 		done += (size_t)count;
 	}
 	return error;
@@ -169,7 +148,7 @@ static int compare_times(const void *a, const void *b)
 /* Adds the batch to the roll-up: in order of time the pings of one bucket stand together on every level. */
 static enum error add_counts(struct sqlite_ledger *ledger, struct error_note *note)
 {
-	sqlite3_stmt *add = ledger->statements[ADD_COUNT];
+	sqlite3_stmt *add = ledger->database.statements[ADD_COUNT];
 	size_t count = ledger->kept_count;
 	for (size_t i = 0; i < count; i++)
 		ledger->times[i] = ledger->kept[i]->pinged_at_ms;
@@ -196,8 +175,8 @@ static enum error set_last_id(struct sqlite_ledger *ledger, struct error_note *n
 	for (size_t i = 1; i < ledger->kept_count; i++)
 		if (memcmp(ledger->kept[i]->id.bytes, greatest->bytes, sizeof greatest->bytes) > 0)
 			greatest = &ledger->kept[i]->id;
-	sqlite3_bind_blob(ledger->statements[SET_LAST_ID], 1, greatest->bytes, sizeof greatest->bytes, SQLITE_STATIC);
-	return database_run(&ledger->database, ledger->statements[SET_LAST_ID], "keep the last id", note);
+	sqlite3_bind_blob(ledger->database.statements[SET_LAST_ID], 1, greatest->bytes, sizeof greatest->bytes, SQLITE_STATIC);
+	return database_run(&ledger->database, ledger->database.statements[SET_LAST_ID], "keep the last id", note);
 }
 
 static enum error write_batch(struct sqlite_ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note)
@@ -219,8 +198,6 @@ static enum error ledger_append(struct ledger *base, struct ledger_ping *pings, 
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
 	enum error error = reserve(ledger, count);
-	if (error == ERROR_OK)
-		error = ledger_connect(ledger, note);
 	if (error != ERROR_OK)
 		return error;
 	bool in_doubt = false;
@@ -228,7 +205,7 @@ static enum error ledger_append(struct ledger *base, struct ledger_ping *pings, 
 	if (error == ERROR_OK)
 		error = database_commit(&ledger->database, &in_doubt, note);
 	if (error != ERROR_OK) {
-		ledger_abandon(ledger, error);
+		database_end(&ledger->database, error);
 		return in_doubt ? ERROR_IN_DOUBT : error;
 	}
 	if (ledger->kept_count > 0)
@@ -239,10 +216,10 @@ static enum error ledger_append(struct ledger *base, struct ledger_ping *pings, 
 static enum error ledger_last_id(struct ledger *base, struct uuid *ret_id, struct error_note *note)
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
-	enum error error = ledger_connect(ledger, note);
+	enum error error = database_connect(&ledger->database, note);
 	if (error != ERROR_OK)
 		return error;
-	sqlite3_stmt *statement = ledger->statements[LAST_ID];
+	sqlite3_stmt *statement = ledger->database.statements[LAST_ID];
 	bool row = false;
 	error = database_next(&ledger->database, statement, &row, "read the last id", note);
 	if (error == ERROR_OK && (!row || sqlite3_column_bytes(statement, 0) != sizeof ret_id->bytes))
@@ -258,15 +235,15 @@ static enum error ledger_prune_keys(struct ledger *base, int64_t before_ms, size
 				    struct error_note *note)
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
-	enum error error = ledger_connect(ledger, note);
+	enum error error = database_connect(&ledger->database, note);
 	if (error != ERROR_OK)
 		return error;
-	sqlite3_stmt *prune = ledger->statements[PRUNE_KEYS];
+	sqlite3_stmt *prune = ledger->database.statements[PRUNE_KEYS];
 	sqlite3_bind_int64(prune, 1, before_ms);
 	sqlite3_bind_int64(prune, 2, (int64_t)max);
 	error = database_run(&ledger->database, prune, "prune idempotency keys", note);
 	if (error != ERROR_OK)
-		ledger_abandon(ledger, error);
+		database_end(&ledger->database, error);
 	else
 		*ret_removed = (size_t)sqlite3_changes(ledger->database.handle);
 	return error;
@@ -275,19 +252,19 @@ static enum error ledger_prune_keys(struct ledger *base, int64_t before_ms, size
 static enum error ledger_probe(struct ledger *base, struct error_note *note)
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
-	enum error error = ledger_connect(ledger, note);
+	enum error error = database_connect(&ledger->database, note);
 	if (error != ERROR_OK)
 		return error;
-	error = database_run(&ledger->database, ledger->statements[PROBE], "write a probe", note);
+	error = database_run(&ledger->database, ledger->database.statements[PROBE], "write a probe", note);
 	if (error != ERROR_OK)
-		ledger_abandon(ledger, error);
+		database_end(&ledger->database, error);
 	return error;
 }
 
 static void ledger_close(struct ledger *base)
 {
 	struct sqlite_ledger *ledger = (struct sqlite_ledger *)base;
-	ledger_disconnect(ledger);
+	database_close(&ledger->database);
 	free(ledger->kept);
 	free(ledger->times);
 	free(ledger);
@@ -301,7 +278,8 @@ enum error sqlite_ledger_open(struct data_directory *directory, struct ledger **
 		return ERROR_NO_MEMORY;
 	ledger->ledger.vtable = &vtable;
 	ledger->directory = directory;
-	enum error error = ledger_connect(ledger, note);
+	enum error error = database_open(&ledger->database, data_directory_path(directory), &schema_ledger, DATABASE_WRITE, texts,
+					 STATEMENT_COUNT, note);
 	if (error != ERROR_OK) {
 		free(ledger);
 		return error;

@@ -21,7 +21,6 @@ static const char *const texts[STATEMENT_COUNT] = {
 struct sqlite_ledger_reader {
 	struct ledger_reader reader;
 	struct database database;
-	sqlite3_stmt *statements[STATEMENT_COUNT];
 };
 
 static enum error read_number(struct sqlite_ledger_reader *reader, sqlite3_stmt *statement, int64_t *ret_number,
@@ -40,7 +39,7 @@ static enum error sum_ranges(struct sqlite_ledger_reader *reader, const struct r
 {
 	int64_t sum = 0;
 	for (size_t i = 0; i < count; i++) {
-		sqlite3_stmt *statement = reader->statements[COUNT_RANGE];
+		sqlite3_stmt *statement = reader->database.statements[COUNT_RANGE];
 		int64_t part = 0;
 		sqlite3_bind_int(statement, 1, ranges[i].level);
 		sqlite3_bind_int64(statement, 2, ranges[i].first);
@@ -67,7 +66,7 @@ static enum error reader_count(struct ledger_reader *base, int64_t start_ms, int
 	enum error error = database_begin_read(&reader->database, note);
 	if (error == ERROR_OK)
 		error = sum_ranges(reader, ranges, count, ret_count, note);
-	database_rollback(&reader->database);
+	database_end(&reader->database, error);
 	return error;
 }
 
@@ -76,10 +75,10 @@ static enum error count_both(struct sqlite_ledger_reader *reader, int64_t *ret_r
 			     struct error_note *note)
 {
 	int64_t rows = 0, rolled_up = 0;
-	enum error error = read_number(reader, reader->statements[COUNT_ROWS], &rows, note);
+	enum error error = read_number(reader, reader->database.statements[COUNT_ROWS], &rows, note);
 	for (int level = ROLLUP_LEVELS - 1; level >= 0 && error == ERROR_OK; level--) {
-		sqlite3_bind_int(reader->statements[COUNT_LEVEL], 1, level);
-		error = read_number(reader, reader->statements[COUNT_LEVEL], &rolled_up, note);
+		sqlite3_bind_int(reader->database.statements[COUNT_LEVEL], 1, level);
+		error = read_number(reader, reader->database.statements[COUNT_LEVEL], &rolled_up, note);
 		if (rolled_up != rows)
 			break;
 	}
@@ -97,7 +96,7 @@ static enum error reader_count_rows(struct ledger_reader *base, int64_t *ret_row
 	enum error error = database_begin_read(&reader->database, note);
 	if (error == ERROR_OK)
 		error = count_both(reader, ret_rows, ret_rolled_up, note);
-	database_rollback(&reader->database);
+	database_end(&reader->database, error);
 	return error;
 }
 
@@ -116,7 +115,7 @@ static const char *const sum_texts[SUM_COUNT] = {
 static enum error gather_sums(struct sqlite_ledger_reader *reader, sqlite3_stmt *add, int64_t up_to, struct error_note *note)
 {
 	int64_t end = 0;
-	enum error error = read_number(reader, reader->statements[END], &end, note);
+	enum error error = read_number(reader, reader->database.statements[END], &end, note);
 	if (end > up_to)
 		end = up_to;
 	for (int64_t from = 0; error == ERROR_OK && from < end; from += SUM_STEP) {
@@ -165,22 +164,22 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 				 "CREATE TEMP TABLE sums (client_ip, window_start INTEGER, count INTEGER, first INTEGER,"
 				 " last INTEGER, position INTEGER, PRIMARY KEY (client_ip, window_start)) WITHOUT ROWID",
 				 "make a temporary table", note);
-	if (error != ERROR_OK)
-		return error;
-	error = database_prepare(&reader->database, sum_texts, SUM_COUNT, statements, note);
+	if (error == ERROR_OK)
+		error = database_prepare(&reader->database, sum_texts, SUM_COUNT, statements, note);
 	if (error == ERROR_OK)
 		error = gather_sums(reader, statements[SUM_ADD], up_to, note);
 	if (error == ERROR_OK)
 		error = visit_sums(reader, statements[SUM_LIST], visit, context, note);
 	database_finalize(statements, SUM_COUNT);
-	sqlite3_exec(reader->database.handle, "DROP TABLE temp.sums", NULL, NULL, NULL);
+	if (reader->database.handle != NULL)
+		sqlite3_exec(reader->database.handle, "DROP TABLE IF EXISTS temp.sums", NULL, NULL, NULL);
+	database_end(&reader->database, error);
 	return error;
 }
 
 static void reader_close(struct ledger_reader *base)
 {
 	struct sqlite_ledger_reader *reader = (struct sqlite_ledger_reader *)base;
-	database_finalize(reader->statements, STATEMENT_COUNT);
 	database_close(&reader->database);
 	free(reader);
 }
@@ -192,11 +191,8 @@ enum error sqlite_ledger_reader_open(const char *path, struct ledger_reader **re
 	if (reader == NULL)
 		return ERROR_NO_MEMORY;
 	reader->reader.vtable = &vtable;
-	enum error error = database_open(path, &schema_ledger, DATABASE_READ, &reader->database, note);
-	if (error == ERROR_OK)
-		error = database_prepare(&reader->database, texts, STATEMENT_COUNT, reader->statements, note);
+	enum error error = database_open(&reader->database, path, &schema_ledger, DATABASE_READ, texts, STATEMENT_COUNT, note);
 	if (error != ERROR_OK) {
-		database_close(&reader->database);
 		free(reader);
 		return error;
 	}

@@ -21,7 +21,6 @@ struct sqlite_log {
 	struct log_reader log;
 	struct log_tail *tail;
 	struct database database;
-	sqlite3_stmt *statements[STATEMENT_COUNT];
 	bool assigned;
 	int64_t position; /* the next batch starts behind it */
 	struct engine_event events[BATCH_EVENTS];
@@ -29,7 +28,7 @@ struct sqlite_log {
 
 static enum error read_events(struct sqlite_log *log, struct log_event *event, struct error_note *note)
 {
-	sqlite3_stmt *next = log->statements[NEXT];
+	sqlite3_stmt *next = log->database.statements[NEXT];
 	sqlite3_bind_int64(next, 1, log->position);
 	sqlite3_bind_int(next, 2, BATCH_EVENTS);
 	for (;;) {
@@ -52,7 +51,7 @@ static enum error read_events(struct sqlite_log *log, struct log_event *event, s
 
 static enum error read_end(struct sqlite_log *log, int64_t *ret_end, struct error_note *note)
 {
-	sqlite3_stmt *end = log->statements[END];
+	sqlite3_stmt *end = log->database.statements[END];
 	sqlite3_bind_int64(end, 1, POSITION_NONE);
 	bool row = false;
 	enum error error = database_next(&log->database, end, &row, "read the end of the log", note);
@@ -66,7 +65,9 @@ static enum error read_end(struct sqlite_log *log, int64_t *ret_end, struct erro
 static enum error read_batch(struct sqlite_log *log, struct log_event *ret_event, struct error_note *note)
 {
 	struct log_event event = {.kind = LOG_BATCH, .events = log->events};
-	enum error error = read_events(log, &event, note);
+	enum error error = database_connect(&log->database, note);
+	if (error == ERROR_OK)
+		error = read_events(log, &event, note);
 	if (error != ERROR_OK)
 		return error;
 	if (event.count == 0) {
@@ -103,6 +104,8 @@ static enum error log_poll(struct log_reader *base, int timeout_ms, struct log_e
 	}
 	if (error == ERROR_OK)
 		*ret_event = event;
+	else
+		database_end(&log->database, error);
 	return error;
 }
 
@@ -113,7 +116,9 @@ static enum error log_seek(struct log_reader *base, int32_t partition, int64_t p
 	if (partition != 0)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "the embedded log has partition 0 alone, not %d",
 				   (int)partition);
-	enum error error = read_end(log, &end, note);
+	enum error error = database_connect(&log->database, note);
+	if (error == ERROR_OK)
+		error = read_end(log, &end, note);
 	if (error != ERROR_OK)
 		return error;
 	if (position > end)
@@ -139,9 +144,12 @@ static enum error log_commit(struct log_reader *base, int32_t partition, int64_t
 static enum error log_identity(struct log_reader *base, uint8_t ret_identity[16], struct error_note *note)
 {
 	struct sqlite_log *log = (struct sqlite_log *)base;
-	sqlite3_stmt *identity = log->statements[IDENTITY];
+	enum error error = database_connect(&log->database, note);
+	if (error != ERROR_OK)
+		return error;
+	sqlite3_stmt *identity = log->database.statements[IDENTITY];
 	bool row = false;
-	enum error error = database_next(&log->database, identity, &row, "read the ledger's identity", note);
+	error = database_next(&log->database, identity, &row, "read the ledger's identity", note);
 	if (error == ERROR_OK && (!row || sqlite3_column_bytes(identity, 0) != 16))
 		error = error_noted(note, ERROR_CORRUPT, "%s: its table `ledger` is damaged; restore the file from a backup",
 				    log->database.path);
@@ -154,7 +162,6 @@ static enum error log_identity(struct log_reader *base, uint8_t ret_identity[16]
 static void log_close(struct log_reader *base)
 {
 	struct sqlite_log *log = (struct sqlite_log *)base;
-	database_finalize(log->statements, STATEMENT_COUNT);
 	database_close(&log->database);
 	free(log);
 }
@@ -168,11 +175,9 @@ enum error sqlite_log_open(struct data_directory *directory, struct log_reader *
 	log->log.vtable = &vtable;
 	log->tail = data_directory_tail(directory);
 	log->position = POSITION_NONE;
-	enum error error = database_open(data_directory_path(directory), &schema_ledger, DATABASE_READ, &log->database, note);
-	if (error == ERROR_OK)
-		error = database_prepare(&log->database, texts, STATEMENT_COUNT, log->statements, note);
+	enum error error = database_open(&log->database, data_directory_path(directory), &schema_ledger, DATABASE_READ, texts,
+					 STATEMENT_COUNT, note);
 	if (error != ERROR_OK) {
-		database_close(&log->database);
 		free(log);
 		return error;
 	}

@@ -30,8 +30,9 @@
 	"), 13, 4) || '-' || substr(hex(" #column "), 17, 4) || '-' || substr(hex(" #column "), 21)) AS " #column
 
 static const char *const ledger_migrations[] = {
-	"CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), identity BLOB NOT NULL, last_id BLOB NOT NULL);"
-	"INSERT INTO ledger VALUES (1, randomblob(16), zeroblob(16));"
+	"CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), identity BLOB NOT NULL, last_id BLOB NOT NULL,"
+	" probes INTEGER NOT NULL);"
+	"INSERT INTO ledger VALUES (1, randomblob(16), zeroblob(16), 0);"
 	/* AUTOINCREMENT: a position is never given twice, whatever is deleted. */
 	"CREATE TABLE pings (position INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, client_ip BLOB NOT NULL,"
 	" pinged_at INTEGER NOT NULL, received_at INTEGER NOT NULL);"
@@ -72,9 +73,9 @@ static const char *const metrics_migrations[] =
 		" active_windows INTEGER NOT NULL, avg_interval_ms REAL, first_ping INTEGER NOT NULL, last_ping INTEGER NOT NULL,"
 		" busiest_window_start INTEGER NOT NULL, busiest_ping_count INTEGER NOT NULL, busiest_first_ping INTEGER NOT "
 		"NULL,"
-		" busiest_last_ping INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;"
+		" busiest_last_ping INTEGER NOT NULL, due INTEGER NOT NULL, partition INTEGER NOT NULL) WITHOUT ROWID;"
 		"CREATE INDEX activity_24h_by_ping_count ON activity_24h (ping_count DESC, client_ip);"
-		"CREATE INDEX activity_24h_by_due ON activity_24h (due);"
+		"CREATE INDEX activity_24h_by_due ON activity_24h (due, partition);"
 		"CREATE TABLE engine_position (partition INTEGER PRIMARY KEY, log_identity BLOB NOT NULL, position INTEGER NOT "
 		"NULL);"
 		"CREATE VIEW window_stats_readable AS SELECT " ADDRESS
@@ -84,19 +85,19 @@ static const char *const metrics_migrations[] =
 					", date(day / 1000, 'unixepoch') AS day, total AS total_pings" SPELLED(
 						"daily_totals") ";"
 								"CREATE VIEW clients_readable AS SELECT " ADDRESS
-								", " TIME(first_ping) ", " TIME(last_ping)
-									SPELLED("clients") ";"
-											   "CREATE VIEW activity_24h_readable AS "
-											   "SELECT " ADDRESS
-											   ", " TIME(since) ", ping_count, "
-													    "active_windows, "
-													    "avg_interval_ms,"
-													    " " TIME(first_ping) ", " TIME(last_ping) ", " TIME(
-														    busiest_window_start) ", busiest_ping_count, " TIME(due)
-														    SPELLED("acti"
-															    "vity"
-															    "_24"
-															    "h") ";",
+								", " TIME(first_ping) ", " TIME(last_ping) SPELLED(
+									"clients") ";"
+										   "CREATE VIEW activity_24h_readable AS "
+										   "SELECT " ADDRESS ", " TIME(
+											   since) ", ping_count, "
+												  "active_windows, "
+												  "avg_interval_ms,"
+												  " " TIME(first_ping) ", " TIME(last_ping) ", " TIME(
+													  busiest_window_start) ", busiest_ping_count, " TIME(due)
+													  SPELLED("acti"
+														  "vity"
+														  "_24"
+														  "h") ";",
 };
 
 const struct schema schema_metrics = {
