@@ -16,6 +16,7 @@ struct fake_store {
 	int64_t position;
 	enum error fail;       /* what every call answers, where it isn't OK */
 	unsigned window_reads; /* calls of list_windows */
+	bool unordered;	       /* scans windows as they were added */
 };
 
 struct fake_store *fake_store_create(void);
