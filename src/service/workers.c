@@ -56,6 +56,9 @@ static bool still_failed(const struct readers *readers, const struct open_failur
 
 static enum error settle_open(struct readers *readers, struct open_failure *failure, enum error error, struct error_note *note)
 {
+	/* What isn't there yet is for whoever makes it, and not what the query asked for. */
+	if (error == ERROR_NOT_FOUND)
+		error = ERROR_UNAVAILABLE;
 	failure->error = error;
 	failure->until_us = clock_monotonic_us(readers->config->clock) + REOPEN_AFTER_US;
 	if (note != NULL)
@@ -73,7 +76,8 @@ enum error readers_ledger(struct readers *readers, struct ledger_reader **ret_re
 			return failure->error;
 		failure->note.text[0] = '\0';
 		enum error error = readers->config->open_ledger(readers->config->context, &readers->ledger, &failure->note);
-		if (settle_open(readers, failure, error, note) != ERROR_OK)
+		error = settle_open(readers, failure, error, note);
+		if (error != ERROR_OK)
 			return error;
 	}
 	*ret_reader = readers->ledger;
@@ -93,7 +97,8 @@ enum error readers_store(struct readers *readers, struct store_reader **ret_read
 			return failure->error;
 		failure->note.text[0] = '\0';
 		enum error error = readers->config->open_store(readers->config->context, &readers->store, &failure->note);
-		if (settle_open(readers, failure, error, note) != ERROR_OK)
+		error = settle_open(readers, failure, error, note);
+		if (error != ERROR_OK)
 			return error;
 	}
 	*ret_reader = readers->store;

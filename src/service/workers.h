@@ -31,7 +31,8 @@ struct workers_config {
 	size_t threads;	  /* 0: 2; at most 64 */
 	size_t max_queue; /* work that waits; 0: 1,024 */
 	struct clock *clock;
-	/* Called on workers' threads, several at a time; what they open is used and closed on that thread. */
+	/* Called on workers' threads, several at a time; what they open is used and closed on that thread. NOT_FOUND (a file that
+	 * isn't there yet) is told as UNAVAILABLE. */
 	enum error (*open_ledger)(void *context, struct ledger_reader **ret_reader, struct error_note *note);
 	enum error (*open_store)(void *context, struct store_reader **ret_reader, struct error_note *note); /* NULL: no store */
 	/* NULL: not wanted. `port` ("ledger", "store") was opened (OK), could not be, or failed a query with UNAVAILABLE or IO.

@@ -290,6 +290,16 @@ static void an_open_that_failed_is_the_answer_for_a_second(void **state)
 	assert_int_equal(run_one(f, &job), ERROR_OK);
 }
 
+static void a_store_that_is_not_there_yet_is_unavailable(void **state)
+{
+	struct fixture *f = *state;
+	start(f, 1, 0, true);
+	f->store_open_error = ERROR_NOT_FOUND;
+	struct job job;
+	job_init(&job);
+	assert_int_equal(run_one(f, &job), ERROR_UNAVAILABLE);
+}
+
 static void a_store_that_is_away_does_not_touch_the_ledger(void **state)
 {
 	struct fixture *f = *state;
@@ -368,6 +378,7 @@ int main(void)
 		TEST(it_is_run_twice_at_most),
 		TEST(other_errors_are_the_answer_and_keep_the_reader),
 		TEST(an_open_that_failed_is_the_answer_for_a_second),
+		TEST(a_store_that_is_not_there_yet_is_unavailable),
 		TEST(a_store_that_is_away_does_not_touch_the_ledger),
 		TEST(who_observes_hears_of_failures_and_of_recovery),
 		TEST(without_a_store_the_answer_names_what_to_configure),
