@@ -297,13 +297,13 @@ static void settle(struct task *task)
 		connection_settle_later(connection);
 }
 
-bool connection_trusts_peer(const struct connection *connection, const struct address *peer)
+void connection_set_peer(struct connection *connection, const struct address *peer)
 {
 	const struct server_config *config = &connection->worker->shared->config;
-	for (size_t i = 0; i < config->trusted_proxy_count; i++)
-		if (address_network_contains(&config->trusted_proxies[i], peer))
-			return true;
-	return false;
+	connection->peer = *peer;
+	connection->trusts_peer = false;
+	for (size_t i = 0; i < config->trusted_proxy_count && !connection->trusts_peer; i++)
+		connection->trusts_peer = address_network_contains(&config->trusted_proxies[i], peer);
 }
 
 enum error connection_create(struct worker *worker, int fd, const struct address *peer)
@@ -320,8 +320,9 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 		.events = EPOLLIN,
 		.read_expires_us = INT64_MAX,
 		.write_expires_us = INT64_MAX,
-		.peer = *peer,
 	};
+	connection_set_peer(connection, peer);
+	connection->may_be_proxied = connection->trusts_peer;
 	buffer_init(&connection->input, SIZE_MAX);
 	buffer_init(&connection->output, SIZE_MAX);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));

@@ -65,6 +65,8 @@ struct connection {
 	size_t output_sent;
 	size_t lingered_bytes;
 	struct address peer; /* who connected, or for whom a trusted proxy says it did */
+	bool trusts_peer;    /* its word on whom it forwards for is taken */
+	bool may_be_proxied; /* a PROXY header may come first */
 };
 
 extern const struct speaker speaker_opening;
@@ -86,6 +88,6 @@ void connection_expect(struct connection *connection, int64_t timeout_ms);
 void connection_finish(struct connection *connection);
 void connection_close(struct connection *connection);
 void connection_drain(struct connection *connection);
-bool connection_trusts_peer(const struct connection *connection, const struct address *peer);
+void connection_set_peer(struct connection *connection, const struct address *peer);
 
 #endif

@@ -16,7 +16,7 @@
 
 #include "net/request.h"
 
-enum { HTTP2_MAX_ACKS = 128, HTTP2_FREE_STREAMS = 1024 };
+enum { HTTP2_MAX_ACKS = 2048, HTTP2_FREE_STREAMS = 1024 };
 
 /* What every session needs, once a server. ERROR_NO_MEMORY. */
 enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp2_option **ret_options);

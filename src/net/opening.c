@@ -1,4 +1,5 @@
 /* The first bytes of a connection: they say which protocol is spoken. */
+#include "codec/proxy_protocol.h"
 #include "net/connection.h"
 
 /* RFC 9113, 3.4. */
@@ -6,8 +7,30 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum { DRAIN_WAIT_MS = 1000 };
 
+/* A trusted proxy may say first for whom it connects. True: the protocol's own bytes begin, *ret_size later. */
+static bool read_proxy_header(struct connection *connection, struct slice bytes, size_t *ret_size)
+{
+	struct proxy_protocol header;
+	*ret_size = 0;
+	if (!connection->may_be_proxied)
+		return true;
+	enum error error = proxy_protocol_parse(bytes, &header);
+	if (error == ERROR_END)
+		return false;
+	connection->may_be_proxied = false;
+	if (error != ERROR_OK)
+		return true;
+	if (header.has_source)
+		connection_set_peer(connection, &header.source);
+	*ret_size = header.size;
+	return true;
+}
+
 static size_t opening_receive(struct connection *connection, struct slice bytes)
 {
+	size_t header_size;
+	if (!read_proxy_header(connection, bytes, &header_size) || header_size > 0)
+		return header_size;
 	size_t size = sizeof preface - 1;
 	size_t common = bytes.size < size ? bytes.size : size;
 	bool http2 = memcmp(bytes.data, preface, common) == 0;

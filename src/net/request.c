@@ -1,6 +1,6 @@
 #include "net/request.h"
 
-#include <stdio.h>
+#include "codec/forwarded.h"
 
 static void request_respond(struct rpc_exchange *exchange, const struct rpc_response *response)
 {
@@ -145,10 +145,23 @@ static void arm_timer(struct request *request)
 	loop_timer_arm(worker->loop, &request->timer, due_us);
 }
 
+static struct address find_client(const struct request *request)
+{
+	const struct connection *connection = request->connection;
+	if (!connection->trusts_peer)
+		return connection->peer;
+	const struct server_config *config = &connection->worker->shared->config;
+	struct forwarded forwarded;
+	forwarded_init(&forwarded, &connection->peer, config->trusted_proxies, config->trusted_proxy_count);
+	for (size_t i = request->head.header_count; i > 0; i--)
+		forwarded_take_field(&forwarded, request->headers[i - 1].name, request->headers[i - 1].value);
+	return *forwarded_client(&forwarded);
+}
+
 void request_begin(struct request *request)
 {
 	request->begun = true;
-	request->head.client = request->connection->peer;
+	request->head.client = find_client(request);
 	if (request->too_large)
 		respond_status(request, 431);
 	else if (!rpc_call_begin(request->exchange.call, &request->head))
