@@ -25,14 +25,12 @@ static enum error fail_memory(struct decoder *d)
 	return message_fail(&d->path, d->note, ERROR_NO_MEMORY, "too large to decode");
 }
 
-/* At most ten bytes, of which the last may only hold the 64th bit. False: malformed. */
+/* At most ten bytes; what lies above the 64th bit is dropped, as others do. False: malformed. */
 static bool read_varint(struct cursor *in, uint64_t *ret_value)
 {
 	uint64_t value = 0;
 	for (unsigned shift = 0; shift < 64 && in->next < in->end; shift += 7) {
 		uint8_t byte = *in->next++;
-		if (shift == 63 && byte > 1)
-			return false;
 		value |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte < 0x80) {
 			*ret_value = value;
