@@ -170,7 +170,7 @@ class Messages:
             self.fill_map(getattr(message, field.name), field.message_type, depth)
         elif field.is_repeated:
             values = getattr(message, field.name)
-            for _ in range(self.rng.choice([0, 1, 2, 5, 20 if field.type != Field.TYPE_MESSAGE else 3])):
+            for _ in range(self.rng.choice([0, 1, 2, 5, 20 if field.type != Field.TYPE_MESSAGE else 2])):
                 if field.type == Field.TYPE_MESSAGE:
                     self.fill(values.add(), depth - 1)
                 else:
@@ -223,7 +223,7 @@ class Comparison:
     def valid(self):
         """What the other implementation wrote is read, and what we write of it reads back as the same message."""
         message = self.cls()
-        self.messages.fill(message, self.rng.randint(1, 5))
+        self.messages.fill(message, self.rng.choice([1, 2, 2, 3, 3, 4]))
         binary, text = self.canonical(message), self.to_json(message)
         for source, data in (("binary", binary), ("json", text)):
             for target in ("binary", "json"):
