@@ -64,7 +64,7 @@ static bool grow(void *array, size_t *capacity, size_t needed, size_t item_size)
 
 enum error engine_create(const struct engine_config *config, int64_t position, struct engine **ret_engine)
 {
-	if (config->window_retention_ms < 0 || (config->window_retention_ms > 0 && config->window_retention_ms < 25 * HOUR_MS))
+	if (config->window_retention_ms != 0 && config->window_retention_ms < ENGINE_MIN_RETENTION_MS)
 		return ERROR_INVALID_ARGUMENT;
 	struct engine *engine = calloc(1, sizeof *engine);
 	if (engine == NULL)

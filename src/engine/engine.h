@@ -26,11 +26,14 @@ struct engine_event {
 	int64_t position;     /* increasing within a partition */
 };
 
+/* A shorter retention would cut into the rolling 24 hours. */
+#define ENGINE_MIN_RETENTION_MS (25 * INT64_C(3600000))
+
 struct engine_config {
 	size_t max_rows;	     /* rows of all kinds in the cache; 0: 400,000 (40 MB) */
 	size_t max_refreshes;	     /* activities past their due that one offer asks for again; 0: 256 */
 	uint8_t hash_key[16];	     /* random, so that nobody can choose addresses that collide */
-	int64_t window_retention_ms; /* windows that ended longer ago aren't written; at least 25 h; 0: for ever */
+	int64_t window_retention_ms; /* windows that ended longer ago aren't written; 0: for ever */
 };
 
 enum engine_missing_kind { ENGINE_MISSING_CLIENT, ENGINE_MISSING_WINDOW, ENGINE_MISSING_DAY };
@@ -62,7 +65,7 @@ struct engine_stats {
 };
 
 /* position: the partition's applied position, from the store. ERROR_NO_MEMORY, ERROR_INVALID_ARGUMENT
- * (a retention under 25 h, which would cut into the rolling 24 hours). */
+ * (a retention under ENGINE_MIN_RETENTION_MS). */
 enum error engine_create(const struct engine_config *config, int64_t position, struct engine **ret_engine);
 void engine_destroy(struct engine *engine);
 

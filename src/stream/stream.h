@@ -1,0 +1,93 @@
+/* The stream: carries one or more partitions of the log through their engines into the store (semantics, "Exactly once, by
+ * position").
+ *
+ *   log ─ ASSIGNED ──► take in the store, seek the log, a new engine
+ *       ─ BATCH ─────► offer ─► read what is missing ─► apply ─► …          every flush_interval_ms, or when much is dirty:
+ *       ─ REVOKED ───► flush, forget                                        flush: rows, then the position, then the log's commit
+ *       ─ LOST ──────► forget
+ *
+ * It has no thread and no clock of its own: a simulator calls stream_step itself, pingd does so in a thread that sleeps for
+ * stream_pause_ms between steps. What fails is tried again from where it stands, with nothing lost and nothing doubled:
+ *
+ *             ┌── error ──► RETRYING ◄─┐ error again: the pause doubles, to 5 s
+ *   RUNNING ──┤      ok ◄──────┴───────┘
+ *             └── FAILED_PRECONDITION where a partition is taken ──► STOPPED (a person must act; the text says how)
+ *
+ * A partition that the store says is another's now (FENCED) is dropped until the log assigns it anew.
+ */
+#ifndef PING_STREAM_STREAM_H
+#define PING_STREAM_STREAM_H
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "engine/engine.h"
+#include "port/log.h"
+#include "port/store.h"
+
+struct stream;
+
+enum { STREAM_MAX_PARTITIONS = 64 };
+
+struct stream_config {
+	struct engine_config engine; /* of each partition; its hash_key is the stream's to draw */
+	int flush_interval_ms;	     /* 0: 500; at most half of max_staleness_ms, the rest is for the write */
+	int max_staleness_ms;	     /* from apply to being visible; 0: 2,000 */
+	size_t max_dirty_rows;	     /* of a partition, then it is flushed at once; 0: 16,384 */
+};
+
+/* What the stream works with: the caller's, and they must outlive it. */
+struct stream_ports {
+	struct log_reader *log;
+	struct store *store;
+	struct clock *clock;
+	struct random *random;
+	/* After each write, on the stream's thread: what is new in the store. The rows live until it returns. NULL: not wanted.
+	 */
+	void (*on_written)(void *context, const struct engine_dirty *dirty);
+	void *context;
+};
+
+enum stream_state { STREAM_RUNNING, STREAM_RETRYING, STREAM_STOPPED };
+
+struct stream_partition {
+	int32_t partition;
+	int64_t applied_position;  /* in the engine */
+	int64_t stored_position;   /* and in the store */
+	int64_t end_position;	   /* of the log, as far as is known */
+	int64_t newest_applied_ms; /* received_at of the newest event applied; 0: none yet */
+};
+
+struct stream_status {
+	enum stream_state state;
+	enum error error; /* why it isn't running; FENCED beside RUNNING: a partition was dropped */
+	struct error_note note;
+	int64_t since_ms; /* wall clock: when the state last became another */
+	struct stream_partition partitions[STREAM_MAX_PARTITIONS];
+	size_t partition_count;
+	int64_t lag_events;	   /* end − applied, over all partitions */
+	int64_t newest_applied_ms; /* the newest of all partitions */
+	uint64_t writes, rows_written, refreshed, pruned, fenced;
+	uint64_t commit_failures;   /* of the log's own position, which follows the store's */
+	struct engine_stats engine; /* over all partitions and all engines there were */
+};
+
+/* ERROR_NO_MEMORY; ERROR_INVALID_ARGUMENT with the setting in the note. */
+enum error stream_create(const struct stream_config *config, const struct stream_ports *ports, struct stream **ret_stream,
+			 struct error_note *note);
+/* Forgets what isn't flushed. */
+void stream_destroy(struct stream *stream);
+
+/* One round: what failed last, or what the log has, waiting at most timeout_ms for it; then what is due of flushes, activities
+ * and old windows, a bounded part of each. ERROR_OK also when nothing happened. Before its pause is over it returns the same
+ * error again. */
+enum error stream_step(struct stream *stream, int timeout_ms, struct error_note *note);
+/* Milliseconds until a step can achieve anything; 0 while running. */
+int stream_pause_ms(const struct stream *stream);
+/* Writes all that is applied, and commits: before a shutdown. The first error; the other partitions are flushed all the same. */
+enum error stream_flush(struct stream *stream, struct error_note *note);
+
+/* Any thread. */
+void stream_status(struct stream *stream, struct stream_status *ret_status);
+const char *stream_state_name(enum stream_state state);
+
+#endif
