@@ -1,8 +1,9 @@
 #include "event/event.h"
 
+#include "base/json.h"
 #include "base/timestamp.h"
 
-enum { NESTING_MAX = 64, FIELD_TEXT_SIZE = 128 };
+enum { STRING_MAX = 512 }; /* bytes of a string with escapes that may be a name or a value of use */
 
 static const char before_client[] = "{\"ClientIP\":\"", before_time[] = "\",\"Timestamp\":\"", behind_time[] = "\"}";
 enum {
@@ -61,335 +62,114 @@ static bool decode_fixed_layout(struct slice value, struct event *ret_event)
 	return true;
 }
 
-/* What is left of the text, and what was wrong with what was read. */
-struct reader {
-	const uint8_t *next, *end;
-	const char *wrong; /* NULL: nothing so far */
-};
-
-/* A string without its escapes. Cut when longer than any that is of use. */
-struct text {
-	uint8_t data[FIELD_TEXT_SIZE];
-	size_t size;
-	bool cut;
-};
-
-static bool fail(struct reader *reader, const char *wrong)
+/* The string without its escapes, in the text itself or in `room`. Empty when it is longer than anything of use. */
+static struct slice plain_text(const struct json_string *string, uint8_t room[STRING_MAX])
 {
-	if (reader->wrong == NULL)
-		reader->wrong = wrong;
-	return false;
+	if (!string->escaped)
+		return string->raw;
+	return slice_make(room, string->raw.size > STRING_MAX ? 0 : json_string_decode(string, room));
 }
 
-static void skip_blanks(struct reader *reader)
-{
-	while (reader->next < reader->end &&
-	       (*reader->next == ' ' || *reader->next == '\t' || *reader->next == '\n' || *reader->next == '\r'))
-		reader->next++;
-}
-
-/* The next byte that is no blank, 0 at the end. */
-static uint8_t peek(struct reader *reader)
-{
-	skip_blanks(reader);
-	return reader->next < reader->end ? *reader->next : 0;
-}
-
-static bool accept(struct reader *reader, char wanted)
-{
-	if (peek(reader) != (uint8_t)wanted)
-		return false;
-	reader->next++;
-	return true;
-}
-
-static bool accept_word(struct reader *reader, const char *word)
-{
-	size_t size = strlen(word);
-	skip_blanks(reader);
-	if ((size_t)(reader->end - reader->next) < size || memcmp(reader->next, word, size) != 0)
-		return false;
-	reader->next += size;
-	return true;
-}
-
-static void text_put(struct text *text, uint32_t rune)
-{
-	uint8_t utf8[4];
-	size_t size = rune < 0x80 ? 1 : rune < 0x800 ? 2 : rune < 0x10000 ? 3 : 4;
-	static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	for (size_t i = size; i-- > 1; rune >>= 6)
-		utf8[i] = (uint8_t)(0x80 | (rune & 0x3f));
-	utf8[0] = (uint8_t)(lead[size] | rune);
-	if (size > sizeof text->data - text->size) {
-		text->cut = true;
-		return;
-	}
-	memcpy(text->data + text->size, utf8, size);
-	text->size += size;
-}
-
-static bool read_hex4(struct reader *reader, uint32_t *ret_unit)
-{
-	uint32_t unit = 0;
-	for (int i = 0; i < 4; i++) {
-		uint8_t c = reader->next < reader->end ? *reader->next++ : 0, letter = c | 0x20;
-		if (c >= '0' && c <= '9')
-			unit = unit << 4 | (c - (unsigned)'0');
-		else if (letter >= 'a' && letter <= 'f')
-			unit = unit << 4 | (letter - (unsigned)'a' + 10);
-		else
-			return fail(reader, "not JSON: a bad escape");
-	}
-	*ret_unit = unit;
-	return true;
-}
-
-/* Behind "\u": a code unit, or a pair of surrogates. */
-static bool read_unicode_escape(struct reader *reader, uint32_t *ret_rune)
-{
-	uint32_t high, low;
-	if (!read_hex4(reader, &high))
-		return false;
-	if (high - 0xd800 >= 0x800) {
-		*ret_rune = high;
-		return true;
-	}
-	if (high >= 0xdc00 || reader->end - reader->next < 2 || reader->next[0] != '\\' || reader->next[1] != 'u')
-		return fail(reader, "not JSON: half a surrogate pair");
-	reader->next += 2;
-	if (!read_hex4(reader, &low))
-		return false;
-	if (low - 0xdc00 >= 0x400)
-		return fail(reader, "not JSON: half a surrogate pair");
-	*ret_rune = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-	return true;
-}
-
-static bool read_escape(struct reader *reader, uint32_t *ret_rune)
-{
-	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-	uint8_t c = reader->next < reader->end ? *reader->next++ : 0;
-	if (c == 'u')
-		return read_unicode_escape(reader, ret_rune);
-	const char *name = c == 0 ? NULL : strchr(names, c);
-	if (name == NULL)
-		return fail(reader, "not JSON: a bad escape");
-	*ret_rune = (uint8_t)values[name - names];
-	return true;
-}
-
-/* One code point of UTF-8: no overlong form, no surrogate (RFC 3629, 3). */
-static bool read_utf8(struct reader *reader, uint32_t *ret_rune)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint8_t lead = *reader->next++;
-	size_t size = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
-	if (size == 0 || (size_t)(reader->end - reader->next) < size - 1)
-		return fail(reader, "not JSON: invalid UTF-8");
-	uint32_t rune = size == 1 ? lead : lead & (0x7fu >> size);
-	for (size_t i = 1; i < size; i++) {
-		uint8_t c = *reader->next++;
-		if (c >> 6 != 2)
-			return fail(reader, "not JSON: invalid UTF-8");
-		rune = rune << 6 | (c & 0x3f);
-	}
-	if (rune < least[size] || rune > 0x10ffff || rune - 0xd800 < 0x800)
-		return fail(reader, "not JSON: invalid UTF-8");
-	*ret_rune = rune;
-	return true;
-}
-
-static bool read_string(struct reader *reader, struct text *ret_text)
-{
-	ret_text->size = 0;
-	ret_text->cut = false;
-	if (!accept(reader, '"'))
-		return fail(reader, "not JSON: a string expected");
-	while (reader->next < reader->end) {
-		uint32_t rune;
-		if (*reader->next == '"') {
-			reader->next++;
-			return true;
-		}
-		if (*reader->next < 0x20)
-			return fail(reader, "not JSON: a control character in a string");
-		if (*reader->next == '\\') {
-			reader->next++;
-			if (!read_escape(reader, &rune))
-				return false;
-		} else if (!read_utf8(reader, &rune)) {
-			return false;
-		}
-		text_put(ret_text, rune);
-	}
-	return fail(reader, "not JSON: a string without an end");
-}
-
-static bool skip_digits(struct reader *reader)
-{
-	const uint8_t *start = reader->next;
-	while (reader->next < reader->end && *reader->next - (unsigned)'0' <= 9)
-		reader->next++;
-	return reader->next > start;
-}
-
-static bool skip_number(struct reader *reader)
-{
-	if (*reader->next == '-')
-		reader->next++;
-	if (reader->next < reader->end && *reader->next == '0')
-		reader->next++;
-	else if (!skip_digits(reader))
-		return fail(reader, "not JSON: a bad value");
-	if (reader->next < reader->end && *reader->next == '.') {
-		reader->next++;
-		if (!skip_digits(reader))
-			return fail(reader, "not JSON: a bad number");
-	}
-	if (reader->next < reader->end && (*reader->next | 0x20) == 'e') {
-		reader->next++;
-		if (reader->next < reader->end && (*reader->next == '+' || *reader->next == '-'))
-			reader->next++;
-		if (!skip_digits(reader))
-			return fail(reader, "not JSON: a bad number");
-	}
-	return true;
-}
-
-static bool skip_value(struct reader *reader, int depth);
-
-/* Behind the opening bracket. */
-static bool skip_members(struct reader *reader, char close, int depth)
-{
-	struct text name;
-	if (depth == NESTING_MAX)
-		return fail(reader, "nested too deeply");
-	if (accept(reader, close))
-		return true;
-	do {
-		if (close == '}' &&
-		    !(read_string(reader, &name) && (accept(reader, ':') || fail(reader, "not JSON: ':' expected"))))
-			return false;
-		if (!skip_value(reader, depth + 1))
-			return false;
-	} while (accept(reader, ','));
-	return accept(reader, close) || fail(reader, "not JSON: ',' or a closing bracket expected");
-}
-
-static bool skip_value(struct reader *reader, int depth)
-{
-	struct text text;
-	switch (peek(reader)) {
-	case '{':
-		reader->next++;
-		return skip_members(reader, '}', depth);
-	case '[':
-		reader->next++;
-		return skip_members(reader, ']', depth);
-	case '"':
-		return read_string(reader, &text);
-	case 0:
-		return fail(reader, "not JSON: a value expected");
-	default:
-		return accept_word(reader, "null") || accept_word(reader, "true") || accept_word(reader, "false") ||
-		       skip_number(reader);
-	}
-}
-
-/* As Go folds: ASCII case, and the long s is an s. */
-static bool name_is(const struct text *name, const char *wanted)
+/* As Go folds: ASCII case, and U+017F, the long s, is an s. */
+static bool name_is(struct slice name, const char *wanted)
 {
 	size_t i = 0;
-	for (; i < name->size && *wanted != 0; i++, wanted++) {
-		uint8_t c = name->data[i];
-		if (c == 0xc5 && i + 1 < name->size && name->data[i + 1] == 0xbf) {
-			c = 's';
+	for (; i < name.size && *wanted != 0; i++, wanted++) {
+		uint8_t byte = name.data[i];
+		if (byte == 0xc5 && i + 1 < name.size && name.data[i + 1] == 0xbf) {
+			byte = 's';
 			i++;
 		}
-		uint8_t lower = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
-		if (lower != ((uint8_t)*wanted | 0x20))
+		if ((byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte) != (*wanted | 0x20))
 			return false;
 	}
-	return i == name->size && *wanted == 0 && !name->cut;
+	return i == name.size && *wanted == 0;
 }
 
 /* What the object said so far. An address is judged when the last one is known; every time must be one. */
 struct fields {
-	struct text client;
+	struct json_string client;
 	int64_t pinged_at_ms;
 	bool has_client, has_time;
+	const char *wrong; /* NULL: it is the JSON that is wrong, where anything is */
 };
 
-static bool read_time(struct reader *reader, struct fields *fields)
+static enum error refuse(struct fields *fields, const char *wrong)
 {
-	struct text text;
-	if (peek(reader) != '"')
-		return fail(reader, "Timestamp is not a string");
-	if (!read_string(reader, &text))
-		return false;
-	if (text.cut || timestamp_parse(slice_make(text.data, text.size), &fields->pinged_at_ms) != ERROR_OK)
-		return fail(reader, "Timestamp is not a time as in RFC 3339");
+	fields->wrong = wrong;
+	return ERROR_MALFORMED;
+}
+
+static enum error read_time(struct json *json, struct fields *fields)
+{
+	uint8_t room[STRING_MAX];
+	struct json_string string;
+	enum error error = json_read_string(json, &string);
+	if (error != ERROR_OK)
+		return error;
 	fields->has_time = true;
-	return true;
+	if (timestamp_parse(plain_text(&string, room), &fields->pinged_at_ms) != ERROR_OK)
+		return refuse(fields, "Timestamp is not a time as in RFC 3339");
+	return ERROR_OK;
 }
 
-static bool read_client(struct reader *reader, struct fields *fields)
+static enum error read_member(struct json *json, const struct json_string *name, struct fields *fields)
 {
-	if (peek(reader) != '"')
-		return fail(reader, "ClientIP is not a string");
-	fields->has_client = true;
-	return read_string(reader, &fields->client);
-}
-
-static bool read_member(struct reader *reader, struct fields *fields)
-{
-	struct text name;
-	if (!read_string(reader, &name))
-		return false;
-	if (!accept(reader, ':'))
-		return fail(reader, "not JSON: ':' expected");
-	bool client = name_is(&name, "ClientIP"), time = name_is(&name, "Timestamp");
-	if ((!client && !time) || peek(reader) == 'n')
-		return skip_value(reader, 1);
-	return client ? read_client(reader, fields) : read_time(reader, fields);
-}
-
-static bool read_object(struct reader *reader, struct fields *fields)
-{
-	if (!accept(reader, '{'))
-		return fail(reader, "not a JSON object");
-	if (!accept(reader, '}')) {
-		do
-			if (!read_member(reader, fields))
-				return false;
-		while (accept(reader, ','));
-		if (!accept(reader, '}'))
-			return fail(reader, "not JSON: ',' or '}' expected");
+	uint8_t room[STRING_MAX];
+	struct slice text = plain_text(name, room);
+	bool client = name_is(text, "ClientIP"), time = name_is(text, "Timestamp");
+	enum json_kind kind = json_peek(json);
+	if ((client || time) && kind == JSON_STRING) {
+		fields->has_client |= client;
+		return client ? json_read_string(json, &fields->client) : read_time(json, fields);
 	}
-	skip_blanks(reader);
-	return reader->next == reader->end || fail(reader, "not JSON: something behind the object");
+	enum error error = json_skip(json);
+	if (error == ERROR_OK && (client || time) && kind != JSON_NULL)
+		return refuse(fields, client ? "ClientIP is not a string" : "Timestamp is not a string");
+	return error;
+}
+
+static enum error read_object(struct json *json, struct fields *fields)
+{
+	struct json_string name;
+	bool more = true;
+	enum error error = json_peek(json) == JSON_OBJECT ? json_enter(json) : refuse(fields, "not a JSON object");
+	while (error == ERROR_OK) {
+		error = json_next_member(json, &name, &more);
+		if (error != ERROR_OK || !more)
+			break;
+		error = read_member(json, &name, fields);
+	}
+	return error == ERROR_OK ? json_finish(json) : error;
+}
+
+static enum error judge(struct fields *fields, struct event *ret_event)
+{
+	uint8_t room[STRING_MAX];
+	if (!fields->has_client)
+		return refuse(fields, "no ClientIP");
+	if (!fields->has_time)
+		return refuse(fields, "no Timestamp");
+	if (!in_range(fields->pinged_at_ms))
+		return refuse(fields, "Timestamp is not within 1970 and 9999");
+	if (address_parse(plain_text(&fields->client, room), &ret_event->client) != ERROR_OK)
+		return refuse(fields, "ClientIP is not an address");
+	ret_event->pinged_at_ms = fields->pinged_at_ms;
+	return ERROR_OK;
 }
 
 enum error event_decode_strict(struct slice value, struct event *ret_event, struct error_note *note)
 {
-	struct reader reader = {.next = value.data, .end = value.size == 0 ? value.data : value.data + value.size};
+	struct json json;
 	struct fields fields = {.has_client = false};
-	struct event event;
-	if (read_object(&reader, &fields)) {
-		event.pinged_at_ms = fields.pinged_at_ms;
-		if (!fields.has_client || !fields.has_time)
-			fail(&reader, fields.has_client ? "no Timestamp" : "no ClientIP");
-		else if (fields.client.cut ||
-			 address_parse(slice_make(fields.client.data, fields.client.size), &event.client) != ERROR_OK)
-			fail(&reader, "ClientIP is not an address");
-		else if (!in_range(event.pinged_at_ms))
-			fail(&reader, "Timestamp is not within 1970 and 9999");
-	}
-	if (reader.wrong != NULL)
-		return error_noted(note, ERROR_MALFORMED, "%s", reader.wrong);
-	*ret_event = event;
-	return ERROR_OK;
+	json_init(&json, value);
+	enum error error = read_object(&json, &fields);
+	if (error == ERROR_OK)
+		error = judge(&fields, ret_event);
+	if (error == ERROR_OK)
+		return ERROR_OK;
+	return fields.wrong == NULL ? json_problem(&json, ERROR_MALFORMED, note)
+				    : error_noted(note, ERROR_MALFORMED, "%s", fields.wrong);
 }
 
 enum error event_decode(struct slice value, struct event *ret_event, struct error_note *note)

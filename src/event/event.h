@@ -24,9 +24,9 @@ struct event_record {
 void event_encode(const struct event *event, struct event_record *ret_record);
 
 /* Any JSON (RFC 8259) that Go's encoding/json would read into the RFC's struct: fields in any order, by their names in any case,
- * the last of equals counts, null changes nothing, unknown ones are skipped (to 64 levels of nesting); any RFC 3339 offset, up to
- * nanoseconds, cut to milliseconds; any textual form of the address. Stricter than Go in this: text must be valid Unicode, and
- * both fields must be there and in range. ERROR_MALFORMED, with the reason in the note. */
+ * the last of equals counts, null changes nothing, unknown ones are skipped (to JSON_MAX_DEPTH levels of nesting); any RFC 3339
+ * offset, up to nanoseconds, cut to milliseconds; any textual form of the address. Stricter than Go in this: text must be valid
+ * Unicode, and both fields must be there and in range. ERROR_MALFORMED, with the reason in the note. */
 enum error event_decode(struct slice value, struct event *ret_event, struct error_note *note);
 /* The same, without the fast path for the layout that event_encode writes. For tests: the two must agree. */
 enum error event_decode_strict(struct slice value, struct event *ret_event, struct error_note *note);
