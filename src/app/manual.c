@@ -56,6 +56,12 @@ static void format_values(const struct setting *row, char *ret_text, size_t size
 		setting_format_expected(row, ret_text, size);
 }
 
+static const struct command *const *commands_of(const struct manual *manual)
+{
+	static const struct command *const none[] = {NULL};
+	return manual->commands == NULL ? none : manual->commands;
+}
+
 /* Calls `each` for the rows that are shown, in order. */
 static void for_each_row(struct writer *writer, const struct settings_table *table,
 			 void (*each)(struct writer *, const struct settings_table *, const struct setting *))
@@ -75,17 +81,20 @@ static size_t columns_of(const char *text, size_t size)
 	return columns;
 }
 
-static void put_wrapped(struct writer *writer, const char *text, size_t indent)
+/* Goes on at `column`; lines after the first are indented. */
+static void put_wrapped(struct writer *writer, const char *text, size_t indent, size_t column)
 {
-	size_t column = 0;
+	bool first = column > 0; /* the word needs no blank before it */
 	while (*text != 0) {
 		size_t size = strcspn(text, " "), columns = columns_of(text, size);
 		if (column > 0 && column + 1 + columns > TEXT_COLUMNS) {
 			put(writer, "\n");
 			column = 0;
 		}
-		put(writer, "%*s%.*s", column == 0 ? (int)indent : 1, "", (int)size, text);
-		column += (column == 0 ? indent : 1) + columns;
+		size_t blanks = column == 0 ? indent : first ? 0 : 1;
+		put(writer, "%*s%.*s", (int)blanks, "", (int)size, text);
+		column += blanks + columns;
+		first = false;
 		text += size;
 		text += strspn(text, " ");
 	}
@@ -103,7 +112,7 @@ static void put_text_row(struct writer *writer, const struct settings_table *tab
 		snprintf(line, sizeof line, "%s (%s%sdefault: %s)", row->help, values, *values == 0 ? "" : "; ", initial_of(row));
 	else
 		snprintf(line, sizeof line, *values == 0 ? "%s" : "%s (%s)", row->help, values);
-	put_wrapped(writer, line, 8);
+	put_wrapped(writer, line, 8, 0);
 }
 
 static void put_text_entries(struct writer *writer, const char *title, const struct manual_entry *entries)
@@ -113,19 +122,19 @@ static void put_text_entries(struct writer *writer, const char *title, const str
 	put(writer, "\n%s\n", title);
 	for (; entries->term != NULL; entries++) {
 		bool fits = columns_of(entries->term, strlen(entries->term)) < 5;
-		put(writer, fits ? "  %-5s" : "  %s\n", entries->term);
-		put_wrapped(writer, entries->text, fits ? 1 : 8);
+		put(writer, fits ? "  %-6s" : "  %s\n", entries->term);
+		put_wrapped(writer, entries->text, 8, fits ? 8 : 0);
 	}
 }
 
 static void put_text(struct writer *writer, const struct manual *manual)
 {
 	put(writer, "%s: %s\n\nusage: %s\n\n", manual->name, manual->summary, manual->usage);
-	put_wrapped(writer, manual->description, 0);
+	put_wrapped(writer, manual->description, 0, 0);
 	if (manual->commands != NULL) {
 		put(writer, "\nCommands (%s COMMAND --help says more)\n", manual->name);
-		for (const struct command *command = manual->commands; command->name != NULL; command++)
-			put(writer, "  %-10s %s\n", command->name, command->summary);
+		for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
+			put(writer, "  %-10s %s\n", (*at)->name, (*at)->summary);
 	}
 	put(writer, "\nFlags\n");
 	for_each_row(writer, &manual->settings, put_text_row);
@@ -139,7 +148,7 @@ enum error manual_write_command(const struct manual *manual, const struct comman
 	bool arguments = command->arguments != NULL;
 	put(&writer, "%s %s: %s\n\nusage: %s %s [FLAG…]%s%s\n\n", manual->name, command->name, command->summary, manual->name,
 	    command->name, arguments ? " " : "", arguments ? command->arguments : "");
-	put_wrapped(&writer, command->help, 0);
+	put_wrapped(&writer, command->help, 0, 0);
 	if (command->settings[0].rows != NULL)
 		put(&writer, "\nFlags\n");
 	for (size_t i = 0; i < COMMAND_MAX_TABLES; i++)
@@ -295,8 +304,8 @@ static void put_man(struct writer *writer, const struct manual *manual)
 	for_each_row(writer, &manual->settings, put_man_row);
 	if (manual->commands != NULL)
 		put(writer, ".SH COMMANDS\n");
-	for (const struct command *command = manual->commands; command != NULL && command->name != NULL; command++)
-		put_man_command(writer, manual, command);
+	for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
+		put_man_command(writer, manual, *at);
 	put_man_entries(writer, ".SH", "files", manual->files);
 	put_man_entries(writer, ".SH", "signals", manual->signals);
 	put_man_entries(writer, ".SH", "exit status", manual->exit_codes);
@@ -312,40 +321,57 @@ static void put_bash_flag(struct writer *writer, const struct settings_table *ta
 	put(writer, " --%s", row->name);
 }
 
+static bool takes_file(const struct setting *row)
+{
+	return strcmp(setting_metavar(row), "FILE") == 0 || strcmp(setting_metavar(row), "DIR") == 0;
+}
+
+/* The value of a flag that takes one of some words, or a file. */
 static void put_bash_value(struct writer *writer, const struct settings_table *table, const struct setting *row)
 {
 	(void)table;
-	const char *metavar = setting_metavar(row);
-	bool file = strcmp(metavar, "FILE") == 0, folder = strcmp(metavar, "DIR") == 0;
-	if (row->type == SETTING_TYPE_BOOLEAN || row->implied != NULL)
+	if (row->implied != NULL || (row->choices == NULL && !takes_file(row)))
 		return;
-	put(writer, "\t--%s)\n\t\tCOMPREPLY=(", row->name);
-	if (file || folder)
-		put(writer, "$(compgen -%c -- \"$current\")", file ? 'f' : 'd');
-	else if (row->choices != NULL) {
-		put(writer, "$(compgen -W \"");
-		for (size_t i = 0; row->choices[i] != NULL; i++)
-			put(writer, "%s%s", i == 0 ? "" : " ", row->choices[i]);
-		put(writer, "\" -- \"$current\")");
-	}
-	put(writer, ")\n\t\treturn ;;\n");
+	put(writer, "\t--%s)\n\t\tCOMPREPLY=($(compgen ", row->name);
+	if (row->choices == NULL)
+		put(writer, "-%c", strcmp(setting_metavar(row), "FILE") == 0 ? 'f' : 'd');
+	for (size_t i = 0; row->choices != NULL && row->choices[i] != NULL; i++)
+		put(writer, "%s%s", i == 0 ? "-W \"" : " ", row->choices[i]);
+	put(writer, "%s -- \"$current\"))\n\t\treturn ;;\n", row->choices == NULL ? "" : "\"");
+}
+
+/* Other flags with a value: nothing is known of it. */
+static void put_bash_free(struct writer *writer, const struct settings_table *table, const struct setting *row)
+{
+	(void)table;
+	if (row->type != SETTING_TYPE_BOOLEAN && row->implied == NULL && row->choices == NULL && !takes_file(row))
+		put(writer, " | --%s", row->name);
+}
+
+static void for_each_row_of_all(struct writer *writer, const struct manual *manual,
+				void (*each)(struct writer *, const struct settings_table *, const struct setting *))
+{
+	for_each_row(writer, &manual->settings, each);
+	for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
+		for (size_t i = 0; i < COMMAND_MAX_TABLES; i++)
+			for_each_row(writer, &(*at)->settings[i], each);
 }
 
 static void put_bash_commands(struct writer *writer, const struct manual *manual)
 {
 	put(writer, "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n\t\tcase $word in\n\t\t");
-	for (const struct command *command = manual->commands; command->name != NULL; command++)
-		put(writer, "%s%s", command == manual->commands ? "" : " | ", command->name);
+	for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
+		put(writer, "%s%s", at == manual->commands ? "" : " | ", (*at)->name);
 	put(writer, ")\n\t\t\tcommand=$word\n\t\t\tbreak ;;\n\t\tesac\n\tdone\n\tcase $command in\n");
-	for (const struct command *command = manual->commands; command->name != NULL; command++) {
-		put(writer, "\t%s) words+=\"", command->name);
+	for (const struct command *const *at = commands_of(manual); *at != NULL; at++) {
+		put(writer, "\t%s) words+=\"", (*at)->name);
 		for (size_t i = 0; i < COMMAND_MAX_TABLES; i++)
-			for_each_row(writer, &command->settings[i], put_bash_flag);
+			for_each_row(writer, &(*at)->settings[i], put_bash_flag);
 		put(writer, "\" ;;\n");
 	}
 	put(writer, "\t*) words+=\"");
-	for (const struct command *command = manual->commands; command->name != NULL; command++)
-		put(writer, " %s", command->name);
+	for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
+		put(writer, " %s", (*at)->name);
 	put(writer, "\" ;;\n\tesac\n");
 }
 
@@ -359,10 +385,10 @@ static void put_bash(struct writer *writer, const struct manual *manual)
 	    "\"\n\t# --flag=value comes as three words.\n"
 	    "\tif [[ $current == \"=\" ]]; then\n\t\tcurrent=\n"
 	    "\telif [[ $previous == \"=\" ]]; then\n\t\tprevious=${COMP_WORDS[COMP_CWORD-2]}\n\tfi\n\tcase $previous in\n");
-	for_each_row(writer, &manual->settings, put_bash_value);
-	for (const struct command *command = manual->commands; command != NULL && command->name != NULL; command++)
-		for (size_t i = 0; i < COMMAND_MAX_TABLES; i++)
-			for_each_row(writer, &command->settings[i], put_bash_value);
+	for_each_row_of_all(writer, manual, put_bash_value);
+	put(writer, "\t=");
+	for_each_row_of_all(writer, manual, put_bash_free);
+	put(writer, ")\n\t\treturn ;;\n");
 	put(writer, "\tesac\n");
 	if (manual->commands != NULL)
 		put_bash_commands(writer, manual);

@@ -30,7 +30,7 @@ struct command {
 struct manual {
 	const char *name, *summary, *usage, *description;
 	struct settings_table settings;
-	const struct command *commands;					    /* end with one without a name; NULL: none */
+	const struct command *const *commands;				    /* end with NULL; NULL: none */
 	const struct manual_entry *files, *signals, *exit_codes, *examples; /* NULL: none */
 	const char *see_also;
 };

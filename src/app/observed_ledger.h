@@ -1,4 +1,5 @@
-/* A ledger that tells how its appends went: the health of the ledger, and how long commits take. Everything else is passed through.
+/* A ledger that tells how its appends went: the health of the ledger, and how long commits take. Everything else is passed
+ * through.
  */
 #ifndef PING_APP_OBSERVED_LEDGER_H
 #define PING_APP_OBSERVED_LEDGER_H

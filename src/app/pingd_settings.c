@@ -42,7 +42,7 @@ static bool is_store(const char *url)
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
-static const char *const log_level_words[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"logfmt", "json", NULL};
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS, KIB = 1 << 10, MIB = 1 << 20 };

@@ -11,7 +11,7 @@ enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS
 /* Rows that pingctl's commands on the data itself take too. */
 enum { PINGD_GROUP_DATA = 1 };
 
-enum pingd_log_level { PINGD_LOG_ERROR, PINGD_LOG_WARNING, PINGD_LOG_INFO, PINGD_LOG_DEBUG };
+enum pingd_log_level { PINGD_LOG_ERROR, PINGD_LOG_WARN, PINGD_LOG_INFO, PINGD_LOG_DEBUG };
 enum pingd_log_format { PINGD_LOG_LOGFMT, PINGD_LOG_JSON };
 enum pingd_backend {
 	PINGD_BACKEND_NONE,
