@@ -339,7 +339,7 @@ static enum error feed(struct stream *stream, struct error_note *note)
 	return ERROR_OK;
 }
 
-/* One try: the partition goes elsewhere, and what isn't stored is read again there. */
+/* One try (the next one finds no partition): it goes elsewhere, and what isn't stored is read again there. */
 static enum error revoke(struct stream *stream, struct error_note *note)
 {
 	int32_t number = stream->event.partition;
@@ -348,7 +348,6 @@ static enum error revoke(struct stream *stream, struct error_note *note)
 	partition = find_partition(stream, number);
 	if (partition != NULL)
 		forget_partition(stream, partition);
-	stream->event.kind = LOG_IDLE;
 	return error;
 }
 

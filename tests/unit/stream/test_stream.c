@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+
 #define NOW_MS	INT64_C(1728926331123)
 #define OPEN_MS window_start_of(NOW_MS)
 #define DAY_MS	INT64_C(86400000)
@@ -518,6 +520,21 @@ static void a_lost_partition_is_forgotten_without_a_write(void **state)
 	assert_int_equal(status.partition_count, 0);
 }
 
+static void a_partition_assigned_again_starts_from_what_is_stored(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS);
+	steps(2);
+	fake_reader_assign(&reader, 0);
+	step();
+	stream_status(stream, &status);
+	assert_int_equal(status.partition_count, 1);
+	assert_int_equal(status.partitions[0].applied_position, POSITION_NONE);
+	step();
+	flush();
+	assert_int_equal(stored_count(1, OPEN_MS), 1);
+}
+
 static void activities_that_are_due_are_derived_again_while_it_idles(void **state)
 {
 	(void)state;
@@ -624,6 +641,31 @@ static void the_status_tells_positions_and_lag(void **state)
 	assert_int_equal(status.lag_events, 0);
 }
 
+static void *ask_for_the_status(void *context)
+{
+	struct stream_status mine;
+	(void)context;
+	for (int i = 0; i < 1000; i++) {
+		stream_status(stream, &mine);
+		assert_int_equal(mine.state, STREAM_RUNNING);
+	}
+	return NULL;
+}
+
+static void the_status_can_be_asked_for_by_any_thread(void **state)
+{
+	(void)state;
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, ask_for_the_status, NULL), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		ping(i % 5, OPEN_MS);
+		flush();
+	}
+	pthread_join(thread, NULL);
+	stream_status(stream, &status);
+	assert_int_equal(status.engine.applied, 200);
+}
+
 static void a_flush_on_demand_writes_everything(void **state)
 {
 	(void)state;
@@ -675,12 +717,14 @@ int main(void)
 		TEST(a_revoked_partition_is_flushed_and_forgotten),
 		TEST(a_revoked_partition_is_forgotten_also_when_it_cannot_be_flushed),
 		TEST(a_lost_partition_is_forgotten_without_a_write),
+		TEST(a_partition_assigned_again_starts_from_what_is_stored),
 		TEST(activities_that_are_due_are_derived_again_while_it_idles),
 		TEST(many_due_activities_take_many_steps),
 		TEST(a_refresh_whose_reads_fail_is_finished_later),
 		TEST(windows_past_their_retention_are_pruned_in_small_steps),
 		TEST(what_was_written_is_shown_to_whoever_watches),
 		TEST(the_status_tells_positions_and_lag),
+		TEST(the_status_can_be_asked_for_by_any_thread),
 		TEST(a_flush_on_demand_writes_everything),
 		TEST(a_retention_that_cuts_into_the_24_hours_is_refused),
 	};
