@@ -64,8 +64,17 @@ static const struct setting flags[] = {
 };
 
 static const struct command *const commands[] = {
-	&pingctl_ping_command, &pingctl_count_command, &pingctl_windows_command, &pingctl_days_command, &pingctl_activity_command,
-	&pingctl_top_command,  &pingctl_watch_command, &pingctl_status_command,	 &pingctl_load_command, NULL,
+	&pingctl_ping_command,
+	&pingctl_count_command,
+	&pingctl_windows_command,
+	&pingctl_days_command,
+	&pingctl_activity_command,
+	&pingctl_top_command,
+	&pingctl_watch_command,
+	&pingctl_status_command,
+	&pingctl_load_command,
+	&pingctl_audit_command,
+	NULL,
 };
 
 static const struct manual manual = {
@@ -83,7 +92,7 @@ static const struct manual manual = {
 						    {"1", "The command worked and its finding is bad: differences in an audit, "
 							  "pings that failed in a load, a part that is down."},
 						    {"2", "The command line, the environment or the config file is wrong."},
-						    {"3", "The server cannot be reached."},
+						    {"3", "The server, or for an audit the data, cannot be reached."},
 						    {"4", "The server answered with an error; its code and message are printed."},
 						    {0}},
 	.examples = (const struct manual_entry[]){{"pingctl status", "Is the pipeline well?"},
@@ -213,7 +222,7 @@ static int run(struct pingctl *ctl, int argc, char *const *argv)
 	if (error == ERROR_OK)
 		error = read_arguments(ctl->settings, argc, argv, word, arguments, &count, &note);
 	if (error == ERROR_OK && ctl->help == MANUAL_NONE && !ctl->version)
-		error = settings_set_from_environment(ctl->settings, environ, &note);
+		error = settings_set_from_environment(ctl->settings, ctl->environment, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_USAGE, error, &note);
 	set_up_terminal(ctl);
@@ -225,6 +234,7 @@ int main(int argc, char **argv)
 	static struct pingctl ctl;
 	arena_init(&ctl.arena, PINGCTL_MEMORY_LIMIT);
 	buffer_init(&ctl.output, PINGCTL_MEMORY_LIMIT);
+	ctl.environment = environ;
 	ctl.now_ms = pingctl_now_ms();
 	int exit_code = run(&ctl, argc, argv);
 	call_client_destroy(ctl.client);

@@ -56,6 +56,7 @@ void pingctl_print(struct pingctl *ctl, const char *format, ...) __attribute__((
 void pingctl_print_table(struct pingctl *ctl, const struct text_table *table);
 /* The message's proto3 JSON and a newline. */
 void pingctl_print_json(struct pingctl *ctl, const struct message_type *type, const void *message);
+void pingctl_print_json_string(struct pingctl *ctl, const char *text);
 /* Writes ctl->output to stdout. OK; NEGATIVE when it could not be made or written. */
 int pingctl_flush(struct pingctl *ctl);
 /* The columns of a window: client, window, pings, interval, first, last, and whether it is open. */

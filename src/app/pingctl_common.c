@@ -1,6 +1,7 @@
 #include "app/pingctl.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -98,6 +99,13 @@ void pingctl_window_table_add(struct pingctl *ctl, struct text_table *table, con
 	text_table_cell(table, "%s", pingctl_time(ctl, window->first_ping_ms, TEXT_TIME_MILLISECONDS));
 	text_table_cell(table, "%s", pingctl_time(ctl, window->last_ping_ms, TEXT_TIME_MILLISECONDS));
 	text_table_cell(table, "%s", window->open ? "open" : "");
+}
+
+void pingctl_print_json_string(struct pingctl *ctl, const char *text)
+{
+	enum error error = json_append_string(&ctl->output, slice_from_string(text));
+	if (error != ERROR_OK)
+		ctl->output_error = error;
 }
 
 int pingctl_flush(struct pingctl *ctl)

@@ -42,7 +42,7 @@ static bool is_store(const char *url)
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
-static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
+static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_format_words[] = {"logfmt", "json", NULL};
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS, KIB = 1 << 10, MIB = 1 << 20 };
@@ -75,7 +75,7 @@ const struct setting pingd_settings[] = {
 	 .expected = "sqlite: or scylla://HOST:PORT/KEYSPACE",
 	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
-	 .min = 25 * HOUR_MS, .zero = "for ever",
+	 .min = 25 * HOUR_MS, .zero = "for ever", .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
 	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
 	 .help = "Threads that read the ledger and the store for queries."},
@@ -303,8 +303,6 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 				 struct error_note *note)
 {
 	enum error error = set_default_data_dir(settings, environment, note);
-	if (error == ERROR_OK)
-		error = settings_set_from_environment(settings, environment, note);
 	if (error == ERROR_OK && *config->config != 0)
 		error = settings_file_read(settings, config->config, note);
 	return error == ERROR_OK ? derive(config, note) : error;
@@ -324,7 +322,10 @@ enum error pingd_config_load(int argc, char *const *argv, char *const *environme
 	if (error == ERROR_OK && index < argc)
 		error = error_noted(note, ERROR_INVALID_ARGUMENT, "\"%.64s\" is one word too many: pingd takes flags alone",
 				    argv[index]);
-	if (error == ERROR_OK && ret_config->help == MANUAL_NONE && !ret_config->version)
+	bool answers_only = ret_config->help != MANUAL_NONE || ret_config->version;
+	if (error == ERROR_OK && !answers_only)
+		error = settings_set_from_environment(settings, environment, note);
+	if (error == ERROR_OK && !answers_only)
 		error = pingd_config_complete(ret_config, settings, environment, note);
 	if (error != ERROR_OK) {
 		settings_destroy(settings);

@@ -4,6 +4,7 @@
 
 #include "app/manual.h"
 #include "base/address.h"
+#include "base/log.h"
 #include "base/settings.h"
 
 enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS = 64 };
@@ -11,8 +12,6 @@ enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS
 /* Rows that pingctl's commands on the data itself take too. */
 enum { PINGD_GROUP_DATA = 1 };
 
-enum pingd_log_level { PINGD_LOG_ERROR, PINGD_LOG_WARN, PINGD_LOG_INFO, PINGD_LOG_DEBUG };
-enum pingd_log_format { PINGD_LOG_LOGFMT, PINGD_LOG_JSON };
 enum pingd_backend {
 	PINGD_BACKEND_NONE,
 	PINGD_BACKEND_SQLITE,
@@ -41,8 +40,8 @@ struct pingd_config {
 	int64_t ingest_queue, ingest_batch, idempotency_retention_ms, max_future_skew_ms;
 	int64_t window_retention_ms; /* 0: for ever */
 	int64_t flush_interval_ms, engine_rows;
-	int log_level;	/* enum pingd_log_level */
-	int log_format; /* enum pingd_log_format */
+	int log_level;	/* enum log_level */
+	int log_format; /* enum log_format */
 
 	/* Made of them by pingd_config_complete; `threads` is then never 0, `data_dir` never "". */
 	struct pingd_endpoint endpoints[PINGD_MAX_LISTEN];
@@ -60,7 +59,8 @@ extern const struct manual pingd_manual;
  * With `help` or `version` set nothing but the flags has been looked at. */
 enum error pingd_config_load(int argc, char *const *argv, char *const *environment, struct pingd_config *ret_config,
 			     struct settings **ret_settings, struct error_note *note);
-/* The part of it after the flags, for programs that put pingd's table beside their own. */
+/* The part of it after flags and environment, for programs that put pingd's table beside their own: the default data directory,
+ * the file, and what is made of the values. */
 enum error pingd_config_complete(struct pingd_config *config, struct settings *settings, char *const *environment,
 				 struct error_note *note);
 /* Answers --help, --version and --check-config on stdout; false: none of them was asked. */

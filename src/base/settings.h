@@ -60,7 +60,7 @@ struct setting {
 #define SETTING_CHOICE(config, member)	 .type = SETTING_TYPE_CHOICE, SETTING_AT(config, member, int)
 #define SETTING_LIST(config, member)	 .type = SETTING_TYPE_LIST, SETTING_AT(config, member, struct setting_list)
 
-/* Rows and where their values go. A program may put several together; names are unique over all. */
+/* Rows and where their values go. A program may put several together; a name in an earlier one hides it in a later one. */
 struct settings_table {
 	const struct setting *rows; /* end with one without a name */
 	void *config;
