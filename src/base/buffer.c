@@ -33,7 +33,8 @@ enum error buffer_reserve(struct buffer *buffer, size_t more)
 		capacity = capacity > SIZE_MAX / 2 ? SIZE_MAX : capacity * 2;
 	if (capacity > buffer->limit)
 		capacity = buffer->limit;
-	uint8_t *data = realloc(buffer->data, capacity);
+	/* One byte more, for the NUL that vsnprintf must write somewhere. */
+	uint8_t *data = capacity == SIZE_MAX ? NULL : realloc(buffer->data, capacity + 1);
 	if (data == NULL)
 		return ERROR_NO_MEMORY;
 	buffer->data = data;
@@ -69,8 +70,8 @@ enum error buffer_append_format(struct buffer *buffer, const char *format, ...)
 	va_copy(again, args);
 	int length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	enum error error = length < 0 ? ERROR_INTERNAL : buffer_reserve(buffer, (size_t)length + 1);
-	if (error == ERROR_OK) {
+	enum error error = length < 0 ? ERROR_INTERNAL : buffer_reserve(buffer, (size_t)length);
+	if (error == ERROR_OK && length > 0) {
 		vsnprintf((char *)buffer->data + buffer->size, (size_t)length + 1, format, again);
 		buffer->size += (size_t)length;
 	}
