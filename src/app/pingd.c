@@ -1,10 +1,134 @@
-/* pingd: reads its settings and says what they come to. */
+/* pingd: reads its settings, puts the parts together, serves until it is told to stop. */
+#include "app/pages.h"
 #include "app/pingd_settings.h"
+#include "app/pipeline.h"
+#include "app/telemetry.h"
+#include "base/log.h"
+#include "net/server.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 2 };
+
+struct pingd {
+	const struct pingd_config *config;
+	struct telemetry *telemetry;
+	struct pipeline *pipeline;
+	struct server *server;
+	struct pages pages;
+};
+
+static void configure_log(const struct pingd_config *config)
+{
+	static const enum log_level levels[] = {
+		[PINGD_LOG_ERROR] = LOG_ERROR, [PINGD_LOG_WARNING] = LOG_WARN, [PINGD_LOG_INFO] = LOG_INFO, [PINGD_LOG_DEBUG] = LOG_DEBUG};
+	const struct log_config log = {
+		.format = config->log_format == PINGD_LOG_JSON ? LOG_JSON : LOG_LOGFMT,
+		.level = levels[config->log_level],
+		.clock = clock_system(),
+		.fd = STDERR_FILENO,
+	};
+	log_configure(&log);
+}
+
+/* For sigwait: from here on no thread is interrupted. */
+static void block_signals(sigset_t *ret_stop)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(ret_stop);
+	sigaddset(ret_stop, SIGTERM);
+	sigaddset(ret_stop, SIGINT);
+	pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
+}
+
+static struct server_config server_config_from(const struct pingd_config *config, struct pingd *pingd)
+{
+	struct server_config server = server_config_default();
+	server.addresses = config->listen.items;
+	server.address_count = config->listen.count;
+	server.worker_count = (unsigned)config->threads;
+	server.rpc.max_message_bytes = (size_t)config->max_body_bytes;
+	server.rpc.default_timeout_ms = config->default_timeout_ms;
+	server.rpc.max_timeout_ms = config->max_timeout_ms;
+	server.rpc.finished = telemetry_rpc_finished;
+	server.rpc.context = pingd->telemetry;
+	if (config->role_api)
+		server.methods = service_methods(pipeline_service(pingd->pipeline), &server.method_count);
+	server.routes = pingd->pages.routes;
+	server.route_count = PAGES_COUNT;
+	server.trusted_proxies = config->proxies;
+	server.trusted_proxy_count = config->proxy_count;
+	server.max_connections = (unsigned)config->max_connections;
+	server.max_streams = (unsigned)config->max_streams;
+	server.header_timeout_ms = config->header_timeout_ms;
+	server.idle_timeout_ms = config->idle_timeout_ms;
+	server.write_timeout_ms = config->write_timeout_ms;
+	return server;
+}
+
+static enum error start(struct pingd *pingd, struct error_note *note)
+{
+	enum error error = telemetry_create(&pingd->telemetry);
+	if (error != ERROR_OK)
+		return error;
+	const struct pipeline_observer observer = {telemetry_batch, pingd->telemetry};
+	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
+	if (error != ERROR_OK)
+		return error;
+	pages_init(&pingd->pages, pipeline_health(pingd->pipeline), pingd->telemetry);
+	struct server_config config = server_config_from(pingd->config, pingd);
+	error = server_start(&config, &pingd->server, note);
+	if (error == ERROR_OK)
+		telemetry_watch(pingd->telemetry, pingd->pipeline, pingd->server);
+	return error;
+}
+
+static void tell_addresses(const struct pingd *pingd)
+{
+	for (size_t i = 0; i < pingd->config->endpoint_count; i++) {
+		char host[ADDRESS_TEXT_SIZE], text[ADDRESS_TEXT_SIZE + 16];
+		const struct address *address = &pingd->config->endpoints[i].address;
+		address_format(address, host);
+		snprintf(text, sizeof text, address_is_ipv4(address) ? "%s:%u" : "[%s]:%u", host, server_port(pingd->server, i));
+		log_event(LOG_INFO, "listening", log_text("address", text), log_text("data_dir", pingd->config->data_dir),
+			  log_text("version", PING_VERSION));
+	}
+}
+
+/* A second signal ends the process where it is: nothing acknowledged is lost by that either. */
+static void *exit_on_second_signal(void *context)
+{
+	int number;
+	sigwait(context, &number);
+	log_event(LOG_WARN, "told to stop twice: ending at once");
+	_exit(EXIT_CODE_FAILURE);
+}
+
+static void serve(struct pingd *pingd, sigset_t *stop)
+{
+	int number;
+	sigwait(stop, &number);
+	pthread_t impatient;
+	if (pthread_create(&impatient, NULL, exit_on_second_signal, stop) == 0)
+		pthread_detach(impatient);
+	log_event(LOG_INFO, "draining", log_text("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
+		  log_int("timeout_ms", pingd->config->drain_timeout_ms));
+	server_drain(pingd->server, pingd->config->drain_timeout_ms);
+	server_join(pingd->server);
+}
+
+static void stop(struct pingd *pingd)
+{
+	if (pingd->pipeline != NULL)
+		pipeline_stop(pingd->pipeline);
+	if (pingd->server != NULL)
+		server_destroy(pingd->server);
+	telemetry_destroy(pingd->telemetry);
+}
 
 int main(int argc, char **argv)
 {
@@ -16,9 +140,27 @@ int main(int argc, char **argv)
 		fprintf(stderr, "pingd: %s\n", *note.text == 0 ? error_text(error) : note.text);
 		return EXIT_CODE_USAGE;
 	}
-	int exit_code = EXIT_CODE_FAILURE;
-	if (!pingd_config_answer(&config, settings, &exit_code))
-		fprintf(stderr, "pingd: this version cannot serve yet\n");
+	int exit_code = EXIT_SUCCESS;
+	if (pingd_config_answer(&config, settings, &exit_code)) {
+		settings_destroy(settings);
+		return exit_code;
+	}
+	configure_log(&config);
+	sigset_t signals;
+	block_signals(&signals);
+	static struct pingd pingd;
+	pingd.config = &config;
+	error = start(&pingd, &note);
+	if (error == ERROR_OK) {
+		tell_addresses(&pingd);
+		serve(&pingd, &signals);
+	} else {
+		log_event(LOG_ERROR, "cannot start", log_error(error), log_text("detail", *note.text == 0 ? error_text(error) : note.text));
+		exit_code = EXIT_CODE_FAILURE;
+	}
+	stop(&pingd);
 	settings_destroy(settings);
+	if (exit_code == EXIT_SUCCESS)
+		log_event(LOG_INFO, "ended in order");
 	return exit_code;
 }

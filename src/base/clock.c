@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -44,4 +45,11 @@ struct clock *clock_system(void)
 {
 	static struct clock clock = {system_wall_ms, system_monotonic_us};
 	return &clock;
+}
+
+void clock_sleep_ms(int64_t duration_ms)
+{
+	struct timespec left = {.tv_sec = duration_ms / 1000, .tv_nsec = duration_ms % 1000 * 1000000};
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
 }

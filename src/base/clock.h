@@ -24,5 +24,7 @@ static inline int64_t clock_monotonic_us(struct clock *clock)
 /* The machine's clock. In builds with test hooks the wall clock is moved by the milliseconds that the file named in
  * PING_TEST_CLOCK_OFFSET_FILE holds (read again at each call). */
 struct clock *clock_system(void);
+/* For the threads of a program, never in the core. */
+void clock_sleep_ms(int64_t duration_ms);
 
 #endif

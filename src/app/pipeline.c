@@ -1,0 +1,344 @@
+#include "app/pipeline.h"
+
+#include "adapter/sqlite/sqlite.h"
+#include "app/observed_ledger.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+	PUBLISHER_WAIT_MS = 1000, /* how soon an idle publisher prunes keys, or probes a ledger that failed */
+	STREAM_WAIT_MS = 100,
+};
+
+static const char ledger_name[] = "ledger", store_name[] = "store", engine_name[] = "engine";
+
+struct pipeline {
+	const struct pingd_config *config;
+	struct clock *clock;
+	struct pipeline_observer observer;
+	struct pipeline_status_source status; /* what the service asks */
+	struct data_directory *directory;
+	struct health *health;
+	struct ledger *ledger;
+	struct ingest *ingest;
+	struct log_reader *log;
+	struct store *store;
+	struct stream *stream; /* NULL: no stream role */
+	struct workers *workers;
+	struct service *service;
+	pthread_t publisher, streamer;
+	bool publisher_runs, streamer_runs;
+	bool ledger_failed; /* the publisher's */
+	enum error told;    /* the streamer's: the error that was logged last */
+	atomic_bool publisher_closes, streamer_closes;
+};
+
+/* ─── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void on_appended(void *context, size_t count, int64_t took_us, enum error error, const struct error_note *note)
+{
+	struct pipeline *pipeline = context;
+	const char *text = note != NULL && note->text[0] != 0 ? note->text : error_text(error);
+	if (error != ERROR_OK) {
+		log_limited(LOG_ERROR, "the ledger failed", log_error(error), log_text("detail", text), log_int("pings", (int64_t)count));
+		health_set(pipeline->health, ledger_name, HEALTH_DOWN, text);
+	} else if (pipeline->ledger_failed) {
+		log_event(LOG_INFO, "the ledger is well again");
+		health_set(pipeline->health, ledger_name, HEALTH_OK, NULL);
+	}
+	pipeline->ledger_failed = error != ERROR_OK;
+	pipeline->observer.batch(pipeline->observer.context, count, took_us, error);
+}
+
+static void *publisher_main(void *context)
+{
+	struct pipeline *pipeline = context;
+	for (;;) {
+		bool closing = atomic_load(&pipeline->publisher_closes);
+		if (ingest_step(pipeline->ingest))
+			continue;
+		if (closing)
+			return NULL;
+		/* Pings stay away from a process that is not ready, so it must find out by itself. */
+		if (pipeline->ledger_failed)
+			pipeline->ledger->vtable->probe(pipeline->ledger, &(struct error_note){0});
+		ingest_wait(pipeline->ingest, PUBLISHER_WAIT_MS);
+	}
+}
+
+static enum error open_ledger(struct pipeline *pipeline, struct error_note *note)
+{
+	const struct ledger_observer observer = {on_appended, pipeline};
+	struct ledger *inner;
+	enum error error = sqlite_ledger_open(pipeline->directory, &inner, note);
+	if (error != ERROR_OK)
+		return error;
+	error = observed_ledger_create(inner, pipeline->clock, &observer, &pipeline->ledger);
+	if (error != ERROR_OK) {
+		inner->vtable->close(inner);
+		return error;
+	}
+	const struct ingest_config config = {
+		.max_queue = (size_t)pipeline->config->ingest_queue,
+		.max_batch = (size_t)pipeline->config->ingest_batch,
+		.idempotency_retention_ms = pipeline->config->idempotency_retention_ms,
+	};
+	return ingest_create(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest, note);
+}
+
+/* ─── Stream ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void tell_stream(struct pipeline *pipeline)
+{
+	struct stream_status status;
+	stream_status(pipeline->stream, &status);
+	const char *text = status.note.text[0] != 0 ? status.note.text : error_text(status.error);
+	enum error told = status.state == STREAM_RUNNING ? ERROR_OK : status.error;
+	health_set(pipeline->health, engine_name,
+		   status.state == STREAM_RUNNING    ? HEALTH_OK
+		   : status.state == STREAM_RETRYING ? HEALTH_DEGRADED
+						     : HEALTH_DOWN,
+		   told == ERROR_OK ? NULL : text);
+	if (told == pipeline->told)
+		return;
+	if (told == ERROR_OK)
+		log_event(LOG_INFO, "the engine goes on");
+	else
+		log_event(LOG_ERROR, "the engine waits", log_error(told), log_text("detail", text),
+			  log_text("state", stream_state_name(status.state)));
+	pipeline->told = told;
+}
+
+/* Before the end: everything that was accepted, while there is time and it gets on. */
+static void finish_stream(struct pipeline *pipeline)
+{
+	int64_t deadline_us = clock_monotonic_us(pipeline->clock) + pipeline->config->drain_timeout_ms * 1000;
+	struct stream_status status;
+	do {
+		if (stream_step(pipeline->stream, 0, NULL) != ERROR_OK)
+			return;
+		stream_status(pipeline->stream, &status);
+	} while (status.lag_events > 0 && clock_monotonic_us(pipeline->clock) < deadline_us);
+	stream_flush(pipeline->stream, NULL);
+}
+
+static void *streamer_main(void *context)
+{
+	struct pipeline *pipeline = context;
+	while (!atomic_load(&pipeline->streamer_closes)) {
+		enum error error = stream_step(pipeline->stream, STREAM_WAIT_MS, NULL);
+		tell_stream(pipeline);
+		if (error != ERROR_OK) {
+			int pause_ms = stream_pause_ms(pipeline->stream);
+			clock_sleep_ms(pause_ms < STREAM_WAIT_MS ? pause_ms : STREAM_WAIT_MS);
+		}
+	}
+	finish_stream(pipeline);
+	return NULL;
+}
+
+static enum error open_stream(struct pipeline *pipeline, struct error_note *note)
+{
+	enum error error = sqlite_log_open(pipeline->directory, &pipeline->log, note);
+	if (error != ERROR_OK)
+		return error;
+	const struct stream_config config = {
+		.engine = {.max_rows = (size_t)pipeline->config->engine_rows,
+			   .window_retention_ms = pipeline->config->window_retention_ms},
+		.flush_interval_ms = (int)pipeline->config->flush_interval_ms,
+	};
+	const struct stream_ports ports = {
+		.log = pipeline->log,
+		.store = pipeline->store,
+		.clock = pipeline->clock,
+		.random = random_system(),
+	};
+	return stream_create(&config, &ports, &pipeline->stream, note);
+}
+
+/* ─── Queries ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static enum error open_ledger_reader(void *context, struct ledger_reader **ret_reader, struct error_note *note)
+{
+	return sqlite_ledger_reader_open(((struct pipeline *)context)->config->data_dir, ret_reader, note);
+}
+
+static enum error open_store_reader(void *context, struct store_reader **ret_reader, struct error_note *note)
+{
+	return sqlite_store_reader_open(((struct pipeline *)context)->config->data_dir, ret_reader, note);
+}
+
+static void on_read(void *context, const char *port, enum error error, const struct error_note *note)
+{
+	struct pipeline *pipeline = context;
+	bool is_store = strcmp(port, store_name) == 0;
+	const char *text = note != NULL && note->text[0] != 0 ? note->text : error_text(error);
+	if (error != ERROR_OK)
+		log_limited(LOG_ERROR, "a query failed", log_text("port", port), log_error(error), log_text("detail", text));
+	/* The ledger's health is what the publisher finds: pings matter more than counts. */
+	if (is_store)
+		health_set(pipeline->health, store_name, error == ERROR_OK ? HEALTH_OK : HEALTH_DOWN, error == ERROR_OK ? NULL : text);
+}
+
+static void read_status(struct pipeline_status_source *source, struct pipeline_status *ret_status)
+{
+	struct pipeline *pipeline = (struct pipeline *)((char *)source - offsetof(struct pipeline, status));
+	ret_status->version = PING_VERSION;
+	ret_status->ledger = ret_status->log = ret_status->store = "sqlite";
+	struct stream_status stream;
+	if (pipeline_stream_status(pipeline, &stream)) {
+		ret_status->engine = "native";
+		ret_status->lag_events = stream.lag_events;
+		ret_status->newest_applied_ms = stream.newest_applied_ms;
+	}
+}
+
+static enum error open_service(struct pipeline *pipeline)
+{
+	const struct workers_config workers = {
+		.threads = (size_t)pipeline->config->query_threads,
+		.clock = pipeline->clock,
+		.open_ledger = open_ledger_reader,
+		.open_store = open_store_reader,
+		.observe = on_read,
+		.context = pipeline,
+	};
+	enum error error = workers_create(&workers, &pipeline->workers);
+	if (error != ERROR_OK)
+		return error;
+	pipeline->status.read = read_status;
+	const struct service_config service = {
+		.clock = pipeline->clock,
+		.ingest = pipeline->ingest,
+		.workers = pipeline->workers,
+		.health = pipeline->health,
+		.status = &pipeline->status,
+		.max_future_skew_ms = pipeline->config->max_future_skew_ms,
+	};
+	return service_create(&service, &pipeline->service);
+}
+
+/* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A probe must not take the API away because the metrics are: those are required only of a process that does nothing else. */
+static enum error open_health(struct pipeline *pipeline)
+{
+	bool api = pipeline->config->role_api;
+	enum error error = health_create(pipeline->clock, &pipeline->health);
+	if (error == ERROR_OK)
+		error = health_add(pipeline->health, ledger_name, true);
+	if (error == ERROR_OK)
+		error = health_add(pipeline->health, store_name, !api);
+	if (error == ERROR_OK && pipeline->config->role_stream)
+		error = health_add(pipeline->health, engine_name, !api);
+	return error;
+}
+
+static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
+{
+	enum error error = open_health(pipeline);
+	if (error == ERROR_OK)
+		error = data_directory_open(pipeline->config->data_dir, &pipeline->directory, note);
+	if (error == ERROR_OK)
+		error = open_ledger(pipeline, note);
+	if (error == ERROR_OK)
+		error = sqlite_store_open(pipeline->directory, &pipeline->store, note);
+	if (error == ERROR_OK && pipeline->config->role_stream)
+		error = open_stream(pipeline, note);
+	if (error == ERROR_OK)
+		error = open_service(pipeline);
+	if (error != ERROR_OK)
+		return error;
+	health_set(pipeline->health, ledger_name, HEALTH_OK, NULL);
+	health_set(pipeline->health, store_name, HEALTH_OK, NULL);
+	return ERROR_OK;
+}
+
+static enum error start_threads(struct pipeline *pipeline)
+{
+	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
+	if (!pipeline->publisher_runs)
+		return ERROR_RESOURCE_EXHAUSTED;
+	if (pipeline->stream == NULL)
+		return ERROR_OK;
+	pipeline->streamer_runs = pthread_create(&pipeline->streamer, NULL, streamer_main, pipeline) == 0;
+	return pipeline->streamer_runs ? ERROR_OK : ERROR_RESOURCE_EXHAUSTED;
+}
+
+enum error pipeline_start(const struct pingd_config *config, const struct pipeline_observer *observer,
+			  struct pipeline **ret_pipeline, struct error_note *note)
+{
+	struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+	if (pipeline == NULL)
+		return ERROR_NO_MEMORY;
+	pipeline->config = config;
+	pipeline->clock = clock_system();
+	pipeline->observer = *observer;
+	enum error error = open_parts(pipeline, note);
+	if (error == ERROR_OK)
+		error = start_threads(pipeline);
+	if (error != ERROR_OK) {
+		pipeline_stop(pipeline);
+		return error;
+	}
+	*ret_pipeline = pipeline;
+	return ERROR_OK;
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	atomic_store(&pipeline->publisher_closes, true);
+	if (pipeline->ingest != NULL)
+		ingest_close(pipeline->ingest);
+	if (pipeline->publisher_runs)
+		pthread_join(pipeline->publisher, NULL);
+	/* Only now: what the publisher still kept, the stream still sees. */
+	atomic_store(&pipeline->streamer_closes, true);
+	if (pipeline->streamer_runs)
+		pthread_join(pipeline->streamer, NULL);
+	if (pipeline->service != NULL)
+		service_destroy(pipeline->service);
+	if (pipeline->workers != NULL)
+		workers_destroy(pipeline->workers);
+	if (pipeline->stream != NULL)
+		stream_destroy(pipeline->stream);
+	if (pipeline->log != NULL)
+		pipeline->log->vtable->close(pipeline->log);
+	if (pipeline->store != NULL)
+		pipeline->store->vtable->close(pipeline->store);
+	if (pipeline->ingest != NULL)
+		ingest_destroy(pipeline->ingest);
+	if (pipeline->ledger != NULL)
+		pipeline->ledger->vtable->close(pipeline->ledger);
+	if (pipeline->directory != NULL)
+		data_directory_close(pipeline->directory);
+	if (pipeline->health != NULL)
+		health_destroy(pipeline->health);
+	free(pipeline);
+}
+
+struct service *pipeline_service(struct pipeline *pipeline)
+{
+	return pipeline->service;
+}
+
+struct health *pipeline_health(struct pipeline *pipeline)
+{
+	return pipeline->health;
+}
+
+struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline)
+{
+	return ingest_stats(pipeline->ingest);
+}
+
+bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status)
+{
+	if (pipeline->stream == NULL)
+		return false;
+	stream_status(pipeline->stream, ret_status);
+	return true;
+}

@@ -1,0 +1,37 @@
+/* What stands behind the API of one process, put together: ledger, log and store by their adapters, and the threads that move pings
+ * from one to the next.
+ *
+ *   publisher's thread   ingest ──► ledger              role api
+ *   query workers        ledger, store ──► answers      role api
+ *   stream's thread      log ──► engine ──► store       role stream
+ */
+#ifndef PING_APP_PIPELINE_H
+#define PING_APP_PIPELINE_H
+
+#include "app/pingd_settings.h"
+#include "service/service.h"
+#include "stream/stream.h"
+
+struct pipeline;
+
+/* Told on the publisher's thread of each batch that was appended or failed. */
+struct pipeline_observer {
+	void (*batch)(void *context, size_t pings, int64_t took_us, enum error error);
+	void *context;
+};
+
+/* Opens everything, then starts the threads. The config must outlive it. The note names the file and the way out. */
+enum error pipeline_start(const struct pingd_config *config, const struct pipeline_observer *observer,
+			  struct pipeline **ret_pipeline, struct error_note *note);
+/* No call may be in work any more. What was accepted is kept and brought into the metrics first: the latter for at most
+ * drain-timeout, the rest follows at the next start. */
+void pipeline_stop(struct pipeline *pipeline);
+
+struct service *pipeline_service(struct pipeline *pipeline);
+struct health *pipeline_health(struct pipeline *pipeline);
+/* Any thread. */
+struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
+/* False where this process has no stream role. */
+bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status);
+
+#endif
