@@ -72,7 +72,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
-	enum error error = telemetry_create(&pingd->telemetry);
+	enum error error = telemetry_create(&pingd->telemetry, note);
 	if (error != ERROR_OK)
 		return error;
 	const struct pipeline_observer observer = {telemetry_batch, pingd->telemetry};
@@ -80,10 +80,13 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 	if (error != ERROR_OK)
 		return error;
 	pages_init(&pingd->pages, pipeline_health(pingd->pipeline), pingd->telemetry);
+	telemetry_watch_pipeline(pingd->telemetry, pingd->pipeline);
 	struct server_config config = server_config_from(pingd->config, pingd);
-	error = server_start(&config, &pingd->server, note);
+	error = telemetry_watch_calls(pingd->telemetry, config.methods, config.method_count, note);
 	if (error == ERROR_OK)
-		telemetry_watch(pingd->telemetry, pingd->pipeline, pingd->server);
+		error = server_start(&config, &pingd->server, note);
+	if (error == ERROR_OK)
+		telemetry_watch_server(pingd->telemetry, pingd->server);
 	return error;
 }
 

@@ -299,10 +299,10 @@ void pipeline_stop(struct pipeline *pipeline)
 	atomic_store(&pipeline->streamer_closes, true);
 	if (pipeline->streamer_runs)
 		pthread_join(pipeline->streamer, NULL);
-	if (pipeline->service != NULL)
-		service_destroy(pipeline->service);
 	if (pipeline->workers != NULL)
 		workers_destroy(pipeline->workers);
+	if (pipeline->service != NULL)
+		service_destroy(pipeline->service);
 	if (pipeline->stream != NULL)
 		stream_destroy(pipeline->stream);
 	if (pipeline->log != NULL)

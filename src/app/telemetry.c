@@ -1,9 +1,257 @@
 #include "app/telemetry.h"
+
+#include "base/metrics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-struct telemetry { int x; };
-enum error telemetry_create(struct telemetry **r) { *r = calloc(1, sizeof **r); return ERROR_OK; }
-void telemetry_destroy(struct telemetry *t) { free(t); }
-void telemetry_batch(void *c, size_t p, int64_t t, enum error e) { (void)c;(void)p;(void)t;(void)e; }
-void telemetry_rpc_finished(void *c, const struct method_type *m, enum error e, int64_t l) { (void)c;(void)m;(void)e;(void)l; }
-void telemetry_watch(struct telemetry *t, struct pipeline *p, struct server *s) { (void)t;(void)p;(void)s; }
-enum error telemetry_render(struct telemetry *t, struct buffer *o) { (void)t;(void)o; return ERROR_OK; }
+#include <time.h>
+#include <unistd.h>
+
+/* What is read at each scrape: one row makes the number's place and its text. X(name, metric, type, help, labels) */
+#define SAMPLE_TABLE(X)                                                                                                         \
+	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                                 \
+	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)          \
+	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                       \
+	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                   \
+	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                                \
+	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                       \
+	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.", NULL) \
+	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)          \
+	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                               \
+	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)                \
+	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)             \
+	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                   \
+	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                              \
+	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                      \
+	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                        \
+	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                         \
+	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                        \
+	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)           \
+	X(connections, "ping_http_connections", gauge, "Connections open.", NULL)                                               \
+	X(accepted_connections, "ping_http_connections_accepted_total", counter, "Connections taken.", NULL)                    \
+	X(accept_pauses, "ping_http_accept_pauses_total", counter, "Times that no connection was taken, at a limit.", NULL)     \
+	X(http1, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "http/1.1"}))         \
+	X(http2, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "h2"}))               \
+	X(status_2, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "2xx"}))             \
+	X(status_3, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "3xx"}))             \
+	X(status_4, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "4xx"}))             \
+	X(status_5, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "5xx"}))             \
+	X(protocol_errors, "ping_http_protocol_errors_total", counter, "Connections closed for what they sent.", NULL)          \
+	X(timeouts, "ping_http_timeouts_total", counter, "Connections closed for what they did not send or take.", NULL)        \
+	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                        \
+	X(memory, "process_resident_memory_bytes", gauge, "Memory in RAM.", NULL)
+
+enum sample {
+#define SAMPLE_ENUM(name, metric, type, help, labels) SAMPLE_##name,
+	SAMPLE_TABLE(SAMPLE_ENUM)
+#undef SAMPLE_ENUM
+	SAMPLE_COUNT,
+};
+
+struct method_metrics {
+	const struct method_type *type;
+	struct metric *codes[ERROR_UNAUTHENTICATED + 1]; /* by gRPC's number of the code */
+	struct metric *seconds;
+};
+
+struct telemetry {
+	struct metrics *metrics;
+	struct metric *batch_seconds, *batch_pings, *batches_kept, *batches_failed;
+	struct method_metrics *methods;
+	size_t method_count;
+	struct pipeline *pipeline;
+	_Atomic(struct server *) server;
+	pthread_mutex_t lock; /* of samples, from taking them to rendering them */
+	double samples[SAMPLE_COUNT];
+};
+
+static double read_sample(void *context)
+{
+	return *(const double *)context;
+}
+
+static void add_samples(struct telemetry *telemetry)
+{
+	struct metrics *metrics = telemetry->metrics;
+#define SAMPLE_ADD(name, metric, type, help, labels) \
+	metrics_add_##type##_callback(metrics, metric, help, labels, read_sample, &telemetry->samples[SAMPLE_##name]);
+	SAMPLE_TABLE(SAMPLE_ADD)
+#undef SAMPLE_ADD
+	metric_set(metrics_add_gauge(metrics, "ping_build_info", "1; the version is in its label.", METRIC_LABELS({"version", PING_VERSION})), 1);
+}
+
+static void add_batches(struct telemetry *telemetry)
+{
+	static const double bounds[] = {1, 4, 16, 64, 256, 1024, 4096, 16384};
+	static const char help[] = "Transactions of the ledger.";
+	telemetry->batch_seconds = metrics_add_histogram(telemetry->metrics, "ping_ingest_commit_seconds", "How long a batch took to commit.",
+							 NULL, metric_seconds_bounds, metric_seconds_bound_count);
+	telemetry->batch_pings = metrics_add_histogram(telemetry->metrics, "ping_ingest_batch_pings", "Pings that shared a transaction.", NULL,
+						       bounds, sizeof bounds / sizeof *bounds);
+	telemetry->batches_kept =
+		metrics_add_counter(telemetry->metrics, "ping_ingest_batches_total", help, METRIC_LABELS({"outcome", "kept"}));
+	telemetry->batches_failed =
+		metrics_add_counter(telemetry->metrics, "ping_ingest_batches_total", help, METRIC_LABELS({"outcome", "failed"}));
+}
+
+enum error telemetry_create(struct telemetry **ret_telemetry, struct error_note *note)
+{
+	struct telemetry *telemetry = calloc(1, sizeof *telemetry);
+	if (telemetry == NULL)
+		return ERROR_NO_MEMORY;
+	pthread_mutex_init(&telemetry->lock, NULL);
+	enum error error = metrics_create(&telemetry->metrics);
+	if (error == ERROR_OK) {
+		add_samples(telemetry);
+		add_batches(telemetry);
+		error = metrics_error(telemetry->metrics, note);
+	}
+	if (error != ERROR_OK) {
+		telemetry_destroy(telemetry);
+		return error;
+	}
+	*ret_telemetry = telemetry;
+	return ERROR_OK;
+}
+
+void telemetry_destroy(struct telemetry *telemetry)
+{
+	if (telemetry == NULL)
+		return;
+	metrics_destroy(telemetry->metrics);
+	pthread_mutex_destroy(&telemetry->lock);
+	free(telemetry->methods);
+	free(telemetry);
+}
+
+static void add_method(struct telemetry *telemetry, struct method_metrics *method, const struct method_type *type)
+{
+	method->type = type;
+	for (unsigned code = 0; code <= ERROR_UNAUTHENTICATED; code++) {
+		const char *text = code == ERROR_OK ? "ok" : error_connect_code((enum error)code);
+		method->codes[code] = metrics_add_counter(telemetry->metrics, "ping_rpc_requests_total", "Calls answered, by method and code.",
+							  METRIC_LABELS({"method", type->name}, {"code", text}));
+	}
+	method->seconds = metrics_add_histogram(telemetry->metrics, "ping_rpc_seconds", "How long a call took to answer.",
+						METRIC_LABELS({"method", type->name}), metric_seconds_bounds, metric_seconds_bound_count);
+}
+
+enum error telemetry_watch_calls(struct telemetry *telemetry, const struct rpc_method *methods, size_t count, struct error_note *note)
+{
+	telemetry->methods = calloc(count == 0 ? 1 : count, sizeof *telemetry->methods);
+	if (telemetry->methods == NULL)
+		return ERROR_NO_MEMORY;
+	telemetry->method_count = count;
+	for (size_t i = 0; i < count; i++)
+		add_method(telemetry, &telemetry->methods[i], methods[i].type);
+	return metrics_error(telemetry->metrics, note);
+}
+
+void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipeline)
+{
+	telemetry->pipeline = pipeline;
+}
+
+void telemetry_watch_server(struct telemetry *telemetry, struct server *server)
+{
+	atomic_store(&telemetry->server, server);
+}
+
+void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error error)
+{
+	struct telemetry *telemetry = context;
+	metric_count(error == ERROR_OK ? telemetry->batches_kept : telemetry->batches_failed, 1);
+	metric_observe(telemetry->batch_seconds, (double)took_us / 1e6);
+	metric_observe(telemetry->batch_pings, (double)pings);
+}
+
+void telemetry_rpc_finished(void *context, const struct method_type *method, enum error error, int64_t latency_us)
+{
+	struct telemetry *telemetry = context;
+	for (size_t i = 0; i < telemetry->method_count; i++) {
+		if (telemetry->methods[i].type != method)
+			continue;
+		metric_count(telemetry->methods[i].codes[error_grpc_code(error)], 1);
+		metric_observe(telemetry->methods[i].seconds, (double)latency_us / 1e6);
+		return;
+	}
+}
+
+/* ─── Samples ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void sample_ingest(double *samples, struct pipeline *pipeline)
+{
+	struct ingest_stats ingest = pipeline_ingest_stats(pipeline);
+	samples[SAMPLE_accepted] = (double)ingest.accepted;
+	samples[SAMPLE_duplicates] = (double)ingest.duplicates;
+	samples[SAMPLE_failed] = (double)ingest.failed;
+	samples[SAMPLE_rejected] = (double)ingest.rejected;
+	samples[SAMPLE_depth] = (double)ingest.depth;
+}
+
+static void sample_stream(double *samples, struct pipeline *pipeline)
+{
+	struct stream_status stream;
+	if (!pipeline_stream_status(pipeline, &stream))
+		return;
+	samples[SAMPLE_lag] = (double)stream.lag_events;
+	samples[SAMPLE_newest] = (double)stream.newest_applied_ms / 1e3;
+	samples[SAMPLE_running] = stream.state == STREAM_RUNNING;
+	samples[SAMPLE_applied] = (double)stream.engine.applied;
+	samples[SAMPLE_skipped] = (double)stream.engine.skipped;
+	samples[SAMPLE_expired] = (double)stream.engine.expired;
+	samples[SAMPLE_loads] = (double)stream.engine.loads;
+	samples[SAMPLE_evictions] = (double)stream.engine.evictions;
+	samples[SAMPLE_rows] = (double)stream.engine.rows;
+	samples[SAMPLE_dirty] = (double)stream.engine.dirty_rows;
+	samples[SAMPLE_writes] = (double)stream.writes;
+	samples[SAMPLE_rows_written] = (double)stream.rows_written;
+	samples[SAMPLE_pruned] = (double)stream.pruned;
+}
+
+static void sample_server(double *samples, struct server *server)
+{
+	struct server_stats stats = server_stats(server);
+	samples[SAMPLE_connections] = (double)stats.connections_open;
+	samples[SAMPLE_accepted_connections] = (double)stats.connections_accepted;
+	samples[SAMPLE_accept_pauses] = (double)stats.accept_pauses;
+	samples[SAMPLE_http1] = (double)stats.requests_http1;
+	samples[SAMPLE_http2] = (double)stats.requests_http2;
+	for (int hundreds = 2; hundreds <= 5; hundreds++)
+		samples[SAMPLE_status_2 + hundreds - 2] = (double)stats.responses[hundreds];
+	samples[SAMPLE_protocol_errors] = (double)stats.protocol_errors;
+	samples[SAMPLE_timeouts] = (double)stats.timeouts;
+}
+
+/* proc(5): the second number of statm is the resident pages. */
+static void sample_process(double *samples)
+{
+	struct timespec cpu;
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+		samples[SAMPLE_cpu] = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (file == NULL)
+		return;
+	long long pages;
+	if (fscanf(file, "%*s %lld", &pages) == 1)
+		samples[SAMPLE_memory] = (double)pages * (double)sysconf(_SC_PAGESIZE);
+	fclose(file);
+}
+
+enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
+{
+	struct server *server = atomic_load(&telemetry->server);
+	pthread_mutex_lock(&telemetry->lock);
+	if (telemetry->pipeline != NULL) {
+		sample_ingest(telemetry->samples, telemetry->pipeline);
+		sample_stream(telemetry->samples, telemetry->pipeline);
+	}
+	if (server != NULL)
+		sample_server(telemetry->samples, server);
+	sample_process(telemetry->samples);
+	enum error error = metrics_render(telemetry->metrics, output);
+	pthread_mutex_unlock(&telemetry->lock);
+	return error;
+}
