@@ -24,8 +24,10 @@ struct pingd {
 
 static void configure_log(const struct pingd_config *config)
 {
-	static const enum log_level levels[] = {
-		[PINGD_LOG_ERROR] = LOG_ERROR, [PINGD_LOG_WARNING] = LOG_WARN, [PINGD_LOG_INFO] = LOG_INFO, [PINGD_LOG_DEBUG] = LOG_DEBUG};
+	static const enum log_level levels[] = {[PINGD_LOG_ERROR] = LOG_ERROR,
+						[PINGD_LOG_WARNING] = LOG_WARN,
+						[PINGD_LOG_INFO] = LOG_INFO,
+						[PINGD_LOG_DEBUG] = LOG_DEBUG};
 	const struct log_config log = {
 		.format = config->log_format == PINGD_LOG_JSON ? LOG_JSON : LOG_LOGFMT,
 		.level = levels[config->log_level],
@@ -158,7 +160,8 @@ int main(int argc, char **argv)
 		tell_addresses(&pingd);
 		serve(&pingd, &signals);
 	} else {
-		log_event(LOG_ERROR, "cannot start", log_error(error), log_text("detail", *note.text == 0 ? error_text(error) : note.text));
+		log_event(LOG_ERROR, "cannot start", log_error(error),
+			  log_text("detail", *note.text == 0 ? error_text(error) : note.text));
 		exit_code = EXIT_CODE_FAILURE;
 	}
 	stop(&pingd);

@@ -3,6 +3,7 @@
 #include "adapter/sqlite/sqlite.h"
 #include "app/observed_ledger.h"
 #include "base/log.h"
+#include "service/watch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@ struct pipeline {
 	struct ingest *ingest;
 	struct log_reader *log;
 	struct store *store;
+	struct watch_hub *hub;
 	struct stream *stream; /* NULL: no stream role */
 	struct workers *workers;
 	struct service *service;
@@ -43,7 +45,8 @@ static void on_appended(void *context, size_t count, int64_t took_us, enum error
 	struct pipeline *pipeline = context;
 	const char *text = note != NULL && note->text[0] != 0 ? note->text : error_text(error);
 	if (error != ERROR_OK) {
-		log_limited(LOG_ERROR, "the ledger failed", log_error(error), log_text("detail", text), log_int("pings", (int64_t)count));
+		log_limited(LOG_ERROR, "the ledger failed", log_error(error), log_text("detail", text),
+			    log_int("pings", (int64_t)count));
 		health_set(pipeline->health, ledger_name, HEALTH_DOWN, text);
 	} else if (pipeline->ledger_failed) {
 		log_event(LOG_INFO, "the ledger is well again");
@@ -140,9 +143,16 @@ static void *streamer_main(void *context)
 	return NULL;
 }
 
+static void on_written(void *context, const struct engine_dirty *dirty)
+{
+	watch_publish(((struct pipeline *)context)->hub, dirty->windows, dirty->window_count);
+}
+
 static enum error open_stream(struct pipeline *pipeline, struct error_note *note)
 {
-	enum error error = sqlite_log_open(pipeline->directory, &pipeline->log, note);
+	enum error error = watch_hub_create(random_system(), &pipeline->hub);
+	if (error == ERROR_OK)
+		error = sqlite_log_open(pipeline->directory, &pipeline->log, note);
 	if (error != ERROR_OK)
 		return error;
 	const struct stream_config config = {
@@ -155,6 +165,8 @@ static enum error open_stream(struct pipeline *pipeline, struct error_note *note
 		.store = pipeline->store,
 		.clock = pipeline->clock,
 		.random = random_system(),
+		.on_written = on_written,
+		.context = pipeline,
 	};
 	return stream_create(&config, &ports, &pipeline->stream, note);
 }
@@ -180,7 +192,20 @@ static void on_read(void *context, const char *port, enum error error, const str
 		log_limited(LOG_ERROR, "a query failed", log_text("port", port), log_error(error), log_text("detail", text));
 	/* The ledger's health is what the publisher finds: pings matter more than counts. */
 	if (is_store)
-		health_set(pipeline->health, store_name, error == ERROR_OK ? HEALTH_OK : HEALTH_DOWN, error == ERROR_OK ? NULL : text);
+		health_set(pipeline->health, store_name, error == ERROR_OK ? HEALTH_OK : HEALTH_DOWN,
+			   error == ERROR_OK ? NULL : text);
+}
+
+/* Events that were kept and are not in the store yet. Embedded, a position is a rowid: they count from 1 without a gap. */
+static int64_t lag_of(struct pipeline *pipeline, const struct stream_status *status)
+{
+	int64_t end = log_tail_position(data_directory_tail(pipeline->directory)), stored = 0;
+	if (status->partition_count > 0) {
+		const struct stream_partition *partition = &status->partitions[0];
+		end = partition->end_position > end ? partition->end_position : end;
+		stored = partition->stored_position > 0 ? partition->stored_position : 0;
+	}
+	return end > stored ? end - stored : 0;
 }
 
 static void read_status(struct pipeline_status_source *source, struct pipeline_status *ret_status)
@@ -189,9 +214,8 @@ static void read_status(struct pipeline_status_source *source, struct pipeline_s
 	ret_status->version = PING_VERSION;
 	ret_status->ledger = ret_status->log = ret_status->store = "sqlite";
 	struct stream_status stream;
-	if (pipeline_stream_status(pipeline, &stream)) {
+	if (pipeline_stream_status(pipeline, &stream, &ret_status->lag_events)) {
 		ret_status->engine = "native";
-		ret_status->lag_events = stream.lag_events;
 		ret_status->newest_applied_ms = stream.newest_applied_ms;
 	}
 }
@@ -305,6 +329,8 @@ void pipeline_stop(struct pipeline *pipeline)
 		service_destroy(pipeline->service);
 	if (pipeline->stream != NULL)
 		stream_destroy(pipeline->stream);
+	if (pipeline->hub != NULL)
+		watch_hub_destroy(pipeline->hub);
 	if (pipeline->log != NULL)
 		pipeline->log->vtable->close(pipeline->log);
 	if (pipeline->store != NULL)
@@ -335,10 +361,11 @@ struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline)
 	return ingest_stats(pipeline->ingest);
 }
 
-bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status)
+bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events)
 {
 	if (pipeline->stream == NULL)
 		return false;
 	stream_status(pipeline->stream, ret_status);
+	*ret_lag_events = lag_of(pipeline, ret_status);
 	return true;
 }

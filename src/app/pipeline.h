@@ -1,5 +1,5 @@
-/* What stands behind the API of one process, put together: ledger, log and store by their adapters, and the threads that move pings
- * from one to the next.
+/* What stands behind the API of one process, put together: ledger, log and store by their adapters, and the threads that move
+ * pings from one to the next.
  *
  *   publisher's thread   ingest ──► ledger              role api
  *   query workers        ledger, store ──► answers      role api
@@ -31,7 +31,7 @@ struct service *pipeline_service(struct pipeline *pipeline);
 struct health *pipeline_health(struct pipeline *pipeline);
 /* Any thread. */
 struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
-/* False where this process has no stream role. */
-bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status);
+/* False where this process has no stream role. ret_lag_events: kept, and not in the store yet. */
+bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events);
 
 #endif

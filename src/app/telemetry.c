@@ -10,44 +10,45 @@
 #include <unistd.h>
 
 /* What is read at each scrape: one row makes the number's place and its text. X(name, metric, type, help, labels) */
-#define SAMPLE_TABLE(X)                                                                                                         \
-	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                                 \
-	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)          \
-	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                       \
-	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                   \
-	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                                \
-	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                       \
-	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.", NULL) \
-	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)          \
-	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                               \
-	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)                \
-	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)             \
-	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                   \
-	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                              \
-	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                      \
-	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                        \
-	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                         \
-	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                        \
-	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)           \
-	X(connections, "ping_http_connections", gauge, "Connections open.", NULL)                                               \
-	X(accepted_connections, "ping_http_connections_accepted_total", counter, "Connections taken.", NULL)                    \
-	X(accept_pauses, "ping_http_accept_pauses_total", counter, "Times that no connection was taken, at a limit.", NULL)     \
-	X(http1, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "http/1.1"}))         \
-	X(http2, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "h2"}))               \
-	X(status_2, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "2xx"}))             \
-	X(status_3, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "3xx"}))             \
-	X(status_4, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "4xx"}))             \
-	X(status_5, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "5xx"}))             \
-	X(protocol_errors, "ping_http_protocol_errors_total", counter, "Connections closed for what they sent.", NULL)          \
-	X(timeouts, "ping_http_timeouts_total", counter, "Connections closed for what they did not send or take.", NULL)        \
-	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                        \
+#define SAMPLE_TABLE(X)                                                                                                      \
+	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                              \
+	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)       \
+	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                    \
+	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                \
+	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                             \
+	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                    \
+	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.", \
+	  NULL)                                                                                                              \
+	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)       \
+	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                            \
+	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)             \
+	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)          \
+	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                \
+	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                           \
+	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                   \
+	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                     \
+	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                      \
+	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                     \
+	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)        \
+	X(connections, "ping_http_connections", gauge, "Connections open.", NULL)                                            \
+	X(accepted_connections, "ping_http_connections_accepted_total", counter, "Connections taken.", NULL)                 \
+	X(accept_pauses, "ping_http_accept_pauses_total", counter, "Times that no connection was taken, at a limit.", NULL)  \
+	X(http1, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "http/1.1"}))      \
+	X(http2, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "h2"}))            \
+	X(status_2, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "2xx"}))          \
+	X(status_3, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "3xx"}))          \
+	X(status_4, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "4xx"}))          \
+	X(status_5, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "5xx"}))          \
+	X(protocol_errors, "ping_http_protocol_errors_total", counter, "Connections closed for what they sent.", NULL)       \
+	X(timeouts, "ping_http_timeouts_total", counter, "Connections closed for what they did not send or take.", NULL)     \
+	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                     \
 	X(memory, "process_resident_memory_bytes", gauge, "Memory in RAM.", NULL)
 
 enum sample {
 #define SAMPLE_ENUM(name, metric, type, help, labels) SAMPLE_##name,
 	SAMPLE_TABLE(SAMPLE_ENUM)
 #undef SAMPLE_ENUM
-	SAMPLE_COUNT,
+		SAMPLE_COUNT,
 };
 
 struct method_metrics {
@@ -79,17 +80,21 @@ static void add_samples(struct telemetry *telemetry)
 	metrics_add_##type##_callback(metrics, metric, help, labels, read_sample, &telemetry->samples[SAMPLE_##name]);
 	SAMPLE_TABLE(SAMPLE_ADD)
 #undef SAMPLE_ADD
-	metric_set(metrics_add_gauge(metrics, "ping_build_info", "1; the version is in its label.", METRIC_LABELS({"version", PING_VERSION})), 1);
+	metric_set(metrics_add_gauge(metrics, "ping_build_info", "1; the version is in its label.",
+				     METRIC_LABELS({"version", PING_VERSION})),
+		   1);
 }
 
 static void add_batches(struct telemetry *telemetry)
 {
 	static const double bounds[] = {1, 4, 16, 64, 256, 1024, 4096, 16384};
 	static const char help[] = "Transactions of the ledger.";
-	telemetry->batch_seconds = metrics_add_histogram(telemetry->metrics, "ping_ingest_commit_seconds", "How long a batch took to commit.",
-							 NULL, metric_seconds_bounds, metric_seconds_bound_count);
-	telemetry->batch_pings = metrics_add_histogram(telemetry->metrics, "ping_ingest_batch_pings", "Pings that shared a transaction.", NULL,
-						       bounds, sizeof bounds / sizeof *bounds);
+	telemetry->batch_seconds =
+		metrics_add_histogram(telemetry->metrics, "ping_ingest_commit_seconds", "How long a batch took to commit.", NULL,
+				      metric_seconds_bounds, metric_seconds_bound_count);
+	telemetry->batch_pings =
+		metrics_add_histogram(telemetry->metrics, "ping_ingest_batch_pings", "Pings that shared a transaction.", NULL,
+				      bounds, sizeof bounds / sizeof *bounds);
 	telemetry->batches_kept =
 		metrics_add_counter(telemetry->metrics, "ping_ingest_batches_total", help, METRIC_LABELS({"outcome", "kept"}));
 	telemetry->batches_failed =
@@ -131,14 +136,17 @@ static void add_method(struct telemetry *telemetry, struct method_metrics *metho
 	method->type = type;
 	for (unsigned code = 0; code <= ERROR_UNAUTHENTICATED; code++) {
 		const char *text = code == ERROR_OK ? "ok" : error_connect_code((enum error)code);
-		method->codes[code] = metrics_add_counter(telemetry->metrics, "ping_rpc_requests_total", "Calls answered, by method and code.",
-							  METRIC_LABELS({"method", type->name}, {"code", text}));
+		method->codes[code] =
+			metrics_add_counter(telemetry->metrics, "ping_rpc_requests_total", "Calls answered, by method and code.",
+					    METRIC_LABELS({"method", type->name}, {"code", text}));
 	}
-	method->seconds = metrics_add_histogram(telemetry->metrics, "ping_rpc_seconds", "How long a call took to answer.",
-						METRIC_LABELS({"method", type->name}), metric_seconds_bounds, metric_seconds_bound_count);
+	method->seconds =
+		metrics_add_histogram(telemetry->metrics, "ping_rpc_seconds", "How long a call took to answer.",
+				      METRIC_LABELS({"method", type->name}), metric_seconds_bounds, metric_seconds_bound_count);
 }
 
-enum error telemetry_watch_calls(struct telemetry *telemetry, const struct rpc_method *methods, size_t count, struct error_note *note)
+enum error telemetry_watch_calls(struct telemetry *telemetry, const struct rpc_method *methods, size_t count,
+				 struct error_note *note)
 {
 	telemetry->methods = calloc(count == 0 ? 1 : count, sizeof *telemetry->methods);
 	if (telemetry->methods == NULL)
@@ -194,9 +202,10 @@ static void sample_ingest(double *samples, struct pipeline *pipeline)
 static void sample_stream(double *samples, struct pipeline *pipeline)
 {
 	struct stream_status stream;
-	if (!pipeline_stream_status(pipeline, &stream))
+	int64_t lag_events;
+	if (!pipeline_stream_status(pipeline, &stream, &lag_events))
 		return;
-	samples[SAMPLE_lag] = (double)stream.lag_events;
+	samples[SAMPLE_lag] = (double)lag_events;
 	samples[SAMPLE_newest] = (double)stream.newest_applied_ms / 1e3;
 	samples[SAMPLE_running] = stream.state == STREAM_RUNNING;
 	samples[SAMPLE_applied] = (double)stream.engine.applied;

@@ -47,11 +47,11 @@ def free_port():
 class Pingd:
     """One pingd and its data directory; may be started and killed many times."""
 
-    def __init__(self, folder, *arguments, env=None, prefix=()):
+    def __init__(self, folder, *arguments, env=None, prefix=(), trusted="127.0.0.0/8"):
         self.folder, self.data = folder, folder / "data"
         self.log_path = folder / "pingd.log"
         self.port = free_port()
-        self.arguments, self.env, self.prefix = arguments, env or {}, prefix
+        self.arguments, self.env, self.prefix, self.trusted = arguments, env or {}, prefix, trusted
         self.process = None
 
     @property
@@ -60,7 +60,7 @@ class Pingd:
 
     def command(self):
         return [*self.prefix, str(BUILD / "pingd"), "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data),
-                "--trusted-proxies", "127.0.0.0/8", *self.arguments]
+                "--trusted-proxies", self.trusted, *self.arguments]
 
     def spawn(self):
         self.folder.mkdir(parents=True, exist_ok=True)

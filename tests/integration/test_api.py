@@ -12,11 +12,11 @@ WINDOW_MS = 300_000
 
 def curl(pingd, path, *arguments):
     """(status, content type, body), by the real curl."""
-    done = subprocess.run(["curl", "-sS", "-m", "20", "-w", "\n%{http_code} %{content_type} %{http_version}", *arguments, pingd.address + path],
+    done = subprocess.run(["curl", "-sS", "-m", "20", "-w", "\n%{http_code}\t%{content_type}\t%{http_version}", *arguments, pingd.address + path],
                           capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     body, _, last = done.stdout.rpartition(b"\n")
-    status, content_type, version = last.decode().rsplit(" ", 2)
+    status, content_type, version = last.decode().split("\t")
     return int(status), content_type, version, body
 
 
@@ -111,7 +111,7 @@ def test_pipelined_requests_are_answered_in_order(pingd):
     b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
     b"GET /livez HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", b"GET /livez HTTP/1.1\nHost: x\n\n", b"GET /livez HTTP/1.1\r\n\r\n",
-    b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n"])
+    b"POST /ping.v1.PingService/Ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n"])
 def test_ambiguous_requests_are_refused_and_the_connection_closed(pingd, head):
     connection = pingd.connect()
     connection.connect()
@@ -250,7 +250,7 @@ def test_clients_in_every_order(pingd):
 
 
 def test_the_client_is_the_peer_unless_a_trusted_proxy_says_otherwise(make_pingd):
-    pingd = make_pingd("--trusted-proxies", "203.0.113.0/24").start()
+    pingd = make_pingd(trusted="203.0.113.0/24").start()
     assert pingd.ping(NOW_MS, "198.51.100.9")[0] == 200
     pingd.caught_up()
     assert pingd.ask("ListWindowStats", {"clientIp": "198.51.100.9"}) == {}

@@ -112,7 +112,7 @@ def test_the_audit_finds_a_damaged_row(pingd):
 
 
 def test_load_says_when_the_server_does_not_trust_its_header(make_pingd):
-    pingd = make_pingd("--trusted-proxies", "203.0.113.0/24").start()
+    pingd = make_pingd(trusted="203.0.113.0/24").start()
     done = pingd.ctl("load", "--pings", "100", "--clients", "10", check=False)
     assert "trusted" in done.stdout + done.stderr, done
 
