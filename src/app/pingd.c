@@ -24,13 +24,9 @@ struct pingd {
 
 static void configure_log(const struct pingd_config *config)
 {
-	static const enum log_level levels[] = {[PINGD_LOG_ERROR] = LOG_ERROR,
-						[PINGD_LOG_WARNING] = LOG_WARN,
-						[PINGD_LOG_INFO] = LOG_INFO,
-						[PINGD_LOG_DEBUG] = LOG_DEBUG};
 	const struct log_config log = {
-		.format = config->log_format == PINGD_LOG_JSON ? LOG_JSON : LOG_LOGFMT,
-		.level = levels[config->log_level],
+		.format = (enum log_format)config->log_format,
+		.level = (enum log_level)config->log_level,
 		.clock = clock_system(),
 		.fd = STDERR_FILENO,
 	};
