@@ -152,11 +152,11 @@ size_t json_string_decode(const struct json_string *string, uint8_t *ret_text)
 	const uint8_t *p = string->raw.data, *end = p + string->raw.size;
 	uint8_t *to = ret_text;
 	while (p < end) {
-		uint32_t character;
 		if (*p != '\\') {
 			*to++ = *p++;
 			continue;
 		}
+		uint32_t character = 0;
 		p += read_escape(p, end, &character);
 		to += utf8_put(character, to);
 	}
