@@ -18,8 +18,8 @@ static void print_summary(struct pingctl *ctl, const struct ping_v1_activity *ac
 		      activity->active_windows, activity->window_counts.count);
 	pingctl_print(ctl, "first     %s\nlast      %s (%s)\n", pingctl_time(ctl, activity->first_ping_ms, TEXT_TIME_SECONDS),
 		      pingctl_time(ctl, activity->last_ping_ms, TEXT_TIME_SECONDS), pingctl_ago(ctl, activity->last_ping_ms));
-	pingctl_print(ctl, "interval  %s on average\n",
-		      pingctl_interval(ctl, activity->has_avg_interval_ms, activity->avg_interval_ms));
+	if (activity->has_avg_interval_ms)
+		pingctl_print(ctl, "interval  %s on average\n", pingctl_interval(ctl, true, activity->avg_interval_ms));
 	if (activity->busiest_window != NULL)
 		pingctl_print(ctl, "busiest   %s: %s\n",
 			      pingctl_time(ctl, activity->busiest_window->window_start_ms, TEXT_TIME_MINUTES),

@@ -515,8 +515,8 @@ static int sum_up(struct load *load)
 		return pingctl_fail(PINGCTL_NEGATIVE, "--record: %s could not be written whole", options.record);
 	if (load->out_of_memory)
 		return pingctl_fail_error(PINGCTL_NEGATIVE, ERROR_NO_MEMORY, NULL);
-	bool cut_short = options.pings != 0 && load->next < options.pings && !load->stopping;
-	if (cut_short)
+	bool all_sent = options.pings != 0 && load->next >= options.pings;
+	if (load->given_up == options.connections && !all_sent)
 		return pingctl_fail(PINGCTL_NEGATIVE, "%s is gone: %s; --retry waits until it is back", load->ctl->address,
 				    strerror(load->last_errno));
 	return exit_code == PINGCTL_OK && load->stats.ok == load->stats.sent ? PINGCTL_OK : PINGCTL_NEGATIVE;

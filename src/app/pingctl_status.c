@@ -22,12 +22,15 @@ static const struct state_text *text_of(enum ping_v1_dependency_state state)
 	return &texts[state > PING_V1_DEPENDENCY_STATE_DOWN ? PING_V1_DEPENDENCY_STATE_UNSPECIFIED : state];
 }
 
-static const struct ping_v1_dependency *find_part(const struct ping_v1_get_pipeline_status_response *status, const char *name)
+static enum ping_v1_dependency_state state_of(const struct ping_v1_get_pipeline_status_response *status, const char *part)
 {
 	for (size_t i = 0; i < status->dependencies.count; i++)
-		if (slice_equal_string(status->dependencies.items[i].name, name))
-			return &status->dependencies.items[i];
-	return NULL;
+		if (slice_equal_string(status->dependencies.items[i].name, part))
+			return status->dependencies.items[i].state;
+	/* The embedded log is the ledger itself, and no part of its own. */
+	if (strcmp(part, "log") == 0 && slice_equal(status->log, status->ledger))
+		return state_of(status, "ledger");
+	return PING_V1_DEPENDENCY_STATE_UNSPECIFIED;
 }
 
 static const char *adapter_of(struct pingctl *ctl, const struct ping_v1_get_pipeline_status_response *status, size_t part)
@@ -55,8 +58,7 @@ static void print_picture(struct pingctl *ctl, const struct ping_v1_get_pipeline
 	for (size_t i = 0; i < PART_COUNT; i++)
 		print_cell(ctl, adapter_of(ctl, status, i), pingctl_style(ctl, PINGCTL_DIM), false, i + 1 == PART_COUNT);
 	for (size_t i = 0; i < PART_COUNT; i++) {
-		const struct ping_v1_dependency *part = find_part(status, parts[i]);
-		const struct state_text *text = text_of(part == NULL ? PING_V1_DEPENDENCY_STATE_UNSPECIFIED : part->state);
+		const struct state_text *text = text_of(state_of(status, parts[i]));
 		char cell[32];
 		snprintf(cell, sizeof cell, "%s %s", ctl->use_unicode ? text->sign : text->ascii_sign, text->word);
 		print_cell(ctl, cell, pingctl_style(ctl, text->style), false, i + 1 == PART_COUNT);

@@ -72,8 +72,11 @@ static struct seen *make_seen(struct watch *watch, const char *client)
 	return seen;
 }
 
-static bool is_new(const struct seen *seen, const struct ping_v1_window_stats *window)
+/* Of a client that was not seen before only the newest window is. */
+static bool is_new(const struct seen *seen, const struct ping_v1_window_stats *window, bool newest)
 {
+	if (seen->start_ms[0] == 0)
+		return newest;
 	for (size_t i = 0; i < WATCH_WINDOWS; i++)
 		if (seen->start_ms[i] == window->window_start_ms)
 			return seen->window_count[i] != window->ping_count;
@@ -88,10 +91,15 @@ static void print_window(struct watch *watch, const struct ping_v1_window_stats 
 		pingctl_print_json(ctl, &ping_v1_window_stats_type, window);
 		return;
 	}
-	pingctl_print(ctl, "%s  %-15s  window %s  %9s pings  every %s\n", pingctl_time(ctl, pingctl_now_ms(), TEXT_TIME_SECONDS),
-		      pingctl_text(ctl, window->client_ip), pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES),
-		      pingctl_count(ctl, window->ping_count),
-		      pingctl_interval(ctl, window->has_avg_interval_ms, window->avg_interval_ms));
+	char now[TEXT_TIME_SIZE];
+	text_time_format(pingctl_now_ms(), ctl->utc, TEXT_TIME_SECONDS, now);
+	const char *time_of_day = now + sizeof "2024-10-14";
+	pingctl_print(ctl, "%s  %-15s  window %s  %9s %s", time_of_day, pingctl_text(ctl, window->client_ip),
+		      pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES), pingctl_count(ctl, window->ping_count),
+		      window->ping_count == 1 ? "ping" : "pings");
+	if (window->has_avg_interval_ms)
+		pingctl_print(ctl, ", every %s", pingctl_interval(ctl, true, window->avg_interval_ms));
+	pingctl_print(ctl, "\n");
 }
 
 /* Prints the client's windows that changed, the older first. */
@@ -109,7 +117,7 @@ static int look_at_windows(struct watch *watch, struct seen *seen)
 		const struct ping_v1_window_stats *window = &response.window_stats.items[i];
 		seen->start_ms[i] = window->window_start_ms;
 		seen->window_count[i] = window->ping_count;
-		if (is_new(&before, window) && !is_done(watch))
+		if (is_new(&before, window, i == 0) && !is_done(watch))
 			print_window(watch, window);
 	}
 	return PINGCTL_OK;
