@@ -121,7 +121,7 @@ static void report(const struct bench_case *bench)
 	double ns = (double)result.batches_ns / (double)bench->events;
 	double flush_ns = (double)result.flushes_ns / (double)bench->events;
 	printf("%7" PRIu32 " clients, %2u %% late %7.1f ns/event + %4.1f ns/flush, %5.2f M events/s, slowest batch %5.2f ms, "
-			   "%6zu rows, %ld MB\n",
+	       "%6zu rows, %ld MB\n",
 	       bench->clients, bench->late_percent, ns, flush_ns, 1000 / (ns + flush_ns), (double)result.slowest_ns / 1e6,
 	       stats.rows, usage.ru_maxrss / 1024);
 	engine_destroy(engine);

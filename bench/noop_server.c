@@ -1,6 +1,6 @@
 /* What the RPC runtime and the network cost alone: PingCount answered with a constant. bench/run compares it with nghttpd.
  *
- * usage: noop-server ADDR:PORT [WORKERS]
+ * usage: noop_server ADDR:PORT [WORKERS]
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static void ping_count(struct rpc_call *call, const void *request, void *context
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: noop-server ADDR:PORT [WORKERS]\n");
+		fprintf(stderr, "usage: noop_server ADDR:PORT [WORKERS]\n");
 		return 2;
 	}
 	sigset_t stop;
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 	struct server *server;
 	struct error_note note = {""};
 	if (server_start(&config, &server, &note) != ERROR_OK) {
-		fprintf(stderr, "noop-server: %s\n", note.text);
+		fprintf(stderr, "noop_server: %s\n", note.text);
 		return 1;
 	}
 	int signal_number;

@@ -181,19 +181,6 @@ static void read_some(struct connection *connection)
 	}
 }
 
-static void ready(struct loop_watch *watch, uint32_t events)
-{
-	struct connection *connection = (struct connection *)watch;
-	if (events & EPOLLERR || (events & EPOLLHUP && !(connection->events & EPOLLIN)))
-		connection_close(connection);
-	else if (events & (EPOLLIN | EPOLLHUP))
-		read_some(connection);
-	if (events & EPOLLOUT && connection->state != CONNECTION_CLOSED) {
-		connection->blocked = false;
-		connection_settle_later(connection);
-	}
-}
-
 /* Returns how many bytes the socket took, less when it would block. Closes the connection on an error. */
 static size_t write_some(struct connection *connection, struct slice bytes)
 {
@@ -295,6 +282,23 @@ static void settle(struct task *task)
 	update_events(connection);
 	if (connection->resumed)
 		connection_settle_later(connection);
+}
+
+/* Settled here and not at the turn's end with all the others: the peer works on its answers while the next connection is served.
+ */
+static void ready(struct loop_watch *watch, uint32_t events)
+{
+	struct connection *connection = (struct connection *)watch;
+	bool deferred = connection->settling;
+	connection->settling = true;
+	if (events & EPOLLERR || (events & EPOLLHUP && !(connection->events & EPOLLIN)))
+		connection_close(connection);
+	else if (events & (EPOLLIN | EPOLLHUP))
+		read_some(connection);
+	if (events & EPOLLOUT)
+		connection->blocked = false;
+	if (!deferred)
+		settle(&connection->settle);
 }
 
 void connection_set_peer(struct connection *connection, const struct address *peer)

@@ -4,16 +4,16 @@
  *               │ ▲ └──anything else───────► http1
  *               └─┘ a PROXY v2 preamble, from a trusted proxy
  *
- *                     connection_finish      all is written            the peer's end, or 1 s
- *           SPEAKING ──────────────────► FINISHING ──────────► LINGERING ─────────────────────► CLOSED ─► freed at the turn's end
- *              │                           │                        │                             ▲
- *              └───────────────────────────┴────────────────────────┴─────────────────────────────┘
- *                                   connection_close: reset, error, time
+ *              connection_finish        all is written         the peer's end, or 1 s
+ *   SPEAKING ─────────────────► FINISHING ───────────► LINGERING ────────────────────► CLOSED ─► freed when settled
+ *      │                           │                       │                             ▲
+ *      └───────────────────────────┴───────────────────────┴─────────────────────────────┘
+ *                            connection_close: reset, error, time
  *
  * Lingering (RFC 9112, 9.6): a socket closed with unread bytes would reset, and the peer might never read the last answer.
  *
- * All that a turn brings is written in one send at its end (the deferred task `settle`); what the socket doesn't take waits in
- * `output`.
+ * What one read brings is answered by one send behind it; what other threads' answers bring, by one send at the end of the turn
+ * (the deferred task `settle`). What the socket doesn't take waits in `output`.
  */
 #ifndef PING_NET_CONNECTION_H
 #define PING_NET_CONNECTION_H

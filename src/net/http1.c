@@ -1,11 +1,10 @@
 /* HTTP/1.1 (RFC 9112): one request in work at a time; pipelined ones wait in the connection's input.
  *
- *            first byte           the head's end           END                respond
- *   BETWEEN ───────────► HEAD ──────────────────► BODY ──────────► WAITING ───────────► BETWEEN
- *      ▲                   │ wrong, late            │ respond                              │ must close
- *      │                   ▼                        ▼                                      ▼
- *      │                  OVER ◄─ much is left ── REST ◄── answered, what is left       OVER
- *      └──────────────────────────────── END ──────┘       of the body is dropped
+ *           first byte        its end         the body's end        respond
+ *   BETWEEN ──────────► HEAD ────────► BODY ────────────────► WAITING ────────► BETWEEN
+ *                                       │ respond
+ *                                       └───────► REST ── the body's end ─────► BETWEEN
+ *   from any of them ─► OVER: wrong, late, answered with "connection: close", or more of a body is to come than is worth reading
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /* Inside src/net: HTTP/2 (RFC 9113) on libnghttp2, which does frames, HPACK and flow control; here are the requests and the
  * bounds.
  *
- *             HEADERS                  END_STREAM                respond              all sent, or RST_STREAM either way
- *   (none) ──────────► HEAD ─► BODY ──────────────► WAITING ───────────────► ANSWERING ─────────────────► freed
- *                        │      └── respond (a mistake, the deadline) ────────────▲
- *                        └───── END_STREAM ──────────► WAITING
+ *    HEADERS        their end       END_STREAM             respond               all sent
+ *   ─────────► HEAD ─────────► BODY ──────────► WAITING ──────────► ANSWERING ─────────────► freed
+ *                               │ respond (a mistake, the deadline)     ▲
+ *                               └───────────────────────────────────────┘
+ *                 RST_STREAM, sent or received, or the connection's end, from any of them ─► freed
  *
  * What a peer can make a connection hold: max_streams streams, max_buffered_bytes of bodies, acknowledgements up to
  * HTTP2_MAX_ACKS, and output of one turn; while the peer takes no bytes and much is queued, nothing is read. What it can make it

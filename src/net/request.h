@@ -1,7 +1,8 @@
 /* Inside src/net: one HTTP request of either version, between a speaker and what answers it: an RPC method, a page, or 404.
  *
- *   request_open ─► request_add_header … ─► request_begin ─► request_data … ─► request_end        respond, once, from begin on
- *                                  request_close, at any time: no answer is wanted any more
+ *   request_open ─► request_add_header … ─► request_begin ─► request_data … ─► request_end
+ *                                                 └─────────────┴────────────────┴──► respond, once, in the call or later
+ *   request_close, at any time: no answer is wanted any more
  */
 #ifndef PING_NET_REQUEST_H
 #define PING_NET_REQUEST_H

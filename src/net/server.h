@@ -3,8 +3,8 @@
  *   server ─► worker (a thread, a loop, a pool of calls) ─► listener ─► connection ─► request (HTTP/2: a stream)
  *                │ one a core, nothing shared            SO_REUSEPORT spreads the connections over the workers
  *
- *   server_start ─► running ─ server_drain ─► draining ─ all answered, or the deadline ─► stopped ─► server_join ─►
- * server_destroy └────────────────── server_stop ───────────────────────────────────▲
+ *   server_start ─► running ── server_drain ──► draining ── all answered, or too late ──► stopped ─► server_join
+ *                      └───────────────────── server_stop ──────────────────────────────────▲            ─► server_destroy
  */
 #ifndef PING_NET_SERVER_H
 #define PING_NET_SERVER_H

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/connection.h"
 #include "net/http2.h"
 
@@ -28,9 +29,11 @@ static struct address address_from_socket(const struct sockaddr_storage *storage
 }
 
 /* Level-triggered readiness would spin while nothing can be accepted: look away for a moment. */
-static void pause_accepting(struct listener *listener)
+static void pause_accepting(struct listener *listener, const char *reason)
 {
 	struct worker *worker = listener->worker;
+	unsigned open = atomic_load_explicit(&worker->shared->connection_count, memory_order_relaxed);
+	log_limited(LOG_WARN, "accepting no connections for a moment", log_text("reason", reason), log_int("connections", open));
 	worker_count(worker, COUNTER_ACCEPT_PAUSES);
 	loop_watch_change(worker->loop, &listener->watch, 0);
 	loop_timer_arm(worker->loop, &listener->resume, loop_now_us(worker->loop) + ACCEPT_PAUSE_MS * 1000);
@@ -53,13 +56,13 @@ static bool accept_one(struct listener *listener)
 	struct worker *worker = listener->worker;
 	struct sockaddr_storage peer;
 	if (at_limit(worker->shared)) {
-		pause_accepting(listener);
+		pause_accepting(listener, "max_connections is reached");
 		return false;
 	}
 	int fd = accept4(listener->watch.fd, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(listener);
+			pause_accepting(listener, strerror(errno));
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	struct address address = address_from_socket(&peer);

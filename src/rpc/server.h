@@ -9,13 +9,11 @@
  *     rpc_call_expire(call)            ───────────►   the deadline passed: answers so, drops what the method answers later
  *     rpc_call_abandon(call)           ───────────►   nobody waits for the answer; there will be none
  *
- *                    begin              end              reply, fail
- *        CREATED ──────────► RECEIVING ─────► HANDLING ───────────────► (back in the pool)
- *           │                    │               │ expire, abandon              ▲
- *           │ abandon            │ a mistake,    ▼            reply, fail       │
- *           └────────────────────┤ expire,    DETACHED ─────────────────────────┤
- *                                │ abandon                                      │
- *                                └──────────────────────────────────────────────┘
+ *              begin            end              reply, fail
+ *   CREATED ─────────► RECEIVING ─────► HANDLING ───────────────────────────► (back in the pool)
+ *      │                   │               │ expire, abandon      reply, fail        ▲
+ *      │ abandon           │ a mistake,    └───────────────► DETACHED ───────────────┤
+ *      └───────────────────┴ expire, abandon ────────────────────────────────────────┘
  *
  * The wire is a table of protocols (rpc/protocol.h) chosen by content type; each names how it frames, and which codecs it takes.
  */
@@ -32,7 +30,8 @@ struct rpc_config {
 	int64_t default_timeout_ms; /* for callers that give none. 30 s */
 	int64_t max_timeout_ms;	    /* a longer wish is cut to it. 5 min */
 	struct clock *clock;
-	/* Told of each call to a known method, when it is answered or abandoned (CANCELED), on the call's thread. Optional. */
+	/* Told of each call to a known method, when it is answered or abandoned (CANCELED), on the call's thread. Refused by
+	 * HTTP's own means (405, 415): UNIMPLEMENTED. Optional. */
 	void (*finished)(void *context, const struct method_type *method, enum error error, int64_t latency_us);
 	void *context;
 };
@@ -89,8 +88,8 @@ struct rpc_exchange {
 
 /* Sets exchange->call. ERROR_NO_MEMORY. */
 enum error rpc_call_create(struct rpc_pool *pool, struct rpc_exchange *exchange);
-/* The request's slices lie in the call's arena, or outlive the call. May respond. False: no method has this path; the call stays
- * CREATED. */
+/* The request need not live longer than this function runs. May respond. False: no method has this path; the call stays CREATED.
+ */
 bool rpc_call_begin(struct rpc_call *call, const struct rpc_request *request);
 /* May respond; the rest of the body is then the transport's to drop. */
 void rpc_call_data(struct rpc_call *call, struct slice bytes);

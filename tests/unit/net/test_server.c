@@ -1,6 +1,8 @@
 /* The server's life: addresses, limits, whom it believes, and how it ends. */
 #include "fixture.h"
 
+#include "net/server_metrics.h"
+
 #include <arpa/inet.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -204,6 +206,44 @@ static void draining_answers_what_is_in_work_and_closes_what_is_idle(void **stat
 	server_join(server);
 }
 
+static void calls_and_connections_show_in_the_metrics(void **state)
+{
+	(void)state;
+	struct metrics *metrics;
+	struct server_metrics *shown;
+	struct buffer text;
+	assert_int_equal(metrics_create(&metrics), ERROR_OK);
+	assert_int_equal(server_metrics_create(metrics, config.methods, config.method_count, &shown), ERROR_OK);
+	assert_int_equal(metrics_error(metrics, NULL), ERROR_OK);
+	config.rpc.finished = server_metrics_finished;
+	config.rpc.context = shown;
+	start_server();
+	server_metrics_watch(shown, server);
+	int fd = dial();
+	send_text(fd, CALL);
+	assert_int_equal(read_answer(fd, false).status, 200);
+	send_text(fd, CALL_HEAD "\r\n{,");
+	assert_int_equal(read_answer(fd, false).status, 400);
+	buffer_init(&text, 1 << 20);
+	assert_int_equal(metrics_render(metrics, &text), ERROR_OK);
+	assert_int_equal(buffer_append_byte(&text, 0), ERROR_OK);
+	const char *const lines[] = {
+		"\nrpc_requests_total{method=\"ping.v1.PingService/PingCount\",code=\"ok\"} 1\n",
+		"\nrpc_requests_total{method=\"ping.v1.PingService/PingCount\",code=\"invalid_argument\"} 1\n",
+		"\nrpc_duration_seconds_count{method=\"ping.v1.PingService/PingCount\"} 2\n",
+		"\nhttp_connections 1\n",
+		"\nhttp_requests_total{version=\"1.1\"} 2\n",
+		"\nhttp_responses_total{class=\"4xx\"} 1\n",
+	};
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		assert_non_null(strstr((const char *)text.data, lines[i]));
+	close(fd);
+	drain_and_join(0);
+	buffer_release(&text);
+	server_metrics_destroy(shown);
+	metrics_destroy(metrics);
+}
+
 static bool accepts(void)
 {
 	struct sockaddr_in address = loopback();
@@ -265,6 +305,7 @@ int main(void)
 		TEST(a_trusted_proxy_is_believed),
 		TEST(anyone_elses_word_is_not_taken),
 		TEST(a_trusted_proxys_preamble_names_the_client),
+		TEST(calls_and_connections_show_in_the_metrics),
 		TEST(draining_answers_what_is_in_work_and_closes_what_is_idle),
 		TEST(draining_stops_listening),
 		TEST(a_drain_ends_at_its_deadline),
