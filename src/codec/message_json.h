@@ -21,6 +21,8 @@ enum error json_decoder_fail(struct json_decoder *d, enum error error);
 enum error json_decoder_no_memory(struct json_decoder *d);
 /* "expected WHAT, found …" by the value that is next. */
 enum error json_decoder_expected(struct json_decoder *d, const char *what);
+/* "expected WHAT, found "TEXT"" by a text that was read. */
+enum error json_decoder_expected_not(struct json_decoder *d, const char *what, struct slice text);
 /* Into the bracket that is next, and over its members; both note what is wrong. */
 enum error json_decoder_enter(struct json_decoder *d);
 enum error json_decoder_next_member(struct json_decoder *d, struct slice *ret_name, bool *ret_more);

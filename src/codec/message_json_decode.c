@@ -25,7 +25,7 @@ enum error json_decoder_expected(struct json_decoder *d, const char *what)
 	return message_fail(&d->path, d->note, ERROR_MALFORMED, "expected %s, found %s", what, json_kind_text(kind));
 }
 
-static enum error fail_text(struct json_decoder *d, const char *what, struct slice text)
+enum error json_decoder_expected_not(struct json_decoder *d, const char *what, struct slice text)
 {
 	return message_fail(&d->path, d->note, ERROR_MALFORMED, "expected %s, found \"%s\"", what, message_excerpt(text).text);
 }
@@ -113,7 +113,7 @@ static enum error store_integer(struct json_decoder *d, const struct field_type 
 {
 	int64_t number = 0;
 	if (!json_is_number(text))
-		return fail_text(d, "an integer", text);
+		return json_decoder_expected_not(d, "an integer", text);
 	bool is_unsigned = field->kind == FIELD_UINT64 || field->kind == FIELD_FIXED64;
 	enum error error = is_unsigned ? json_number_to_uint64(text, (uint64_t *)&number) : json_number_to_int64(text, &number);
 	if (error == ERROR_MALFORMED)
@@ -162,7 +162,7 @@ static enum error decode_floating(struct json_decoder *d, const struct field_typ
 		return error;
 	if (!quoted || !is_special(text, &number)) {
 		if (!json_is_number(text))
-			return fail_text(d, "a number", text);
+			return json_decoder_expected_not(d, "a number", text);
 		struct slice copy = arena_copy(d->arena, text); /* strtod wants a NUL behind it */
 		if (copy.data == NULL)
 			return json_decoder_no_memory(d);
@@ -234,7 +234,7 @@ static enum error decode_bytes(struct json_decoder *d, struct slice *value)
 	if (data == NULL)
 		return json_decoder_no_memory(d);
 	if (base64_decode(text, data, &size) != ERROR_OK)
-		return fail_text(d, "a base64 string", text);
+		return json_decoder_expected_not(d, "a base64 string", text);
 	*value = slice_make(data, size);
 	return ERROR_OK;
 }
@@ -304,7 +304,8 @@ static enum error store_key(struct json_decoder *d, const struct field_type *fie
 	if (field->kind != FIELD_BOOL)
 		return store_integer(d, field, text, value);
 	*(bool *)value = slice_equal_string(text, "true");
-	return *(bool *)value || slice_equal_string(text, "false") ? ERROR_OK : fail_text(d, "true or false", text);
+	return *(bool *)value || slice_equal_string(text, "false") ? ERROR_OK
+								   : json_decoder_expected_not(d, "true or false", text);
 }
 
 static enum error check_keys(struct json_decoder *d, const struct field_type *field, const struct message_array *entries)

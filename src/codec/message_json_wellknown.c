@@ -29,10 +29,10 @@ static enum error decode_time(struct json_decoder *d, const struct message_type 
 	if (error != ERROR_OK)
 		return error;
 	error = timestamp ? wellknown_parse_timestamp(text, &time) : wellknown_parse_duration(text, &time);
+	if (error == ERROR_OUT_OF_RANGE)
+		what = timestamp ? "a time of the years 1 to 9999" : "a duration of at most 10,000 years";
 	if (error != ERROR_OK)
-		return message_fail(&d->path, d->note, ERROR_MALFORMED,
-				    error == ERROR_MALFORMED ? "expected %s, found \"%s\"" : "%s is out of range: \"%s\"", what,
-				    message_excerpt(text).text);
+		return json_decoder_expected_not(d, what, text);
 	*(int64_t *)message_field_place(field_of(type, 1), message) = time.seconds;
 	*(int32_t *)message_field_place(field_of(type, 2), message) = time.nanos;
 	return ERROR_OK;
@@ -195,7 +195,7 @@ static enum error pack(struct json_decoder *d, const struct message_type *type, 
 	buffer_release(&buffer);
 	if (bytes.data == NULL)
 		return message_fail(&d->path, d->note, error == ERROR_OK ? ERROR_NO_MEMORY : error,
-				    "too large or too deep to decode");
+				    "too large or too deep to hold");
 	*ret_bytes = bytes;
 	return ERROR_OK;
 }
