@@ -96,10 +96,12 @@ static bool is_digit(uint8_t byte)
 	return byte - (unsigned)'0' <= 9;
 }
 
-/* Two digits, 0 to 99; what is none makes it greater than any limit. */
+enum { NOT_DIGITS = 100000 }; /* greater than any limit, alone and as half of a year */
+
+/* 0 to 99, or NOT_DIGITS. */
 static int two_digits(const uint8_t *at)
 {
-	return is_digit(at[0]) && is_digit(at[1]) ? (at[0] - '0') * 10 + (at[1] - '0') : 1000;
+	return is_digit(at[0]) && is_digit(at[1]) ? (at[0] - '0') * 10 + (at[1] - '0') : NOT_DIGITS;
 }
 
 static int month_length(int year, int month)

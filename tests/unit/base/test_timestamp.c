@@ -138,6 +138,8 @@ static void malformed_text_is_refused_and_the_result_untouched(void **state)
 		"-024-10-14T15:45:31Z",
 		"+2024-10-14T15:45:31Z",
 		"2024-10-14T15:4 :31Z",
+		"202x-10-14T15:45:31Z",
+		"x024-10-14T15:45:31Z",
 		"0000-01-01T00:00:00+00:01",
 		"9999-12-31T23:59:59-00:01",
 	};
@@ -147,6 +149,23 @@ static void malformed_text_is_refused_and_the_result_untouched(void **state)
 			fail_msg("accepted: %s", wrong[i]);
 		assert_int_equal(ms, 42);
 	}
+}
+
+static void no_byte_can_be_another(void **state)
+{
+	(void)state;
+	static const char text[] = "2024-10-14T15:45:31+02:00";
+	for (size_t at = 0; at < sizeof text - 1; at++)
+		for (int byte = 0; byte < 256; byte++) {
+			char changed[sizeof text];
+			int64_t ms;
+			memcpy(changed, text, sizeof text);
+			changed[at] = (char)byte;
+			bool digit = text[at] >= '0' && text[at] <= '9';
+			bool may_be = digit ? byte >= '0' && byte <= '9' : byte == text[at] || (text[at] == '+' && byte == '-');
+			if (!may_be)
+				assert_int_equal(timestamp_parse(slice_make(changed, sizeof text - 1), &ms), ERROR_MALFORMED);
+		}
 }
 
 static void a_day_parses_alone(void **state)
@@ -181,6 +200,7 @@ int main(void)
 		cmocka_unit_test(fractions_are_cut_toward_the_past),
 		cmocka_unit_test(leap_days_exist_in_leap_years_only),
 		cmocka_unit_test(malformed_text_is_refused_and_the_result_untouched),
+		cmocka_unit_test(no_byte_can_be_another),
 		cmocka_unit_test(a_day_parses_alone),
 		cmocka_unit_test(a_day_starts_at_midnight_also_before_1970),
 	};
