@@ -14,7 +14,7 @@ enum {
 	STREAM_WAIT_MS = 100,
 };
 
-static const char ledger_name[] = "ledger", store_name[] = "store", engine_name[] = "engine";
+static const char ledger_name[] = "ledger", log_name[] = "log", store_name[] = "store", engine_name[] = "engine";
 
 struct pipeline {
 	const struct pingd_config *config;
@@ -40,6 +40,13 @@ struct pipeline {
 
 /* ─── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Embedded, the log is the ledger: they are well together. */
+static void set_ledger_health(struct pipeline *pipeline, enum health_state state, const char *detail)
+{
+	health_set(pipeline->health, ledger_name, state, detail);
+	health_set(pipeline->health, log_name, state, detail);
+}
+
 static void on_appended(void *context, size_t count, int64_t took_us, enum error error, const struct error_note *note)
 {
 	struct pipeline *pipeline = context;
@@ -47,10 +54,10 @@ static void on_appended(void *context, size_t count, int64_t took_us, enum error
 	if (error != ERROR_OK) {
 		log_limited(LOG_ERROR, "the ledger failed", log_error(error), log_text("detail", text),
 			    log_int("pings", (int64_t)count));
-		health_set(pipeline->health, ledger_name, HEALTH_DOWN, text);
+		set_ledger_health(pipeline, HEALTH_DOWN, text);
 	} else if (pipeline->ledger_failed) {
 		log_event(LOG_INFO, "the ledger is well again");
-		health_set(pipeline->health, ledger_name, HEALTH_OK, NULL);
+		set_ledger_health(pipeline, HEALTH_OK, NULL);
 	}
 	pipeline->ledger_failed = error != ERROR_OK;
 	pipeline->observer.batch(pipeline->observer.context, count, took_us, error);
@@ -255,6 +262,8 @@ static enum error open_health(struct pipeline *pipeline)
 	if (error == ERROR_OK)
 		error = health_add(pipeline->health, ledger_name, true);
 	if (error == ERROR_OK)
+		error = health_add(pipeline->health, log_name, !api);
+	if (error == ERROR_OK)
 		error = health_add(pipeline->health, store_name, !api);
 	if (error == ERROR_OK && pipeline->config->role_stream)
 		error = health_add(pipeline->health, engine_name, !api);
@@ -276,7 +285,7 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 		error = open_service(pipeline);
 	if (error != ERROR_OK)
 		return error;
-	health_set(pipeline->health, ledger_name, HEALTH_OK, NULL);
+	set_ledger_health(pipeline, HEALTH_OK, NULL);
 	health_set(pipeline->health, store_name, HEALTH_OK, NULL);
 	return ERROR_OK;
 }
