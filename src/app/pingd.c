@@ -52,8 +52,6 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.rpc.max_message_bytes = (size_t)config->max_body_bytes;
 	server.rpc.default_timeout_ms = config->default_timeout_ms;
 	server.rpc.max_timeout_ms = config->max_timeout_ms;
-	server.rpc.finished = telemetry_rpc_finished;
-	server.rpc.context = pingd->telemetry;
 	if (config->role_api)
 		server.methods = service_methods(pipeline_service(pingd->pipeline), &server.method_count);
 	server.routes = pingd->pages.routes;
@@ -81,10 +79,12 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 	telemetry_watch_pipeline(pingd->telemetry, pingd->pipeline);
 	struct server_config config = server_config_from(pingd->config, pingd);
 	error = telemetry_watch_calls(pingd->telemetry, config.methods, config.method_count, note);
+	config.rpc.finished = server_metrics_finished;
+	config.rpc.context = telemetry_server(pingd->telemetry);
 	if (error == ERROR_OK)
 		error = server_start(&config, &pingd->server, note);
 	if (error == ERROR_OK)
-		telemetry_watch_server(pingd->telemetry, pingd->server);
+		server_metrics_watch(telemetry_server(pingd->telemetry), pingd->server);
 	return error;
 }
 

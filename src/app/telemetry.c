@@ -3,7 +3,6 @@
 #include "base/metrics.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -30,17 +29,6 @@
 	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                      \
 	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                     \
 	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)        \
-	X(connections, "ping_http_connections", gauge, "Connections open.", NULL)                                            \
-	X(accepted_connections, "ping_http_connections_accepted_total", counter, "Connections taken.", NULL)                 \
-	X(accept_pauses, "ping_http_accept_pauses_total", counter, "Times that no connection was taken, at a limit.", NULL)  \
-	X(http1, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "http/1.1"}))      \
-	X(http2, "ping_http_requests_total", counter, "Requests by protocol.", METRIC_LABELS({"protocol", "h2"}))            \
-	X(status_2, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "2xx"}))          \
-	X(status_3, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "3xx"}))          \
-	X(status_4, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "4xx"}))          \
-	X(status_5, "ping_http_responses_total", counter, "Responses by status.", METRIC_LABELS({"status", "5xx"}))          \
-	X(protocol_errors, "ping_http_protocol_errors_total", counter, "Connections closed for what they sent.", NULL)       \
-	X(timeouts, "ping_http_timeouts_total", counter, "Connections closed for what they did not send or take.", NULL)     \
 	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                     \
 	X(memory, "process_resident_memory_bytes", gauge, "Memory in RAM.", NULL)
 
@@ -51,19 +39,11 @@ enum sample {
 		SAMPLE_COUNT,
 };
 
-struct method_metrics {
-	const struct method_type *type;
-	struct metric *codes[ERROR_UNAUTHENTICATED + 1]; /* by gRPC's number of the code */
-	struct metric *seconds;
-};
-
 struct telemetry {
 	struct metrics *metrics;
 	struct metric *batch_seconds, *batch_pings, *batches_kept, *batches_failed;
-	struct method_metrics *methods;
-	size_t method_count;
+	struct server_metrics *server;
 	struct pipeline *pipeline;
-	_Atomic(struct server *) server;
 	pthread_mutex_t lock; /* of samples, from taking them to rendering them */
 	double samples[SAMPLE_COUNT];
 };
@@ -127,34 +107,15 @@ void telemetry_destroy(struct telemetry *telemetry)
 		return;
 	metrics_destroy(telemetry->metrics);
 	pthread_mutex_destroy(&telemetry->lock);
-	free(telemetry->methods);
+	server_metrics_destroy(telemetry->server);
 	free(telemetry);
-}
-
-static void add_method(struct telemetry *telemetry, struct method_metrics *method, const struct method_type *type)
-{
-	method->type = type;
-	for (unsigned code = 0; code <= ERROR_UNAUTHENTICATED; code++) {
-		const char *text = code == ERROR_OK ? "ok" : error_connect_code((enum error)code);
-		method->codes[code] =
-			metrics_add_counter(telemetry->metrics, "ping_rpc_requests_total", "Calls answered, by method and code.",
-					    METRIC_LABELS({"method", type->name}, {"code", text}));
-	}
-	method->seconds =
-		metrics_add_histogram(telemetry->metrics, "ping_rpc_seconds", "How long a call took to answer.",
-				      METRIC_LABELS({"method", type->name}), metric_seconds_bounds, metric_seconds_bound_count);
 }
 
 enum error telemetry_watch_calls(struct telemetry *telemetry, const struct rpc_method *methods, size_t count,
 				 struct error_note *note)
 {
-	telemetry->methods = calloc(count == 0 ? 1 : count, sizeof *telemetry->methods);
-	if (telemetry->methods == NULL)
-		return ERROR_NO_MEMORY;
-	telemetry->method_count = count;
-	for (size_t i = 0; i < count; i++)
-		add_method(telemetry, &telemetry->methods[i], methods[i].type);
-	return metrics_error(telemetry->metrics, note);
+	enum error error = server_metrics_create(telemetry->metrics, methods, count, &telemetry->server);
+	return error == ERROR_OK ? metrics_error(telemetry->metrics, note) : error;
 }
 
 void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipeline)
@@ -162,9 +123,9 @@ void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipe
 	telemetry->pipeline = pipeline;
 }
 
-void telemetry_watch_server(struct telemetry *telemetry, struct server *server)
+struct server_metrics *telemetry_server(struct telemetry *telemetry)
 {
-	atomic_store(&telemetry->server, server);
+	return telemetry->server;
 }
 
 void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error error)
@@ -173,18 +134,6 @@ void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error er
 	metric_count(error == ERROR_OK ? telemetry->batches_kept : telemetry->batches_failed, 1);
 	metric_observe(telemetry->batch_seconds, (double)took_us / 1e6);
 	metric_observe(telemetry->batch_pings, (double)pings);
-}
-
-void telemetry_rpc_finished(void *context, const struct method_type *method, enum error error, int64_t latency_us)
-{
-	struct telemetry *telemetry = context;
-	for (size_t i = 0; i < telemetry->method_count; i++) {
-		if (telemetry->methods[i].type != method)
-			continue;
-		metric_count(telemetry->methods[i].codes[error_grpc_code(error)], 1);
-		metric_observe(telemetry->methods[i].seconds, (double)latency_us / 1e6);
-		return;
-	}
 }
 
 /* ─── Samples ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -220,20 +169,6 @@ static void sample_stream(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_pruned] = (double)stream.pruned;
 }
 
-static void sample_server(double *samples, struct server *server)
-{
-	struct server_stats stats = server_stats(server);
-	samples[SAMPLE_connections] = (double)stats.connections_open;
-	samples[SAMPLE_accepted_connections] = (double)stats.connections_accepted;
-	samples[SAMPLE_accept_pauses] = (double)stats.accept_pauses;
-	samples[SAMPLE_http1] = (double)stats.requests_http1;
-	samples[SAMPLE_http2] = (double)stats.requests_http2;
-	for (int hundreds = 2; hundreds <= 5; hundreds++)
-		samples[SAMPLE_status_2 + hundreds - 2] = (double)stats.responses[hundreds];
-	samples[SAMPLE_protocol_errors] = (double)stats.protocol_errors;
-	samples[SAMPLE_timeouts] = (double)stats.timeouts;
-}
-
 /* proc(5): the second number of statm is the resident pages. */
 static void sample_process(double *samples)
 {
@@ -251,14 +186,11 @@ static void sample_process(double *samples)
 
 enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
 {
-	struct server *server = atomic_load(&telemetry->server);
 	pthread_mutex_lock(&telemetry->lock);
 	if (telemetry->pipeline != NULL) {
 		sample_ingest(telemetry->samples, telemetry->pipeline);
 		sample_stream(telemetry->samples, telemetry->pipeline);
 	}
-	if (server != NULL)
-		sample_server(telemetry->samples, server);
 	sample_process(telemetry->samples);
 	enum error error = metrics_render(telemetry->metrics, output);
 	pthread_mutex_unlock(&telemetry->lock);
