@@ -124,7 +124,6 @@ static CURLcode perform(struct call_client *client, const char *path, struct cur
 	CURL *curl = client->curl;
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "pingctl/" PING_VERSION);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -605,11 +605,6 @@ enum error settings_set_from_flags(struct settings *settings, int argc, char *co
 	return ERROR_OK;
 }
 
-enum setting_source settings_source(const struct settings *settings, const char *name)
-{
-	return find(settings, name, strlen(name))->source;
-}
-
 /* ─── Printing ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static enum error print_value(const struct value *value, struct buffer *output)

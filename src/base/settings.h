@@ -89,8 +89,6 @@ enum error settings_set_from_flags(struct settings *settings, int argc, char *co
 
 /* What `environment` gives for `name`; NULL: nothing. */
 const char *settings_variable(char *const *environment, const char *name);
-/* Where the value of `name` came from; the name must be one of the table's. */
-enum setting_source settings_source(const struct settings *settings, const char *name);
 /* The effective values as a config file, each with where it came from; secrets are masked. */
 enum error settings_print(const struct settings *settings, struct buffer *output);
 
