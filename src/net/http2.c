@@ -135,7 +135,8 @@ static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *output, 
 	struct stream *stream = source->ptr;
 	size_t left = stream->body.size - stream->body_sent;
 	size_t count = left < size ? left : size;
-	memcpy(output, stream->body.data + stream->body_sent, count);
+	if (count > 0)
+		memcpy(output, stream->body.data + stream->body_sent, count);
 	stream->body_sent += count;
 	if (count == left) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -166,10 +167,12 @@ static void respond(struct request *request, const struct rpc_response *response
 	stream->body = *body;
 	*body = swapped;
 	stream->body_sent = 0;
+	if (request->is_head)
+		buffer_clear(&stream->body);
 	stream_buffered(stream, stream->body.size);
 	set_state(stream, STREAM_ANSWERING);
 	expect_progress(stream);
-	bool has_body = !request->is_head && (stream->body.size > 0 || !request->ended);
+	bool has_body = stream->body.size > 0 || !request->ended;
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_body};
 	if (nghttp2_submit_response(session->nghttp2, stream->id, fields, count, has_body ? &provider : NULL) != 0)
 		nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
@@ -384,8 +387,8 @@ static void http2_produce(struct connection *connection, struct buffer *output)
 		if (size == 0)
 			break;
 	}
-	bool over = session->said_last && session->streams == NULL;
-	if (over || (!nghttp2_session_want_read(session->nghttp2) && !nghttp2_session_want_write(session->nghttp2)))
+	/* After a GOAWAY, when the last stream is done. */
+	if (!nghttp2_session_want_read(session->nghttp2) && !nghttp2_session_want_write(session->nghttp2))
 		connection_finish(connection);
 }
 

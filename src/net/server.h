@@ -26,7 +26,7 @@ struct http_route {
 
 /* server_config_default gives the values written here. */
 struct server_config {
-	const char *const *addresses; /* "127.0.0.1:8080", "[::1]:8080"; port 0: any */
+	const char *const *addresses; /* "127.0.0.1:8080", "[::1]:8080"; port 0: any; [::] is IPv6 alone */
 	size_t address_count;
 	unsigned worker_count; /* 0: one a core */
 	struct clock *clock;   /* the system's */

@@ -109,9 +109,9 @@ static void close_connections(struct timer *timer)
 static void begin_drain(struct task *task)
 {
 	struct worker *worker = (struct worker *)((char *)task - offsetof(struct worker, drain));
+	atomic_store(&worker->drain_posted, false); /* first: a timeout set from now on is posted anew */
 	int64_t timeout_us = atomic_load(&worker->drain_timeout_ms) * 1000;
 	int64_t now_us = loop_now_us(worker->loop);
-	atomic_store(&worker->drain_posted, false);
 	for (size_t i = 0; i < worker->listener_count; i++)
 		accept_ready(&worker->listeners[i].watch, 0); /* who is connected already is served */
 	close_listeners(worker);

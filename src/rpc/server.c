@@ -9,7 +9,7 @@
 #include "rpc/query.h"
 
 /* What a pool keeps for the next calls, at most. */
-enum { POOL_MAX_FREE = 512, CALL_KEPT_BODY_BYTES = 4096 };
+enum { POOL_MAX_FREE = 512, POOL_KEPT_RESPONSE_BYTES = 64 << 10, CALL_KEPT_BODY_BYTES = 4096 };
 
 struct rpc_server {
 	struct rpc_config config;
@@ -217,8 +217,12 @@ void rpc_call_respond(struct rpc_call *call, unsigned status, const struct rpc_h
 
 static struct buffer *response_buffer(struct rpc_call *call)
 {
-	buffer_clear(&call->pool->response);
-	return &call->pool->response;
+	struct buffer *buffer = &call->pool->response;
+	if (buffer->capacity > POOL_KEPT_RESPONSE_BYTES)
+		buffer_release(buffer);
+	buffer_clear(buffer);
+	buffer->limit = call->pool->server->config.max_response_bytes; /* the transport may have put another one in its place */
+	return buffer;
 }
 
 /* Answers an error; the call is detached, and the caller's to release. */
@@ -428,8 +432,7 @@ void rpc_call_end(struct rpc_call *call)
 
 void rpc_call_expire(struct rpc_call *call)
 {
-	if (call->state == CALL_CREATED)
-		return;
+	assert(call->state == CALL_RECEIVING || call->state == CALL_HANDLING);
 	atomic_store_explicit(&call->canceled, true, memory_order_relaxed);
 	answer_error(call, ERROR_DEADLINE_EXCEEDED, NULL);
 	if (call->state == CALL_HANDLING)

@@ -95,7 +95,7 @@ bool rpc_call_begin(struct rpc_call *call, const struct rpc_request *request);
 void rpc_call_data(struct rpc_call *call, struct slice bytes);
 /* May respond. */
 void rpc_call_end(struct rpc_call *call);
-/* Responds, unless the call is CREATED. */
+/* Responds. After begin. */
 void rpc_call_expire(struct rpc_call *call);
 void rpc_call_abandon(struct rpc_call *call);
 

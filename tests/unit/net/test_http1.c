@@ -16,6 +16,18 @@ static void expect_count(int fd)
 	assert_string_equal(answer.body, COUNT_ANSWER);
 }
 
+static void send_calls_at_once(int fd, const char *path, int count)
+{
+	static char text[65536];
+	size_t size = 0;
+	for (int i = 0; i < count; i++)
+		size += (size_t)snprintf(
+			text + size, sizeof text - size,
+			"POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", path);
+	assert_true(size < sizeof text);
+	send_bytes(fd, text, size);
+}
+
 static void a_connection_serves_one_call_after_another(void **state)
 {
 	(void)state;
@@ -293,8 +305,7 @@ static void a_peer_that_takes_no_answers_is_cut_off_and_holds_little_meanwhile(v
 	start_server();
 	int fd = dial();
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int));
-	for (int i = 0; i < 100; i++)
-		send_text(fd, CALL(BIG_PATH));
+	send_calls_at_once(fd, BIG_PATH, 100);
 	WAIT_UNTIL(server_stats(server).timeouts == 1);
 	/* 100 MiB were asked for; what was not written was not made. */
 	assert_true(server_stats(server).responses[2] < 50);
@@ -308,6 +319,19 @@ static void a_big_answer_arrives_whole(void **state)
 	int fd = dial();
 	send_text(fd, CALL(BIG_PATH) CALL(COUNT_PATH));
 	assert_true(read_answer(fd, false).body_size > BIG_BYTES);
+	expect_count(fd);
+	close(fd);
+}
+
+static void big_answers_to_pipelined_calls_all_arrive(void **state)
+{
+	(void)state;
+	start_server();
+	int fd = dial();
+	send_calls_at_once(fd, BIG_PATH, 30);
+	for (int i = 0; i < 30; i++)
+		assert_true(read_answer(fd, false).body_size > BIG_BYTES);
+	send_text(fd, CALL(COUNT_PATH));
 	expect_count(fd);
 	close(fd);
 }
@@ -338,6 +362,7 @@ int main(void)
 		TEST(a_body_that_does_not_end_ends_the_call),
 		TEST(a_peer_that_takes_no_answers_is_cut_off_and_holds_little_meanwhile),
 		TEST(a_big_answer_arrives_whole),
+		TEST(big_answers_to_pipelined_calls_all_arrive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,35 @@ static void an_answer_before_the_bodys_end_stops_the_body(void **state)
 	expect_count(&client.results[1]);
 }
 
+static void a_page_posted_to_with_an_endless_body_is_answered_and_the_body_stopped(void **state)
+{
+	(void)state;
+	connect_client(65535);
+	nghttp2_data_provider endless = {.read_callback = read_endless};
+	nghttp2_nv head[] = {field(":method", "HEAD"), field(":scheme", "http"), field(":authority", "a"),
+			     field(":path", "/livez")};
+	nghttp2_submit_request(client.nghttp2, NULL, head, 4, &endless, NULL);
+	submit(COUNT_PATH "?", &endless, "connect-protocol-version", "0");
+	submit("/livez", &endless, NULL, NULL);
+	run_until_closed(3);
+	assert_int_equal(client.results[0].status, 200);
+	assert_int_equal(client.results[1].status, 400);
+	assert_int_equal(client.results[2].status, 405);
+}
+
+static void an_answer_past_the_limit_is_refused_also_after_others(void **state)
+{
+	(void)state;
+	config.rpc.max_response_bytes = 100000;
+	connect_client(65535);
+	for (int i = 0; i < 3; i++) {
+		submit_call(COUNT_PATH);
+		int32_t big = submit_call(BIG_PATH);
+		run_until_closed(2 * (unsigned)i + 2);
+		assert_int_equal(result_of(big)->status, 429);
+	}
+}
+
 static void a_deadline_is_answered(void **state)
 {
 	(void)state;
@@ -367,14 +396,40 @@ static void rapid_resets_end_the_connection(void **state)
 {
 	(void)state;
 	connect_client(65535);
-	/* HEADERS and RST_STREAM as raw frames: a client session would not reset so fast. Static table: POST, http, "/" . */
+	/* HEADERS and RST_STREAM as raw frames: a client session would not reset so fast. POST, http, "/", and "a" as authority.
+	 */
 	write_pending();
-	static uint8_t frames[3000 * 25], *p = frames;
+	static uint8_t frames[3000 * 28], *p = frames;
 	for (uint32_t i = 0; i < 3000; i++) {
-		uint32_t id = 2 * i + 1;
-		const uint8_t frame[] = {0, 0, 3, 1, 4, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0x83, 0x86, 0x84,
-					 0, 0, 4, 3, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0,    0,	   0,
-					 8};
+		uint8_t high = (uint8_t)((2 * i + 1) >> 8), low = (uint8_t)(2 * i + 1);
+		const uint8_t frame[28] = {0,
+					   0,
+					   6,
+					   NGHTTP2_HEADERS,
+					   NGHTTP2_FLAG_END_HEADERS,
+					   0,
+					   0,
+					   high,
+					   low,
+					   0x83,
+					   0x86,
+					   0x84,
+					   0x41,
+					   1,
+					   'a',
+					   0,
+					   0,
+					   4,
+					   NGHTTP2_RST_STREAM,
+					   0,
+					   0,
+					   0,
+					   high,
+					   low,
+					   0,
+					   0,
+					   0,
+					   NGHTTP2_CANCEL};
 		memcpy(p, frame, sizeof frame);
 		p += sizeof frame;
 	}
@@ -454,6 +509,8 @@ int main(void)
 		TEST(an_answer_waits_for_the_window),
 		TEST(an_answer_that_is_not_read_is_given_up),
 		TEST(an_answer_before_the_bodys_end_stops_the_body),
+		TEST(a_page_posted_to_with_an_endless_body_is_answered_and_the_body_stopped),
+		TEST(an_answer_past_the_limit_is_refused_also_after_others),
 		TEST(a_deadline_is_answered),
 		TEST(a_reset_cancels_the_call),
 		TEST(a_connection_that_ends_cancels_its_calls),
