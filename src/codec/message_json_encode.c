@@ -104,7 +104,7 @@ static enum error encode_enum(struct json_encoder *e, const struct field_type *f
 	const struct enum_type *type = field->enumeration;
 	int32_t number;
 	memcpy(&number, value, sizeof number);
-	if (type->is_null_value)
+	if (type->is_null_value && number == 0)
 		return buffer_append_string(e->output, "null");
 	for (size_t i = 0; i < type->count; i++)
 		if (type->values[i].number == number)
