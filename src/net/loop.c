@@ -17,21 +17,24 @@ struct loop {
 	int epoll_fd;
 	struct loop_watch wake;	       /* an eventfd */
 	_Atomic(struct task *) posted; /* newest first */
+	atomic_bool asleep;	       /* waits, or is about to */
 	struct task *deferred, **deferred_end;
 	int64_t now_us;
 	bool quit;
 	struct timer_wheel timers;
 };
 
+/* The order of all threads' accesses to `posted` and `asleep` is one (both are sequentially consistent): either this thread sees
+ * the loop asleep, or the loop sees the task before it sleeps. */
 static void loop_post(struct executor *executor, struct task *task)
 {
 	struct loop *loop = (struct loop *)((char *)executor - offsetof(struct loop, executor));
 	struct task *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
 	do
 		task->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, task, memory_order_release, memory_order_relaxed));
-	/* Not empty before: whoever filled it has woken the loop, which takes all at once. The task must not be touched here. */
-	if (head == NULL)
+	while (!atomic_compare_exchange_weak(&loop->posted, &head, task));
+	/* Not empty before: whoever filled it sees to the waking. The task is the loop's now. */
+	if (head == NULL && atomic_load(&loop->asleep))
 		(void)!write(loop->wake.fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
@@ -132,7 +135,10 @@ void loop_run(struct loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	while (!loop->quit) {
-		int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, wait_ms(loop));
+		atomic_store(&loop->asleep, true);
+		int timeout_ms = atomic_load(&loop->posted) != NULL ? 0 : wait_ms(loop);
+		int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, timeout_ms);
+		atomic_store(&loop->asleep, false);
 		assert(count >= 0 || errno == EINTR);
 		loop->now_us = clock_monotonic_us(loop->clock);
 		for (int i = 0; i < count; i++) {

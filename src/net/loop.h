@@ -33,7 +33,8 @@ void loop_destroy(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
 
-/* Safe from any thread: a stack without locks (Treiber 1986), taken whole; the loop is woken only by who finds it empty. */
+/* Safe from any thread: a stack without locks (Treiber 1986), taken whole; the loop is woken only when it sleeps, by who
+ * finds the stack empty. */
 struct executor *loop_executor(struct loop *loop);
 /* Runs the task at the end of this turn; deferred by a deferred task: of the next turn, which then does not wait. */
 void loop_defer(struct loop *loop, struct task *task);

@@ -71,7 +71,7 @@ void server_stop(struct server *server);
 /* Waits until all threads have ended, which they do when they were drained or stopped and every call that a method still has is
  * answered. */
 void server_join(struct server *server);
-/* After server_join. */
+/* After server_join, and when the threads that answered calls have ended: until then one may still be within executor_post. */
 void server_destroy(struct server *server);
 
 struct server_stats {
