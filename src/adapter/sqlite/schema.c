@@ -67,7 +67,7 @@ static const char *const metrics_migrations[] =
 		"CREATE TABLE clients (client_ip BLOB NOT NULL PRIMARY KEY, first_ping INTEGER NOT NULL, last_ping INTEGER NOT "
 		"NULL)"
 		" WITHOUT ROWID;"
-		"CREATE INDEX clients_by_last_ping ON clients (last_ping DESC, client_ip);"
+		"CREATE INDEX clients_by_last_ping ON clients (last_ping DESC, client_ip, first_ping);"
 		"CREATE TABLE activity_24h (client_ip BLOB NOT NULL PRIMARY KEY, since INTEGER NOT NULL, ping_count INTEGER NOT "
 		"NULL,"
 		" active_windows INTEGER NOT NULL, avg_interval_ms REAL, first_ping INTEGER NOT NULL, last_ping INTEGER NOT NULL,"

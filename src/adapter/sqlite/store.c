@@ -65,6 +65,9 @@ struct sqlite_store {
 	/* Windows of the client at hand in read_clients. */
 	struct window_row *windows;
 	size_t window_count, window_capacity;
+	/* Rows of one kind in order of client: written so, each page of the file is touched once. */
+	const struct address **order;
+	size_t order_capacity;
 };
 
 static sqlite3_stmt *statement_of(struct sqlite_store *store, enum statement statement)
@@ -338,18 +341,60 @@ static enum error set_position(struct sqlite_store *store, int32_t partition, in
 	return error;
 }
 
+/* Every row begins with its client. */
+_Static_assert(offsetof(struct window_row, client) == 0 && offsetof(struct day_row, client) == 0 &&
+		       offsetof(struct client_row, client) == 0 && offsetof(struct activity_row, client) == 0,
+	       "sort_rows takes a row for its client");
+
+static int compare_clients(const void *a, const void *b)
+{
+	return address_compare(*(const struct address *const *)a, *(const struct address *const *)b);
+}
+
+/* store->order becomes the rows' addresses in order. */
+static enum error sort_rows(struct sqlite_store *store, const void *rows, size_t count, size_t row_size)
+{
+	if (count > store->order_capacity) {
+		const struct address **order = reallocarray(store->order, count, sizeof *order);
+		if (order == NULL)
+			return ERROR_NO_MEMORY;
+		store->order = order;
+		store->order_capacity = count;
+	}
+	for (size_t i = 0; i < count; i++)
+		store->order[i] = (const struct address *)((const uint8_t *)rows + i * row_size);
+	if (count > 0)
+		qsort(store->order, count, sizeof *store->order, compare_clients);
+	return ERROR_OK;
+}
+
+static enum error put_rows(struct sqlite_store *store, int32_t partition, const struct engine_dirty *dirty,
+			   struct error_note *note)
+{
+	enum error error = sort_rows(store, dirty->windows, dirty->window_count, sizeof *dirty->windows);
+	for (size_t i = 0; i < dirty->window_count && error == ERROR_OK; i++)
+		error = put_window(store, (const struct window_row *)store->order[i], note);
+	if (error == ERROR_OK)
+		error = sort_rows(store, dirty->days, dirty->day_count, sizeof *dirty->days);
+	for (size_t i = 0; i < dirty->day_count && error == ERROR_OK; i++)
+		error = put_day(store, (const struct day_row *)store->order[i], note);
+	if (error == ERROR_OK)
+		error = sort_rows(store, dirty->clients, dirty->client_count, sizeof *dirty->clients);
+	for (size_t i = 0; i < dirty->client_count && error == ERROR_OK; i++)
+		error = put_client(store, (const struct client_row *)store->order[i], note);
+	if (error == ERROR_OK)
+		error = sort_rows(store, dirty->activities, dirty->activity_count, sizeof *dirty->activities);
+	for (size_t i = 0; i < dirty->activity_count && error == ERROR_OK; i++)
+		error = put_activity(store, partition, (const struct activity_row *)store->order[i], note);
+	return error;
+}
+
 static enum error write_all(struct sqlite_store *store, int32_t partition, const struct engine_dirty *dirty, int64_t position,
 			    struct error_note *note)
 {
 	enum error error = database_begin_write(&store->database, note);
-	for (size_t i = 0; i < dirty->window_count && error == ERROR_OK; i++)
-		error = put_window(store, &dirty->windows[i], note);
-	for (size_t i = 0; i < dirty->day_count && error == ERROR_OK; i++)
-		error = put_day(store, &dirty->days[i], note);
-	for (size_t i = 0; i < dirty->client_count && error == ERROR_OK; i++)
-		error = put_client(store, &dirty->clients[i], note);
-	for (size_t i = 0; i < dirty->activity_count && error == ERROR_OK; i++)
-		error = put_activity(store, partition, &dirty->activities[i], note);
+	if (error == ERROR_OK)
+		error = put_rows(store, partition, dirty, note);
 	if (error == ERROR_OK)
 		error = set_position(store, partition, position, note);
 	return error == ERROR_OK ? database_commit(&store->database, NULL, note) : error;
@@ -388,6 +433,7 @@ static void store_close(struct store *base)
 	struct sqlite_store *store = (struct sqlite_store *)base;
 	database_close(&store->database);
 	free(store->windows);
+	free(store->order);
 	free(store);
 }
 

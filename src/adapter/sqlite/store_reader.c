@@ -7,9 +7,9 @@
 #define LISTED                                                                                                               \
 	"SELECT c.client_ip, c.first_ping, c.last_ping, a.since, a.ping_count, a.active_windows, a.first_ping, a.last_ping," \
 	" a.busiest_window_start, a.busiest_ping_count, a.busiest_first_ping, a.busiest_last_ping, a.due FROM "
-#define ACTIVE	LISTED "activity_24h a CROSS JOIN clients c ON c.client_ip = a.client_ip WHERE "
-#define ALL	LISTED "clients c LEFT JOIN activity_24h a ON a.client_ip = c.client_ip WHERE "
-#define MATCHES " AND (?3 IS NULL OR address_has_prefix(c.client_ip, ?3)) ORDER BY "
+#define ACTIVE	       LISTED "activity_24h a CROSS JOIN clients c ON c.client_ip = a.client_ip WHERE "
+#define ALL	       LISTED "clients c LEFT JOIN activity_24h a ON a.client_ip = c.client_ip WHERE "
+#define MATCHES(table) " AND (?3 IS NULL OR address_has_prefix(" table ".client_ip, ?3)) ORDER BY "
 
 enum statement {
 	LIST_WINDOWS,
@@ -39,12 +39,12 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[LIST_DAYS] = "SELECT " DAY_COLUMNS
 		      " FROM daily_totals WHERE client_ip = ?1 AND day >= ?2 AND day < ?3 ORDER BY day DESC LIMIT ?4",
 	[FIND_CLIENT] = "SELECT " CLIENT_COLUMNS " FROM clients WHERE client_ip = ?1",
-	[COUNT_EQUAL] = ACTIVE "a.ping_count = ?1 AND a.client_ip > ?2" MATCHES "a.client_ip LIMIT ?4",
-	[COUNT_BELOW] = ACTIVE "a.ping_count < ?1 AND a.ping_count > 0" MATCHES "a.ping_count DESC, a.client_ip LIMIT ?4",
-	[SILENT] = ALL "c.client_ip > ?2 AND coalesce(a.ping_count, 0) = 0" MATCHES "c.client_ip LIMIT ?4",
-	[LAST_EQUAL] = ALL "c.last_ping = ?1 AND c.client_ip > ?2" MATCHES "c.client_ip LIMIT ?4",
-	[LAST_BELOW] = ALL "c.last_ping < ?1" MATCHES "c.last_ping DESC, c.client_ip LIMIT ?4",
-	[BY_CLIENT] = ALL "c.client_ip > ?2" MATCHES "c.client_ip LIMIT ?4",
+	[COUNT_EQUAL] = ACTIVE "a.ping_count = ?1 AND a.client_ip > ?2" MATCHES("a") "a.client_ip LIMIT ?4",
+	[COUNT_BELOW] = ACTIVE "a.ping_count < ?1 AND a.ping_count > 0" MATCHES("a") "a.ping_count DESC, a.client_ip LIMIT ?4",
+	[SILENT] = ALL "c.client_ip > ?2 AND coalesce(a.ping_count, 0) = 0" MATCHES("c") "c.client_ip LIMIT ?4",
+	[LAST_EQUAL] = ALL "c.last_ping = ?1 AND c.client_ip > ?2" MATCHES("c") "c.client_ip LIMIT ?4",
+	[LAST_BELOW] = ALL "c.last_ping < ?1" MATCHES("c") "c.last_ping DESC, c.client_ip LIMIT ?4",
+	[BY_CLIENT] = ALL "c.client_ip > ?2" MATCHES("c") "c.client_ip LIMIT ?4",
 	/* Active: the last ping is in the 24 hours; or it lies ahead of them and another is in. */
 	[TOTALS] = "SELECT coalesce((SELECT position FROM engine_position WHERE partition = 0), -1),"
 		   " (SELECT count(*) FROM clients),"
