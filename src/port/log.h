@@ -17,7 +17,7 @@ enum log_event_kind { LOG_IDLE, LOG_ASSIGNED, LOG_BATCH, LOG_REVOKED, LOG_LOST }
 struct log_event {
 	enum log_event_kind kind;
 	int32_t partition;
-	/* BATCH: valid until the next call. */
+	/* BATCH: valid until the next poll or seek. */
 	const struct engine_event *events;
 	size_t count;
 	int64_t applied_position;  /* where the partition stands once the batch is applied (>= its last event's position) */

@@ -289,9 +289,11 @@ static enum error load(struct stream *stream, struct error_note *note)
 	engine_apply(partition->engine);
 	if (engine_position(partition->engine) > partition->view.applied_position)
 		partition->view.applied_position = engine_position(partition->engine);
-	stream->event.events += stream->offered;
-	stream->event.count -= stream->offered;
-	stream->offered = 0;
+	if (stream->offered > 0) { /* activities alone have no batch */
+		stream->event.events += stream->offered;
+		stream->event.count -= stream->offered;
+		stream->offered = 0;
+	}
 	stream->loading = NULL;
 	changed(stream, partition);
 	return ERROR_OK;
