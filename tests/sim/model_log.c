@@ -12,9 +12,11 @@ struct model_log {
 	struct engine_event *events; /* max_batch */
 };
 
-static bool rebalances(struct model_log *log)
+static struct model_log *called(struct log_reader *reader)
 {
-	return log->config.polls_per_rebalance != 0 && random_below(log->config.chance, log->config.polls_per_rebalance) == 0;
+	struct model_log *log = (struct model_log *)reader;
+	memset(log->events, 0x5a, log->config.max_batch * sizeof *log->events);
+	return log;
 }
 
 static void fill_batch(struct model_log *log, struct log_event *event)
@@ -42,15 +44,12 @@ static enum error model_poll(struct log_reader *reader, int timeout_ms, struct l
 {
 	(void)timeout_ms;
 	(void)note;
-	struct model_log *log = (struct model_log *)reader;
+	struct model_log *log = called(reader);
 	struct log_event event = {.kind = LOG_IDLE, .end_position = log->data->end_position};
 	if (!log->assigned) {
 		event.kind = LOG_ASSIGNED;
 		log->assigned = true;
 		log->sought = false;
-	} else if (rebalances(log)) {
-		event.kind = random_below(log->config.chance, 2) == 0 ? LOG_REVOKED : LOG_LOST;
-		log->assigned = false;
 	} else if (log->sought) {
 		fill_batch(log, &event);
 	}
@@ -60,7 +59,7 @@ static enum error model_poll(struct log_reader *reader, int timeout_ms, struct l
 
 static enum error model_seek(struct log_reader *reader, int32_t partition, int64_t position, struct error_note *note)
 {
-	struct model_log *log = (struct model_log *)reader;
+	struct model_log *log = called(reader);
 	if (partition != 0 || !log->assigned)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "partition %d is not assigned", (int)partition);
 	if (position > log->data->end_position)

@@ -1,5 +1,5 @@
-/* The log that a model ledger's rows are, read through the log port: partition 0, assigned at the first poll. With `chance` it
- * also does what a log of several readers may do: takes the partition away and gives it back.
+/* The log that a model ledger's rows are, read through the log port: partition 0, assigned at the first poll. A batch that is
+ * used after the next poll or seek is found to be rubbish.
  */
 #ifndef PING_SIM_MODEL_LOG_H
 #define PING_SIM_MODEL_LOG_H
@@ -9,8 +9,7 @@
 
 struct model_log_config {
 	size_t max_batch;
-	struct random *chance;	      /* of batch sizes and rebalances; NULL: full batches, no rebalance */
-	uint32_t polls_per_rebalance; /* about; 0: never */
+	struct random *chance; /* of batch sizes; NULL: full ones */
 };
 
 /* Freed by its close. The data must outlive it. */
