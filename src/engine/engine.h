@@ -8,6 +8,10 @@
  * A row carries the position of the newest event in it. An event that is not newer is in it already and only marks the row dirty,
  * so that the owner writes it again under its own timestamp. So any replay leaves the same rows.
  *
+ * A client's activity is derived from its windows when it is loaded (engine_next_missing, CLIENT) and then kept as windows grow,
+ * so a replay, which changes no window, changes no activity. Past its due it is asked for again by the next offer that touches
+ * the client (at most max_refreshes an offer) or by engine_refresh_activity; until then it stays exact as seen from its start_ms.
+ *
  * Cached rows are found by open addressing over a keyed hash; a client's entry remembers its window and day of last time, so an
  * event in order costs one probe. Past `max_rows` clean rows are evicted, least recently used first (second chance); dirty
  * ones never, so `engine_offer` takes fewer events while too much is dirty.
