@@ -9,12 +9,14 @@
 #include "base/timestamp.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { RANGES = 2000 };
+/* Each range is counted some times, of which the best is taken: the others measure who else uses the machine. */
+enum { RANGES = 2000, TURNS = 3 };
 
 /* How the pings lie in time: the gap between one and the next is up to twice gap_ms, the first is at start_ms. */
 struct distribution {
@@ -113,11 +115,14 @@ static double measure(const char *path, const struct distribution *distribution,
 	for (int i = 0; i < RANGES; i++) {
 		int64_t a = edge(&seeded.random, distribution->start_ms, last_ms, 1);
 		int64_t b = edge(&seeded.random, distribution->start_ms, last_ms, -1);
-		double start = now_ms();
-		check(reader->vtable->count(reader, a < b ? a : b, a < b ? b : a, &count, &note) == ERROR_OK, note.text);
-		double took = now_ms() - start;
+		double took = INFINITY;
+		for (int turn = 0; turn < TURNS; turn++) {
+			double start = now_ms();
+			check(reader->vtable->count(reader, a < b ? a : b, a < b ? b : a, &count, &note) == ERROR_OK, note.text);
+			took = fmin(took, now_ms() - start);
+		}
 		sum += took;
-		worst = took > worst ? took : worst;
+		worst = fmax(worst, took);
 	}
 	printf("PingCount, %" PRId64 " pings %-32s mean %.2f ms, at most %.2f ms (%d ranges)\n", pings, distribution->name,
 	       sum / RANGES, worst, RANGES);
@@ -143,7 +148,7 @@ int main(int argc, char **argv)
 		make_empty_ledger(path);
 		int64_t last_ms = fill(path, &distributions[i], pings);
 		double took = measure(path, &distributions[i], pings, last_ms);
-		worst = took > worst ? took : worst;
+		worst = fmax(worst, took);
 	}
 	printf("worst %.2f ms\n", worst);
 	return 0;

@@ -260,10 +260,17 @@ static enum error prepare_writer(struct database *database, struct error_note *n
 	return error;
 }
 
+/* Whoever reads a file in WAL mode shares an index of the WAL with the others, in a file beside it. */
 static enum error prepare_reader(struct database *database, struct error_note *note)
 {
 	int64_t version = 0;
 	enum error error = check_schema(database, &version, note);
+	int code = sqlite3_errcode(database->handle) & 0xff;
+	if (error != ERROR_OK && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY))
+		return error_noted(note, ERROR_READ_ONLY,
+				   "%s can be read only where files can be made beside it (-wal, -shm); read it as the user of "
+				   "pingd, or read a copy",
+				   database->path);
 	if (error == ERROR_OK && version < database->schema->version)
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "%s has schema version %lld, this program needs %d; start pingd to migrate it", database->path,

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct folder folder;
@@ -137,6 +139,27 @@ static void a_reader_makes_no_file(void **state)
 	char path[128];
 	snprintf(path, sizeof path, "%s/ledger.db", folder.path);
 	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* Root may write anywhere: a child that is nobody tries. */
+static void a_reader_that_may_not_write_beside_the_file_is_told_a_way_out(void **state)
+{
+	(void)state;
+	open_and_close(&schema_ledger);
+	assert_int_equal(chmod(folder.path, 0555), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct error_note note = {""};
+		struct ledger_reader *reader;
+		if (geteuid() == 0 && setuid(65534) != 0)
+			_exit(2);
+		enum error error = sqlite_ledger_reader_open(folder.path, &reader, &note);
+		_exit(error == ERROR_READ_ONLY && strstr(note.text, "read it as the user of pingd") != NULL ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(folder.path, 0700), 0);
 }
 
 static void another_programs_database_is_refused_and_not_touched(void **state)
@@ -400,6 +423,7 @@ int main(void)
 		TEST(a_newer_file_is_refused_with_both_versions),
 		TEST(a_reader_leaves_an_older_file_to_the_writer),
 		TEST(a_reader_makes_no_file),
+		TEST(a_reader_that_may_not_write_beside_the_file_is_told_a_way_out),
 		TEST(another_programs_database_is_refused_and_not_touched),
 		TEST(a_database_without_any_mark_is_another_programs_too),
 		TEST(the_metrics_file_is_not_taken_for_a_ledger),
