@@ -342,9 +342,9 @@ static int take_field(struct http1_parser *parser, struct buffer *block, struct 
 	*ret_field = (struct http1_field){0};
 	if (line.size == 0)
 		return GO_ON;
-	if (line.data[0] == ' ' || line.data[0] == '\t')
-		return fail(parser, 400, "a folded header line");
 	struct slice name = split(line, ':', &value);
+	/* A blank in the name is refused with the rest: before the colon, or in front, which once folded a line (RFC 9112, 5.2).
+	 */
 	if (value.data == NULL || !is_token(name) || !all_in(value, value_bytes))
 		return fail(parser, 400, "malformed header line");
 	if (++parser->field_count > HTTP1_FIELD_COUNT_MAX)

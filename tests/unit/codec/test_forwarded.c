@@ -130,6 +130,7 @@ static void quoted_commas_and_semicolons_separate_nothing(void **state)
 	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: for=203.0.113.7;host=\"a, for=6.6.6.6\"");
 	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: host=\"a;for=6.6.6.6\";for=203.0.113.7");
 	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: for=203.0.113.7;host=\"a\\\", for=6.6.6.6\"");
+	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: for=203.0.113.7;host=\"a, for=6.6.6.6\\\"\"");
 	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: host=\"a\\\\\", for=203.0.113.7, for=\"10.0.0.2\"");
 	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: for=\"2\\03.0.113.7\"");
 }
