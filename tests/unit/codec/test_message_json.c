@@ -317,6 +317,23 @@ static void arrays_keep_their_order(void **state)
 	assert_json_refused(TYPE(repeated), "{\"int64Values\":{}}", "int64_values: expected an array, found an object");
 }
 
+static void arrays_may_be_long(void **state)
+{
+	(void)state;
+	struct buffer text;
+	buffer_init(&text, TEST_LIMIT);
+	buffer_append_string(&text, "{\"stringValues\":[\"0\"");
+	for (int i = 1; i < 700; i++)
+		buffer_append_format(&text, ",\"%d\"", i);
+	buffer_append_string(&text, "],\"messages\":[{}");
+	for (int i = 1; i < 700; i++)
+		buffer_append_format(&text, ",{\"int32Value\":%d,\"stringValue\":\"%d\"}", i, i);
+	buffer_append_string(&text, "]}");
+	buffer_append_byte(&text, 0);
+	assert_json(TYPE(repeated), (const char *)text.data, (const char *)text.data);
+	buffer_release(&text);
+}
+
 static void map_keys_are_strings_and_come_out_in_order(void **state)
 {
 	(void)state;
@@ -404,6 +421,7 @@ int main(void)
 		cmocka_unit_test(messages_are_present_when_they_are_empty),
 		cmocka_unit_test(the_struct_says_what_is_there),
 		cmocka_unit_test(arrays_keep_their_order),
+		cmocka_unit_test(arrays_may_be_long),
 		cmocka_unit_test(map_keys_are_strings_and_come_out_in_order),
 		cmocka_unit_test(a_map_key_comes_once),
 		cmocka_unit_test(nests_a_hundred_levels_and_no_more),
