@@ -19,6 +19,9 @@ struct adapter {
 	void (*sync)(struct adapter *adapter);
 	/* The machine crashes: the store may lose what was not synced. The position that is left. */
 	int64_t (*lose)(struct adapter *adapter);
+	/* The store as another process sees it, whose to close it is. NULL: there can be no other one. */
+	struct store *(*open_other_store)(struct adapter *adapter);
+	void (*identity)(struct adapter *adapter, uint8_t ret_log_identity[16]);
 	void (*destroy)(struct adapter *adapter);
 };
 

@@ -1,5 +1,7 @@
 #include "fault.h"
 
+#include "other.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -82,6 +84,14 @@ static _Noreturn void fail_inner(struct fault *fault, const char *call, enum err
 	world_fail(fault->world, "%s failed by itself: %s (%s)", call, error_name(error), note->text);
 }
 
+static void let_another_work(struct fault *fault)
+{
+	if (fault->adapter->open_other_store == NULL)
+		return;
+	fault->store_position = other_process_works(fault->adapter, fault->truth, fault->store_position);
+	fault->taken_over = true;
+}
+
 static enum error faulty_append(struct ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note)
 {
 	struct faulty_ledger *faulty = (struct faulty_ledger *)ledger;
@@ -162,15 +172,16 @@ static bool rebalances(struct faulty_log *faulty, struct log_event *ret_event)
 	struct fault *fault = faulty->fault;
 	struct world *world = fault->world;
 	*ret_event = (struct log_event){.kind = LOG_IDLE};
+	if (faulty->away && world_once_in(world, 2))
+		let_another_work(fault);
 	if (faulty->away && world_once_in(world, 3)) {
 		faulty->away = false;
 		ret_event->kind = LOG_ASSIGNED;
 		return true;
 	}
-	if (faulty->assigned && !faulty->away && (fault->fenced || world_once_in(world, fault->odds.rebalance))) {
+	if (faulty->assigned && !faulty->away && (fault->taken_over || world_once_in(world, fault->odds.rebalance))) {
 		faulty->away = true;
-		ret_event->kind = fault->fenced || world_once_in(world, 2) ? LOG_LOST : LOG_REVOKED;
-		fault->fenced = false;
+		ret_event->kind = fault->taken_over || world_once_in(world, 2) ? LOG_LOST : LOG_REVOKED;
 		return true;
 	}
 	return faulty->away;
@@ -256,6 +267,7 @@ static enum error faulty_take(struct store *store, int32_t partition, const uint
 	enum error error = faulty->inner->vtable->take(faulty->inner, partition, log_identity, &position, &inner_note);
 	if (error != ERROR_OK)
 		fail_inner(fault, "take", error, &inner_note);
+	fault->taken_over = false;
 	if (position != fault->store_position)
 		world_fail(fault->world, "the store says position %" PRId64 ", it was told %" PRId64, position,
 			   fault->store_position);
@@ -336,24 +348,24 @@ static enum error faulty_write(struct store *store, int32_t partition, const str
 	enum fate fate = draw_fate(fault, "write", true);
 	if (fate == FATE_FAILS)
 		return some_error(fault, note);
-	if (world_once_in(fault->world, fault->odds.fence)) {
-		fault->fenced = true;
-		return error_noted(note, ERROR_FENCED, "simulated");
-	}
-	if (position < fault->store_position)
-		world_fail(fault->world, "the store's position goes back from %" PRId64 " to %" PRId64, fault->store_position,
-			   position);
+	if (world_once_in(fault->world, fault->odds.fence))
+		let_another_work(fault);
 	struct engine_dirty part = *dirty;
 	if (fate == FATE_TORN) {
 		part = tear(fault->world, dirty);
 		position = fault->store_position;
 		fault->truth->torn = true;
 	}
-	truth_check_write(fault->truth, &part, position);
 	struct error_note inner_note = {0};
 	enum error error = faulty->inner->vtable->write(faulty->inner, partition, &part, position, &inner_note);
+	if (error == ERROR_FENCED && fault->taken_over)
+		return ERROR_FENCED;
 	if (error != ERROR_OK)
 		fail_inner(fault, "write", error, &inner_note);
+	truth_check_write(fault->truth, &part, position);
+	if (position < fault->store_position)
+		world_fail(fault->world, "the store's position goes back from %" PRId64 " to %" PRId64, fault->store_position,
+			   position);
 	fault->store_position = position;
 	world_trace(fault->world, "wrote", (int64_t)(part.window_count + part.day_count), position);
 	return fate == FATE_PASSES && !fault->world->crashed ? ERROR_OK : some_error(fault, note);

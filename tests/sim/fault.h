@@ -10,26 +10,25 @@
 #ifndef PING_SIM_FAULT_H
 #define PING_SIM_FAULT_H
 
-#include "port/ledger.h"
-#include "port/log.h"
-#include "port/store.h"
+#include "adapter.h"
 #include "truth.h"
 
 /* Once in so many calls; 0: never. */
 struct fault_odds {
 	uint32_t fail, in_doubt, torn, crash, disk_full, slow;
-	uint32_t rebalance; /* the log takes the partition away for a while; of polls */
-	uint32_t fence;	    /* the store says that another owner has the partition; of writes. The log finds out later */
+	uint32_t rebalance; /* the log gives the partition to another process for a while; of polls */
+	uint32_t fence;	    /* another process takes the partition, which the log does not say yet; of writes */
 };
 
 struct fault {
 	struct world *world;
 	struct truth *truth;
+	struct adapter *adapter;
 	struct fault_odds odds;
 	int64_t disk_full_until_us;
 	int64_t crashes, failures;
 	int64_t store_position; /* as last written */
-	bool fenced;		/* a write was; the log hasn't said so yet */
+	bool taken_over;	/* by another process, since our last take */
 };
 
 /* Wrap a port; close closes the inner one. The fault must outlive them. */

@@ -1,6 +1,7 @@
 #include "adapter.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "model_ledger.h"
 #include "model_log.h"
@@ -42,6 +43,16 @@ static int64_t model_lose(struct adapter *adapter)
 	return totals.position;
 }
 
+static struct store *model_open_other_store(struct adapter *adapter)
+{
+	return model_store_open(&((struct model_adapter *)adapter)->store);
+}
+
+static void model_identity(struct adapter *adapter, uint8_t ret_log_identity[16])
+{
+	memcpy(ret_log_identity, ((struct model_adapter *)adapter)->ledger.identity, 16);
+}
+
 static void model_destroy(struct adapter *adapter)
 {
 	struct model_adapter *model = (struct model_adapter *)adapter;
@@ -68,6 +79,8 @@ struct adapter *model_adapter_create(struct world *world)
 					  .store_reader = model_store_open_reader(&model->store),
 					  .sync = model_sync,
 					  .lose = model_lose,
+					  .open_other_store = model_open_other_store,
+					  .identity = model_identity,
 					  .destroy = model_destroy};
 	return &model->adapter;
 }

@@ -10,12 +10,14 @@ struct model_log {
 	bool assigned, sought;
 	int64_t position;
 	struct engine_event *events; /* max_batch */
+	size_t given;		     /* of them, by the last poll */
 };
 
 static struct model_log *called(struct log_reader *reader)
 {
 	struct model_log *log = (struct model_log *)reader;
-	memset(log->events, 0x5a, log->config.max_batch * sizeof *log->events);
+	memset(log->events, 0x5a, log->given * sizeof *log->events);
+	log->given = 0;
 	return log;
 }
 
@@ -35,7 +37,7 @@ static void fill_batch(struct model_log *log, struct log_event *event)
 	}
 	event->kind = count > 0 ? LOG_BATCH : LOG_IDLE;
 	event->events = log->events;
-	event->count = count;
+	event->count = log->given = count;
 	event->applied_position = log->position;
 	event->end_position = log->data->end_position;
 }

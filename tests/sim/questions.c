@@ -2,7 +2,7 @@
 
 #include "query/query.h"
 
-enum { ROWS_MAX = 4096, ARENA_LIMIT = 16 << 20 };
+enum { ARENA_LIMIT = 16 << 20 };
 
 struct question {
 	struct truth *truth;
@@ -49,32 +49,36 @@ static struct query_rows_request rows_request(struct question *question)
 static void ask_windows(struct question *question)
 {
 	struct query_rows_request request = rows_request(question);
-	struct window_row *rows = arena_alloc_array(&question->arena, ROWS_MAX, sizeof *rows);
-	size_t count = 0;
+	struct rowset rows;
+	rowset_init(&rows, sizeof(struct window_row), NULL);
 	do {
 		struct query_window_page page;
 		must_be_ok(question, "list of windows",
 			   query_list_windows(question->store, &request, &question->arena, &page, NULL));
-		for (size_t i = 0; i < page.count && count < ROWS_MAX; i++)
-			rows[count++] = page.rows[i];
+		for (size_t i = 0; i < page.count; i++)
+			rowset_append(&rows, &page.rows[i]);
 		request.page_token = page.next_page_token;
 	} while (request.page_token.size > 0);
-	truth_check_windows(question->truth, &request.client, request.start_ms, request.end_ms, question->position, rows, count);
+	truth_check_windows(question->truth, &request.client, request.start_ms, request.end_ms, question->position,
+			    (const void *)rows.rows, rows.count);
+	rowset_release(&rows);
 }
 
 static void ask_days(struct question *question)
 {
 	struct query_rows_request request = rows_request(question);
-	struct day_row *rows = arena_alloc_array(&question->arena, ROWS_MAX, sizeof *rows);
-	size_t count = 0;
+	struct rowset rows;
+	rowset_init(&rows, sizeof(struct day_row), NULL);
 	do {
 		struct query_day_page page;
 		must_be_ok(question, "list of days", query_list_days(question->store, &request, &question->arena, &page, NULL));
-		for (size_t i = 0; i < page.count && count < ROWS_MAX; i++)
-			rows[count++] = page.rows[i];
+		for (size_t i = 0; i < page.count; i++)
+			rowset_append(&rows, &page.rows[i]);
 		request.page_token = page.next_page_token;
 	} while (request.page_token.size > 0);
-	truth_check_days(question->truth, &request.client, request.start_ms, request.end_ms, question->position, rows, count);
+	truth_check_days(question->truth, &request.client, request.start_ms, request.end_ms, question->position,
+			 (const void *)rows.rows, rows.count);
+	rowset_release(&rows);
 }
 
 /* An answer about 24 hours. Who was silent in them is shown with the first and last ping of all time. */

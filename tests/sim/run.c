@@ -231,9 +231,19 @@ static void settle(struct run *run)
 		   (long long)run->fault.store_position, (long long)truth_end(&run->truth));
 }
 
+static void check_stream(struct run *run)
+{
+	struct stream_status status;
+	stream_status(run->process.stream, &status);
+	if (status.state != STREAM_RUNNING || status.lag_events != 0)
+		world_fail(&run->world, "the stream is %s with a lag of %lld, though all is in the store",
+			   stream_state_name(status.state), (long long)status.lag_events);
+}
+
 static void check_all(struct run *run)
 {
 	settle(run);
+	check_stream(run);
 	clients_check(run->clients);
 	int64_t position = truth_check_store(&run->truth, run->adapter->store_reader);
 	if (position != truth_end(&run->truth))
@@ -296,7 +306,7 @@ static void choose_day(struct run *run)
 		run->weight_sum += run->weights[i];
 	run->ingest_config = (struct ingest_config){.max_queue = (size_t)world_between(world, 2, 200),
 						    .max_batch = (size_t)world_between(world, 1, 50)};
-	int64_t retention_ms = world_once_in(world, 3) ? world_between(world, 25, 100) * HOUR_MS : 0;
+	int64_t retention_ms = world_once_in(world, 3) ? world_between(world, 30, 100) * HOUR_MS : 0;
 	run->truth.window_retention_ms = retention_ms;
 	run->stream_config = (struct stream_config){
 		.engine = {.max_rows = (size_t)(world_once_in(world, 2) ? world_between(world, 1, 60) : 5000),
@@ -315,6 +325,7 @@ struct run_result run_seed(uint64_t seed, const struct run_options *options)
 	choose_day(&run);
 	run.clients = clients_create(&run.world, &run.truth);
 	run.adapter = options->sqlite ? sqlite_adapter_create(&run.world) : model_adapter_create(&run.world);
+	run.fault.adapter = run.adapter;
 	while (run.world.step++ < options->steps) {
 		act(&run, choose_action(&run));
 		bury_if_crashed(&run);

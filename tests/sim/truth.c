@@ -417,6 +417,45 @@ static struct activity_row activity_at(const struct truth *truth, const struct a
 	return activity;
 }
 
+void truth_rows_init(struct truth_rows *rows)
+{
+	rowset_init(&rows->windows, sizeof(struct window_row), NULL);
+	rowset_init(&rows->days, sizeof(struct day_row), NULL);
+	rowset_init(&rows->clients, sizeof(struct client_row), NULL);
+	rowset_init(&rows->activities, sizeof(struct activity_row), NULL);
+}
+
+void truth_rows_release(struct truth_rows *rows)
+{
+	rowset_release(&rows->windows);
+	rowset_release(&rows->days);
+	rowset_release(&rows->clients);
+	rowset_release(&rows->activities);
+}
+
+void truth_rows_between(const struct truth *truth, int64_t from, int64_t to, int64_t now_ms, struct truth_rows *rows)
+{
+	for (size_t i = 0; i < truth->series.count; i++) {
+		const struct series *series = rowset_at(&truth->series, i);
+		const struct point *point = point_at(series, to);
+		if (point == NULL || point->position <= from || point->position < series->stored_position)
+			continue; /* nothing new, or (after a torn write) in the store already */
+		const struct window_row window = {series->client,  series->start_ms, point->count,
+						  point->first_ms, point->last_ms,   point->position};
+		const struct day_row day = {series->client, series->start_ms, point->count, point->position};
+		const struct client_row client = {series->client, point->first_ms, point->last_ms};
+		const struct activity_row activity = activity_at(truth, &series->client, now_ms, to);
+		if (series->kind == SERIES_WINDOW && !is_leaving(truth, series->start_ms))
+			rowset_append(&rows->windows, &window);
+		else if (series->kind == SERIES_DAY)
+			rowset_append(&rows->days, &day);
+		else if (series->kind == SERIES_CLIENT) {
+			rowset_append(&rows->clients, &client);
+			rowset_append(&rows->activities, &activity);
+		}
+	}
+}
+
 void truth_check_activity(const struct truth *truth, const struct activity_row *is, int64_t now_ms, int64_t position)
 {
 	struct activity_row should = activity_at(truth, &is->client, now_ms, position);

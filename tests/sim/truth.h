@@ -41,7 +41,7 @@ int64_t truth_end(const struct truth *truth);
 /* Rows with pinged_at in [start_ms, end_ms), end_ms 0: open. */
 int64_t truth_count(const struct truth *truth, int64_t start_ms, int64_t end_ms);
 
-/* The store is about to keep these rows at this position: each is the fold of the ledger up to its own position, and newer than
+/* The store has kept these rows at this position: each is the fold of the ledger up to its own position, and newer than
  * the one before. */
 void truth_check_write(struct truth *truth, const struct engine_dirty *dirty, int64_t position);
 /* The store lost its newest transactions. */
@@ -50,6 +50,14 @@ void truth_forget_writes(struct truth *truth);
 int64_t truth_check_store(struct truth *truth, struct store_reader *reader);
 /* The materialised activities are those of now_ms, in order, page by page; for a store that is up to date. */
 void truth_check_activities(struct truth *truth, struct store_reader *reader, int64_t now_ms);
+/* What an engine that stands at `from` would write to get to `to`. */
+struct truth_rows {
+	struct rowset windows, days, clients, activities;
+};
+void truth_rows_init(struct truth_rows *rows);
+void truth_rows_release(struct truth_rows *rows);
+void truth_rows_between(const struct truth *truth, int64_t from, int64_t to, int64_t now_ms, struct truth_rows *rows);
+
 /* The client's 24 hours as seen at now_ms, from the pings up to `position`; start_ms and due_ms aren't looked at. */
 void truth_check_activity(const struct truth *truth, const struct activity_row *activity, int64_t now_ms, int64_t position);
 /* All of a client's rows with start in [start_ms, end_ms), end_ms 0: open, the newest first, of a store at `position`. */
