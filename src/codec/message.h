@@ -37,8 +37,9 @@ size_t message_type_size(const struct message_type *type);
 
 /* `ret_message` is a zeroed struct of the type's size. On failure it may be half filled; the note names the field, as
  * "time_range.start: expected an integer, found true". MALFORMED, NO_MEMORY; TOO_LARGE past 100 levels of nesting: of messages in
- * binary, of brackets in JSON. Unknown fields are ignored. Of a map's entries with the same key the last counts in binary (all are
- * given); JSON may have no such, nor a field or a oneof twice. A google.protobuf.Any in JSON may hold what was generated with it. */
+ * binary, of brackets in JSON. Unknown fields are ignored. Of a map's entries with the same key the last counts in binary (all
+ * are given); JSON may have no such, nor a field or a oneof twice. A google.protobuf.Any in JSON may hold what was generated with
+ * it. */
 enum error message_decode_binary(const struct message_type *type, struct slice input, struct arena *arena, void *ret_message,
 				 struct error_note *note);
 enum error message_decode_json(const struct message_type *type, struct slice input, struct arena *arena, void *ret_message,
