@@ -26,7 +26,7 @@ struct adapter {
 };
 
 struct adapter *model_adapter_create(struct world *world);
-/* In a new folder under /dev/shm (or TMPDIR), removed by destroy. */
+/* In a new folder under /dev/shm (or TMPDIR), removed by destroy: what a run that failed leaves can be looked into. */
 struct adapter *sqlite_adapter_create(struct world *world);
 
 #endif

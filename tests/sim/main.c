@@ -177,7 +177,7 @@ static _Noreturn void usage(FILE *to, int code)
 		"usage: ping-sim [options]\n"
 		"  --seed N            one seed; its trace's hash is printed\n"
 		"  --seeds A..B        these seeds (1..PING_SIM_SEEDS, or %d)\n"
-		"  --seconds S         seeds from A on for so long\n"
+		"  --seconds S         new seeds for so long\n"
 		"  --steps N           a seed (%d)\n"
 		"  --jobs N            processes at once (as many as there are cores)\n"
 		"  --adapter NAME      model, or sqlite: real files on a RAM disk\n"
@@ -225,6 +225,7 @@ static void parse_option(struct options *options, int option, const char *value)
 		break;
 	case 't':
 		options->seconds = (int64_t)parse_number(value, 0, NULL);
+		options->first_seed = (uint64_t)clock_wall_ms(clock_system()) << 16; /* others than last time */
 		options->last_seed = UINT64_MAX - JOBS_MAX;
 		break;
 	case 'n':
