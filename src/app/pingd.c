@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 2 };
@@ -41,6 +42,21 @@ static void block_signals(sigset_t *ret_stop)
 	sigaddset(ret_stop, SIGTERM);
 	sigaddset(ret_stop, SIGINT);
 	pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
+}
+
+/* A connection is a file descriptor; the rest is for files and epoll. Fewer than wanted only means that accepting pauses earlier. */
+static void raise_file_limit(const struct pingd_config *config)
+{
+	enum { OTHER_FILES = 256 };
+	struct rlimit limit;
+	rlim_t wanted = (rlim_t)config->max_connections + OTHER_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < wanted)
+		log_event(LOG_WARN, "fewer files allowed than max-connections needs", log_int("allowed", (int64_t)limit.rlim_cur),
+			  log_int("wanted", (int64_t)wanted));
 }
 
 static struct server_config server_config_from(const struct pingd_config *config, struct pingd *pingd)
@@ -147,6 +163,7 @@ int main(int argc, char **argv)
 		return exit_code;
 	}
 	configure_log(&config);
+	raise_file_limit(&config);
 	sigset_t signals;
 	block_signals(&signals);
 	static struct pingd pingd;
