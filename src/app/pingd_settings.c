@@ -75,7 +75,7 @@ const struct setting pingd_settings[] = {
 	 .expected = "sqlite: or scylla://HOST:PORT/KEYSPACE",
 	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
-	 .min = 25 * HOUR_MS, .zero = "for ever", .groups = PINGD_GROUP_DATA,
+	 .min = 30 * HOUR_MS, .zero = "for ever", /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
 	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
 	 .help = "Threads that read the ledger and the store for queries."},
