@@ -96,7 +96,7 @@ static enum error open_ledger(struct pipeline *pipeline, struct error_note *note
 		.max_batch = (size_t)pipeline->config->ingest_batch,
 		.idempotency_retention_ms = pipeline->config->idempotency_retention_ms,
 	};
-	return ingest_create(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest, note);
+	return ingest_create_simple(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest, note);
 }
 
 /* ─── Stream ────────────────────────────────────────────────────────────────────────────────────────────────────────── */

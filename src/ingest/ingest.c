@@ -25,13 +25,17 @@ struct ingest {
 	size_t max_queue, max_batch;
 
 	pthread_mutex_t mutex; /* guards the following */
-	pthread_cond_t wake;
+	pthread_cond_t wake;   /* a publisher that is ready */
+	pthread_cond_t refuse; /* one that is not, when none is */
 	struct queue submitted;
-	bool sleeping, closed;
+	unsigned ready, sleeping; /* publishers */
+	bool closed;
 	struct ingest_stats stats;
 
-	/* The publisher's own. */
-	struct queue taken; /* moved here from `submitted` in one go, so that loops never wait for a walk along the list */
+	pthread_mutex_t taking; /* guards the following; locked before the other */
+	struct queue taken;	/* moved here from `submitted` in one go, so that loops never wait for a walk along the list */
+
+	/* The simple path's own. */
 	struct uuid_generator ids;
 	struct ledger_ping *batch; /* max_batch of them */
 	struct {
@@ -77,38 +81,49 @@ static bool init_threading(struct ingest *ingest)
 	pthread_condattr_t attributes;
 	if (pthread_condattr_init(&attributes) != 0)
 		return false;
+	/* On Linux none of these can fail once the attribute is accepted. */
 	bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-		  pthread_cond_init(&ingest->wake, &attributes) == 0;
+		  pthread_cond_init(&ingest->wake, &attributes) == 0 && pthread_cond_init(&ingest->refuse, &attributes) == 0 &&
+		  pthread_mutex_init(&ingest->mutex, NULL) == 0 && pthread_mutex_init(&ingest->taking, NULL) == 0;
 	pthread_condattr_destroy(&attributes);
-	if (ok && pthread_mutex_init(&ingest->mutex, NULL) != 0) {
-		pthread_cond_destroy(&ingest->wake);
-		return false;
-	}
 	return ok;
 }
 
-enum error ingest_create(const struct ingest_config *config, struct ledger *ledger, struct clock *clock, struct random *random,
-			 struct ingest **ret_ingest, struct error_note *note)
+enum error ingest_create(const struct ingest_config *config, struct clock *clock, struct ingest **ret_ingest)
 {
-	struct uuid last;
-	enum error error = ledger->vtable->last_id(ledger, &last, note);
-	if (error != ERROR_OK)
-		return error;
 	struct ingest *ingest = calloc(1, sizeof *ingest);
 	if (ingest == NULL)
 		return ERROR_NO_MEMORY;
-	ingest->ledger = ledger;
 	ingest->clock = clock;
 	ingest->max_queue = config->max_queue != 0 ? config->max_queue : MAX_QUEUE_DEFAULT;
 	ingest->max_batch = config->max_batch != 0 ? config->max_batch : MAX_BATCH_DEFAULT;
-	ingest->batch = calloc(ingest->max_batch, sizeof *ingest->batch);
-	if (ingest->batch == NULL || !init_threading(ingest)) {
-		free(ingest->batch);
+	if (!init_threading(ingest)) {
 		free(ingest);
 		return ERROR_NO_MEMORY;
 	}
 	queue_clear(&ingest->submitted);
 	queue_clear(&ingest->taken);
+	*ret_ingest = ingest;
+	return ERROR_OK;
+}
+
+enum error ingest_create_simple(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
+				struct random *random, struct ingest **ret_ingest, struct error_note *note)
+{
+	struct uuid last;
+	struct ingest *ingest;
+	enum error error = ledger->vtable->last_id(ledger, &last, note);
+	if (error == ERROR_OK)
+		error = ingest_create(config, clock, &ingest);
+	if (error != ERROR_OK)
+		return error;
+	ingest->ledger = ledger;
+	ingest->ready = 1;
+	ingest->batch = calloc(ingest->max_batch, sizeof *ingest->batch);
+	if (ingest->batch == NULL) {
+		ingest_destroy(ingest);
+		return ERROR_NO_MEMORY;
+	}
 	uuid_generator_init(&ingest->ids, random, &last);
 	int64_t retention_ms = config->idempotency_retention_ms;
 	ingest->keys.retention_ms = retention_ms > RETENTION_LEAST_MS ? retention_ms : RETENTION_LEAST_MS;
@@ -123,7 +138,9 @@ void ingest_destroy(struct ingest *ingest)
 {
 	if (ingest == NULL)
 		return;
+	pthread_mutex_destroy(&ingest->taking);
 	pthread_mutex_destroy(&ingest->mutex);
+	pthread_cond_destroy(&ingest->refuse);
 	pthread_cond_destroy(&ingest->wake);
 	free(ingest->batch);
 	free(ingest);
@@ -136,7 +153,7 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 	if (content->key.size > MAX_KEY_SIZE || content->pinged_at_ms < 1 || content->pinged_at_ms > TIMESTAMP_MAX_MS)
 		return ERROR_INVALID_ARGUMENT;
 	enum error error = ERROR_OK;
-	bool wake = false;
+	pthread_cond_t *wake = NULL;
 	pthread_mutex_lock(&ingest->mutex);
 	if (ingest->closed) {
 		error = ERROR_SHUTTING_DOWN;
@@ -146,59 +163,108 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 	} else {
 		queue_push(&ingest->submitted, ping);
 		ingest->stats.depth++;
-		wake = ingest->sleeping;
-		ingest->sleeping = false;
+		if (ingest->ready == 0)
+			wake = &ingest->refuse;
+		else if (ingest->sleeping > 0)
+			wake = &ingest->wake;
 	}
 	pthread_mutex_unlock(&ingest->mutex);
-	if (wake)
-		pthread_cond_signal(&ingest->wake);
+	if (wake != NULL)
+		pthread_cond_signal(wake);
 	return error;
 }
 
-/* Detaches the pings of the next batch, numbers them and lays them side by side for the ledger. */
-static size_t take_batch(struct ingest *ingest, struct queue *ret_batch)
+size_t ingest_take(struct ingest *ingest, size_t max, struct ingest_ping **ret_first)
+{
+	struct queue batch;
+	queue_clear(&batch);
+	size_t count = 0;
+	pthread_mutex_lock(&ingest->taking);
+	if (ingest->taken.first == NULL) {
+		pthread_mutex_lock(&ingest->mutex);
+		queue_move(&ingest->submitted, &ingest->taken);
+		pthread_mutex_unlock(&ingest->mutex);
+	}
+	for (; count < max && ingest->taken.first != NULL; count++)
+		queue_push(&batch, queue_pop(&ingest->taken));
+	pthread_mutex_unlock(&ingest->taking);
+	*ret_first = batch.first;
+	return count;
+}
+
+void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome)
 {
 	pthread_mutex_lock(&ingest->mutex);
-	queue_move(&ingest->submitted, &ingest->taken);
+	struct ingest_stats *stats = &ingest->stats;
+	stats->accepted += outcome->accepted;
+	stats->duplicates += outcome->duplicates;
+	stats->failed += outcome->failed;
+	stats->batches += outcome->batches;
+	stats->failed_batches += outcome->failed_batches;
+	stats->depth -= outcome->accepted + outcome->duplicates + outcome->failed;
 	pthread_mutex_unlock(&ingest->mutex);
-	queue_clear(ret_batch);
+}
+
+void ingest_set_ready(struct ingest *ingest, bool ready)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	if (ready)
+		ingest->ready++;
+	else
+		ingest->ready--;
+	pthread_mutex_unlock(&ingest->mutex);
+}
+
+size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	bool ready = ingest->ready > 0;
+	pthread_mutex_unlock(&ingest->mutex);
+	struct ingest_ping *first;
+	size_t count = ready ? 0 : ingest_take(ingest, ingest->max_queue, &first);
+	if (count == 0)
+		return 0;
+	ingest_count(ingest, &(struct ingest_outcome){.failed = count});
+	for (struct ingest_ping *next; first != NULL; first = next) {
+		next = first->next;
+		first->done(first, error, note);
+	}
+	return count;
+}
+
+/* Numbers the pings and lays them side by side for the ledger. */
+static size_t take_batch(struct ingest *ingest, struct ingest_ping **ret_first)
+{
+	size_t count = ingest_take(ingest, ingest->max_batch, ret_first);
 	int64_t now_ms = clock_wall_ms(ingest->clock);
-	size_t count = 0;
-	while (count < ingest->max_batch && ingest->taken.first != NULL) {
-		struct ingest_ping *ping = queue_pop(&ingest->taken);
+	struct ledger_ping *row = ingest->batch;
+	for (struct ingest_ping *ping = *ret_first; ping != NULL; ping = ping->next) {
 		ping->ping.id = uuid_generate(&ingest->ids, now_ms);
-		ingest->batch[count++] = ping->ping;
-		queue_push(ret_batch, ping);
+		*row++ = ping->ping;
 	}
 	return count;
 }
 
 static void count_batch(struct ingest *ingest, size_t count, enum error error)
 {
-	size_t accepted = 0, duplicates = 0;
+	struct ingest_outcome outcome = {.batches = 1, .failed_batches = error != ERROR_OK};
 	for (size_t i = 0; error == ERROR_OK && i < count; i++) {
 		const struct ledger_ping *ping = &ingest->batch[i];
-		accepted += ping->result == ERROR_OK && !ping->duplicate;
-		duplicates += ping->result == ERROR_KEY_REUSED || (ping->result == ERROR_OK && ping->duplicate);
+		outcome.accepted += ping->result == ERROR_OK && !ping->duplicate;
+		outcome.duplicates += ping->result == ERROR_KEY_REUSED || (ping->result == ERROR_OK && ping->duplicate);
 	}
-	pthread_mutex_lock(&ingest->mutex);
-	struct ingest_stats *stats = &ingest->stats;
-	stats->accepted += accepted;
-	stats->duplicates += duplicates;
-	stats->failed += count - accepted - duplicates;
-	stats->batches++;
-	stats->failed_batches += error != ERROR_OK;
-	stats->depth -= count;
-	pthread_mutex_unlock(&ingest->mutex);
+	outcome.failed = count - outcome.accepted - outcome.duplicates;
+	ingest_count(ingest, &outcome);
 }
 
-static void carry_out(struct ingest *ingest, struct queue *batch, size_t count)
+static void carry_out(struct ingest *ingest, struct ingest_ping *first, size_t count)
 {
 	struct error_note note = {0};
 	enum error error = ingest->ledger->vtable->append(ingest->ledger, ingest->batch, count, &note);
 	count_batch(ingest, count, error);
 	for (size_t i = 0; i < count; i++) {
-		struct ingest_ping *ping = queue_pop(batch);
+		struct ingest_ping *ping = first;
+		first = first->next;
 		ping->ping = ingest->batch[i];
 		/* From here on it may be gone. */
 		if (error == ERROR_OK)
@@ -228,10 +294,10 @@ static void prune_keys(struct ingest *ingest, size_t batch_count)
 
 bool ingest_step(struct ingest *ingest)
 {
-	struct queue batch;
-	size_t count = take_batch(ingest, &batch);
+	struct ingest_ping *first;
+	size_t count = take_batch(ingest, &first);
 	if (count > 0)
-		carry_out(ingest, &batch, count);
+		carry_out(ingest, first, count);
 	prune_keys(ingest, count);
 	return count > 0;
 }
@@ -249,18 +315,35 @@ static struct timespec deadline_after(int timeout_ms)
 	return deadline;
 }
 
+static bool anything_taken(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->taking);
+	bool any = ingest->taken.first != NULL;
+	pthread_mutex_unlock(&ingest->taking);
+	return any;
+}
+
 void ingest_wait(struct ingest *ingest, int timeout_ms)
 {
-	if (ingest->taken.first != NULL)
+	if (anything_taken(ingest))
 		return;
 	struct timespec deadline = deadline_after(timeout_ms);
 	int result = 0;
 	pthread_mutex_lock(&ingest->mutex);
-	while (result == 0 && ingest->submitted.first == NULL && !ingest->closed) {
-		ingest->sleeping = true;
+	ingest->sleeping++;
+	while (result == 0 && ingest->submitted.first == NULL && !ingest->closed)
 		result = pthread_cond_timedwait(&ingest->wake, &ingest->mutex, &deadline);
-	}
-	ingest->sleeping = false;
+	ingest->sleeping--;
+	pthread_mutex_unlock(&ingest->mutex);
+}
+
+void ingest_wait_unready(struct ingest *ingest, int timeout_ms)
+{
+	struct timespec deadline = deadline_after(timeout_ms);
+	int result = 0;
+	pthread_mutex_lock(&ingest->mutex);
+	while (result == 0 && !(ingest->ready == 0 && ingest->submitted.first != NULL))
+		result = pthread_cond_timedwait(&ingest->refuse, &ingest->mutex, &deadline);
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
@@ -269,7 +352,15 @@ void ingest_close(struct ingest *ingest)
 	pthread_mutex_lock(&ingest->mutex);
 	ingest->closed = true;
 	pthread_mutex_unlock(&ingest->mutex);
-	pthread_cond_signal(&ingest->wake);
+	pthread_cond_broadcast(&ingest->wake);
+}
+
+bool ingest_closed(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	bool closed = ingest->closed;
+	pthread_mutex_unlock(&ingest->mutex);
+	return closed;
 }
 
 struct ingest_stats ingest_stats(struct ingest *ingest)

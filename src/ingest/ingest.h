@@ -1,11 +1,12 @@
 /* Group commit: pings queue up while the batch before them commits; then all that wait, at most max_batch, are one transaction.
  * Nothing waits for a timer.
  *
- *   loops ── ingest_submit ──► [ bounded queue ] ──► ingest_step (publisher's thread): settle, append to the ledger, done()
- *                                  full: QUEUE_FULL at once
+ *   loops ── ingest_submit ──► [ bounded queue ] ─┬► ingest_step (one thread): settle, append to the ledger, done()
+ *                                full: QUEUE_FULL │    the simple path: ledger and log are one
+ *                                at once          └► ingest_take by each of several publishers (ingest/publisher.h)
  *
- * The queue may be filled from any thread. Steps belong to one thread. A simulator calls ingest_step itself; pingd runs it in a
- * thread that sleeps in ingest_wait.
+ * The queue may be filled from any thread. A simulator calls the steps itself; pingd runs them in threads that sleep in
+ * ingest_wait.
  */
 #ifndef PING_INGEST_INGEST_H
 #define PING_INGEST_INGEST_H
@@ -35,22 +36,43 @@ struct ingest_stats {
 	size_t depth; /* submitted and not done */
 };
 
-/* Reads the ledger's last id. The ledger stays the caller's and must outlive the ingest. */
-enum error ingest_create(const struct ingest_config *config, struct ledger *ledger, struct clock *clock, struct random *random,
-			 struct ingest **ret_ingest, struct error_note *note);
+/* The queue alone, for publishers. */
+enum error ingest_create(const struct ingest_config *config, struct clock *clock, struct ingest **ret_ingest);
+/* With the simple path. Reads the ledger's last id. The ledger stays the caller's and must outlive the ingest. */
+enum error ingest_create_simple(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
+				struct random *random, struct ingest **ret_ingest, struct error_note *note);
 /* Everything submitted must be done. */
 void ingest_destroy(struct ingest *ingest);
 
 /* Any thread. INVALID_ARGUMENT (a pinged_at or key that no ledger takes; in a batch it would fail its neighbours), QUEUE_FULL,
  * SHUTTING_DOWN: done will not be called. */
 enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping);
-/* Carries out one batch, if any waits; false when nothing did. Between batches it forgets a few idempotency keys that are past
- * their retention, so call it at least once a minute. */
+/* Simple path. Carries out one batch, if any waits; false when nothing did. Between batches it forgets a few idempotency keys
+ * that are past their retention, so call it at least once a minute. */
 bool ingest_step(struct ingest *ingest);
-/* Publisher's thread. Sleeps until something waits, ingest_close was called or timeout_ms (>= 0) have passed. */
+/* Sleeps until something waits, ingest_close was called or timeout_ms (>= 0) have passed. */
 void ingest_wait(struct ingest *ingest, int timeout_ms);
 /* From now on submit says SHUTTING_DOWN; what waits is still carried out by steps. Any thread. */
 void ingest_close(struct ingest *ingest);
+bool ingest_closed(struct ingest *ingest);
+
+/* For publishers, each on a thread of its own. */
+
+/* What became of pings that were taken. */
+struct ingest_outcome {
+	size_t accepted, duplicates, failed; /* pings */
+	size_t batches, failed_batches;
+};
+/* Detaches the oldest pings, at most `max`, as a list by `next`. Each is to be counted, then done. 0: nothing waits. */
+size_t ingest_take(struct ingest *ingest, size_t max, struct ingest_ping **ret_first);
+void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome);
+/* One publisher more, or less, is ready to carry pings out. */
+void ingest_set_ready(struct ingest *ingest, bool ready);
+/* Answers all that wait, unless a publisher is ready to carry it out. How many. */
+size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note);
+/* For a publisher that is not ready: sleeps until something waits and no publisher is ready, at most timeout_ms. */
+void ingest_wait_unready(struct ingest *ingest, int timeout_ms);
+
 /* Any thread. */
 struct ingest_stats ingest_stats(struct ingest *ingest);
 

@@ -134,7 +134,7 @@ static void make_ingest(const struct ingest_config *config)
 {
 	ingest_destroy(ingest);
 	ingest = NULL;
-	assert_int_equal(ingest_create(config, &fake.ledger, &test_clock, &randomness.random, &ingest, NULL), ERROR_OK);
+	assert_int_equal(ingest_create_simple(config, &fake.ledger, &test_clock, &randomness.random, &ingest, NULL), ERROR_OK);
 }
 
 static int set_up(void **state)
@@ -255,7 +255,7 @@ static void a_ledger_that_cannot_say_its_last_id_is_no_start(void **state)
 	struct ingest *none = NULL;
 	struct error_note note;
 	const struct ingest_config config = {0};
-	assert_int_equal(ingest_create(&config, &fake.ledger, &test_clock, &randomness.random, &none, &note), ERROR_IO);
+	assert_int_equal(ingest_create_simple(&config, &fake.ledger, &test_clock, &randomness.random, &none, &note), ERROR_IO);
 	assert_string_equal(note.text, "no last id");
 	assert_null(none);
 }

@@ -80,7 +80,7 @@ static int set_up(void **state)
 	random_seeded_init(&f->random, 1);
 	struct ingest_config config = {.max_queue = 1};
 	*state = f;
-	if (ingest_create(&config, &f->ledger.ledger, &f->clock.clock, &f->random.random, &f->ingest, NULL) != ERROR_OK)
+	if (ingest_create_simple(&config, &f->ledger.ledger, &f->clock.clock, &f->random.random, &f->ingest, NULL) != ERROR_OK)
 		return -1;
 	f->endpoint = (struct ping_endpoint){&f->clock.clock, f->ingest, SKEW_MS, &f->rate};
 	return 0;
