@@ -81,7 +81,6 @@ static bool init_threading(struct ingest *ingest)
 	pthread_condattr_t attributes;
 	if (pthread_condattr_init(&attributes) != 0)
 		return false;
-	/* On Linux none of these can fail once the attribute is accepted. */
 	bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
 		  pthread_cond_init(&ingest->wake, &attributes) == 0 && pthread_cond_init(&ingest->refuse, &attributes) == 0 &&
 		  pthread_mutex_init(&ingest->mutex, NULL) == 0 && pthread_mutex_init(&ingest->taking, NULL) == 0;
@@ -342,7 +341,7 @@ void ingest_wait_unready(struct ingest *ingest, int timeout_ms)
 	struct timespec deadline = deadline_after(timeout_ms);
 	int result = 0;
 	pthread_mutex_lock(&ingest->mutex);
-	while (result == 0 && !(ingest->ready == 0 && ingest->submitted.first != NULL))
+	while (result == 0 && !(ingest->ready == 0 && ingest->submitted.first != NULL) && !ingest->closed)
 		result = pthread_cond_timedwait(&ingest->refuse, &ingest->mutex, &deadline);
 	pthread_mutex_unlock(&ingest->mutex);
 }
@@ -353,6 +352,7 @@ void ingest_close(struct ingest *ingest)
 	ingest->closed = true;
 	pthread_mutex_unlock(&ingest->mutex);
 	pthread_cond_broadcast(&ingest->wake);
+	pthread_cond_broadcast(&ingest->refuse);
 }
 
 bool ingest_closed(struct ingest *ingest)

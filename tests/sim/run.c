@@ -82,7 +82,8 @@ static bool create_parts(struct run *run)
 	struct random *randomness = &process->randomness.random;
 	struct clock *clock = &run->world.clock;
 	const struct stream_ports ports = {.log = process->log, .store = process->store, .clock = clock, .random = randomness};
-	return ingest_create_simple(&run->ingest_config, process->ledger, clock, randomness, &process->ingest, NULL) == ERROR_OK &&
+	return ingest_create_simple(&run->ingest_config, process->ledger, clock, randomness, &process->ingest, NULL) ==
+		       ERROR_OK &&
 	       stream_create(&run->stream_config, &ports, &process->stream, NULL) == ERROR_OK;
 }
 

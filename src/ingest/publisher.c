@@ -1,0 +1,848 @@
+#include "ingest/publisher.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ingest/batch.h"
+
+enum {
+	MAX_BATCH_DEFAULT = 4096,
+	PATIENCE_MS_DEFAULT = 30000,
+	RENEW_MS_DEFAULT = 3000,
+	RESCUE_MS_DEFAULT = 5000,
+	BACK_OFF_LEAST_MS = 100,
+	BACK_OFF_MOST_MS = 5000,
+	PRUNE_MS = 60000,
+	PRUNE_MAX = 1000, /* keys a step, beside as many as a batch can have added */
+	CARRY_SHARE =
+		2, /* outbox: batches brought into the log for each that is taken on, so that a backlog shrinks under load */
+};
+#define RETENTION_LEAST_MS INT64_C(86400000)
+/* Batches that a ledger can have lost in a failover are fewer: an outbox that can't ask the log numbers its first batch above. */
+#define NUMBERS_UNKNOWN INT64_C(0x100000000)
+
+/* The batch in hand, once COMMIT was asked for. */
+enum fate { FATE_OPEN, FATE_UNKNOWN, FATE_COMMITTED };
+
+struct publisher {
+	struct publisher_config config;
+	struct ingest *ingest;
+	struct slot_ledger *ledger;
+	struct publish_log *log;
+	struct clock *clock;
+	struct random *random;
+
+	enum publisher_state state;
+	bool ready;	/* as ingest was told */
+	bool idle;	/* the step found nothing to do */
+	unsigned tries; /* that failed since it was last ready */
+	int64_t retry_us, renew_us, prune_us;
+	bool prune_turn;
+	enum error error; /* the last trouble */
+	struct error_note note;
+
+	struct publish_slot slot; /* slot.slot PUBLISH_NO_SLOT: none is held */
+	struct uuid_generator ids;
+
+	struct batch batch;
+	int64_t number; /* of the batch in hand */
+	enum fate fate;
+	int64_t deadline_us; /* for the pings of a fate that is not known */
+
+	/* The log's side. */
+	bool fenced_in; /* the log is open for the slot */
+	bool in_transaction;
+	bool newest_known;
+	int64_t newest;	   /* batch in the log */
+	bool above_newest; /* batch_seq is, though newest is not known */
+	int64_t missing;   /* the batch that is published again */
+	bool no_memory;	   /* for its rows */
+	struct {	   /* outbox: */
+		int64_t retry_us;
+		unsigned tries, share;
+	} carry;
+
+	struct publisher_status status; /* its counters are kept here, the rest is filled in at each step's end */
+
+	pthread_mutex_t mutex; /* guards the following */
+	struct publisher_status shown;
+};
+
+#define TO(name) (1u << PUBLISHER_##name)
+static const struct {
+	const char *text;
+	unsigned successors;
+} states[] = {
+#define PUBLISHER_STATE_ROW(name, text, successors) {text, successors},
+	PUBLISHER_STATES(PUBLISHER_STATE_ROW)
+#undef PUBLISHER_STATE_ROW
+};
+#undef TO
+
+const char *publisher_state_text(enum publisher_state state)
+{
+	return states[state].text;
+}
+
+static bool has_slot(const struct publisher *publisher)
+{
+	return publisher->slot.slot != PUBLISH_NO_SLOT;
+}
+
+static bool is_ordered(const struct publisher *publisher)
+{
+	return publisher->config.mode == PUBLISHER_ORDERED;
+}
+
+static bool is_outbox(const struct publisher *publisher)
+{
+	return publisher->config.mode == PUBLISHER_OUTBOX && !publisher->config.rescuer;
+}
+
+/* May pings be taken while the log can't be reached? A slot that was never used first gets its record: one that has batches and
+ * no record is one of another log. */
+static bool can_do_without_log(const struct publisher *publisher)
+{
+	return is_outbox(publisher) && (publisher->newest_known || publisher->slot.batch_seq > 0);
+}
+
+static bool is_behind(const struct publisher *publisher)
+{
+	return has_slot(publisher) && (!publisher->newest_known || publisher->newest < publisher->slot.batch_seq);
+}
+
+static int64_t now_us(const struct publisher *publisher)
+{
+	return clock_monotonic_us(publisher->clock);
+}
+
+static void tell(struct publisher *publisher, enum publisher_news news, enum error error, const char *text)
+{
+	if (publisher->config.tell == NULL)
+		return;
+	struct publisher_status status = publisher->status;
+	status.state = publisher->state;
+	status.slot = publisher->slot.slot;
+	status.epoch = publisher->slot.epoch;
+	publisher->config.tell(publisher->config.context, news, &status, error, text);
+}
+
+static void set_ready(struct publisher *publisher, bool ready)
+{
+	if (publisher->ready == ready)
+		return;
+	publisher->ready = ready;
+	ingest_set_ready(publisher->ingest, ready);
+}
+
+/* Doubles with each try, and is jittered, so that many don't come at once. */
+static int64_t back_off_us(struct publisher *publisher, unsigned tries)
+{
+	int64_t most_ms = BACK_OFF_LEAST_MS;
+	for (unsigned i = 0; i < tries && most_ms < BACK_OFF_MOST_MS; i++)
+		most_ms *= 2;
+	if (most_ms > BACK_OFF_MOST_MS)
+		most_ms = BACK_OFF_MOST_MS;
+	return (most_ms / 2 + (int64_t)random_below(publisher->random, (uint64_t)most_ms / 2 + 1)) * 1000;
+}
+
+/* What pings of a batch are told when it is known that nothing of it was or will be kept. */
+static enum error as_answer(enum error error)
+{
+	return strcmp(error_connect_code(error), "unavailable") == 0 ? error : ERROR_UNAVAILABLE;
+}
+
+static void answer(struct publisher *publisher, enum error error, const struct error_note *note)
+{
+	if (publisher->batch.count == 0)
+		return;
+	publisher->status.batches += error == ERROR_OK;
+	if (error == ERROR_IN_DOUBT) {
+		publisher->status.unknown++;
+		tell(publisher, PUBLISHER_UNKNOWN, error, note != NULL ? note->text : "");
+	} else if (error != ERROR_OK) {
+		publisher->status.failed++;
+		tell(publisher, PUBLISHER_FAILED, error, note != NULL ? note->text : "");
+	}
+	batch_answer(&publisher->batch, error, note);
+}
+
+static void answer_kept(struct publisher *publisher)
+{
+	publisher->fate = FATE_OPEN;
+	answer(publisher, ERROR_OK, NULL);
+}
+
+static void answer_failed(struct publisher *publisher, enum error error, const struct error_note *note)
+{
+	publisher->fate = FATE_OPEN;
+	answer(publisher, as_answer(error), note);
+}
+
+static void answer_unknown(struct publisher *publisher, const char *text)
+{
+	struct error_note note;
+	error_noted(&note, ERROR_IN_DOUBT, "%s", text);
+	answer(publisher, ERROR_IN_DOUBT, &note);
+}
+
+/* Whatever was begun can't be ended by us any more, or is not worth it. */
+static enum publisher_state leave(struct publisher *publisher)
+{
+	if (publisher->fate != FATE_OPEN)
+		answer_unknown(publisher, "the server stopped before the outcome was known");
+	set_ready(publisher, false);
+	return has_slot(publisher) ? PUBLISHER_RELEASING : PUBLISHER_RELEASED;
+}
+
+/* An attempt failed; `next` is where it is made again. */
+static enum publisher_state trouble(struct publisher *publisher, enum publisher_state next, enum error error,
+				    const struct error_note *note)
+{
+	publisher->error = error;
+	publisher->note = *note;
+	if (ingest_closed(publisher->ingest))
+		return leave(publisher);
+	int64_t wait_us = back_off_us(publisher, publisher->tries++);
+	publisher->retry_us = now_us(publisher) + wait_us;
+	set_ready(publisher, false);
+	struct error_note text;
+	error_noted(&text, error, "%s; again in %d ms", note->text[0] != 0 ? note->text : error_text(error),
+		    (int)(wait_us / 1000));
+	tell(publisher, PUBLISHER_TROUBLE, error, text.text);
+	return next;
+}
+
+/* An outbox goes on without the log, and tries again later. */
+static enum publisher_state log_trouble(struct publisher *publisher, enum error error, const struct error_note *note)
+{
+	publisher->fenced_in = false;
+	if (!can_do_without_log(publisher))
+		return trouble(publisher, PUBLISHER_FENCING, error, note);
+	publisher->error = error;
+	publisher->note = *note;
+	publisher->carry.retry_us = now_us(publisher) + back_off_us(publisher, publisher->carry.tries++);
+	tell(publisher, PUBLISHER_TROUBLE, error, note->text);
+	return PUBLISHER_READY;
+}
+
+static void forget_slot(struct publisher *publisher)
+{
+	publisher->slot = (struct publish_slot){.slot = PUBLISH_NO_SLOT};
+	publisher->fenced_in = publisher->in_transaction = publisher->newest_known = publisher->above_newest = false;
+	publisher->carry.retry_us = 0;
+	publisher->carry.tries = 0;
+}
+
+/* Another owner has the slot. What became of a batch whose COMMIT was asked for, only that one can find out. */
+static enum publisher_state fenced(struct publisher *publisher)
+{
+	tell(publisher, PUBLISHER_FENCED, ERROR_FENCED, "another publisher has taken the slot over");
+	publisher->status.fenced++;
+	if (publisher->fate != FATE_OPEN)
+		answer_unknown(publisher, "another publisher took over before the outcome was known");
+	publisher->fate = FATE_OPEN;
+	set_ready(publisher, false);
+	forget_slot(publisher);
+	return ingest_closed(publisher->ingest) ? PUBLISHER_RELEASED : PUBLISHER_TAKING;
+}
+
+static enum publisher_state do_taking(struct publisher *publisher)
+{
+	if (ingest_closed(publisher->ingest))
+		return PUBLISHER_RELEASED;
+	struct error_note note = {0};
+	bool rescuer = publisher->config.rescuer;
+	struct publish_slot slot;
+	enum error error =
+		publisher->ledger->vtable->take(publisher->ledger, rescuer ? PUBLISH_TAKE_DEAD : PUBLISH_TAKE_ANY, &slot, &note);
+	if (error == ERROR_RESOURCE_EXHAUSTED && rescuer) {
+		publisher->error = ERROR_OK;
+		publisher->retry_us = now_us(publisher) + publisher->config.rescue_ms * 1000;
+		return PUBLISHER_TAKING;
+	}
+	if (error != ERROR_OK)
+		return trouble(publisher, PUBLISHER_TAKING, error, &note);
+	publisher->slot = slot;
+	publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
+	uuid_generator_init(&publisher->ids, publisher->random, &slot.last_id);
+	tell(publisher, PUBLISHER_TAKEN, ERROR_OK, "");
+	return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_FENCING;
+}
+
+static enum publisher_state do_fencing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	publisher->in_transaction = false;
+	enum error error = publisher->log->vtable->open(publisher->log, publisher->slot.slot, &note);
+	if (error != ERROR_OK)
+		return log_trouble(publisher, error, &note);
+	publisher->fenced_in = true;
+	return has_slot(publisher) ? PUBLISHER_LOOKING : PUBLISHER_READY;
+}
+
+/* A slot's first record, of a batch 0 without rows, is made before its first batch: who finds batches and no record knows that
+ * the log is another one. */
+static enum publisher_state do_looking(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	int64_t newest;
+	enum error error = publisher->log->vtable->newest(publisher->log, &newest, &note);
+	if (error == ERROR_NOT_FOUND && publisher->slot.batch_seq == 0) {
+		publisher->missing = 0;
+		batch_clear_rows(&publisher->batch);
+		return PUBLISHER_REPRODUCING;
+	}
+	if (error == ERROR_NOT_FOUND)
+		error = error_noted(&note, ERROR_FAILED_PRECONDITION,
+				    "slot %d has published %lld batches, but not to this log: if it is a new one, "
+				    "follow the procedure of log_epoch (drain, count, log_epoch + 1)",
+				    publisher->slot.slot, (long long)publisher->slot.batch_seq);
+	if (error != ERROR_OK) {
+		publisher->fenced_in = false;
+		return log_trouble(publisher, error, &note);
+	}
+	if (newest > publisher->slot.batch_seq) {
+		publisher->status.lost++;
+		tell(publisher, PUBLISHER_LEDGER_LOST, ERROR_DATA_LOSS,
+		     "the ledger lacks batches that the log has: it lost committed rows, as an asynchronous standby may; "
+		     "compare with pingctl audit");
+	}
+	publisher->newest = newest;
+	publisher->newest_known = true;
+	return PUBLISHER_RECOVERING;
+}
+
+static void add_row(void *context, const struct ledger_ping *row)
+{
+	struct publisher *publisher = context;
+	if (batch_add_row(&publisher->batch, row) != ERROR_OK)
+		publisher->no_memory = true;
+}
+
+static enum publisher_state recovered(struct publisher *publisher)
+{
+	if (publisher->fate == FATE_COMMITTED && publisher->slot.batch_seq < publisher->number)
+		answer_unknown(publisher, "the ledger lost the batch after it was committed");
+	else if (publisher->fate == FATE_COMMITTED)
+		answer_kept(publisher);
+	publisher->fate = FATE_OPEN;
+	return publisher->config.rescuer ? PUBLISHER_RELEASING : PUBLISHER_READY;
+}
+
+static enum publisher_state do_recovering(struct publisher *publisher)
+{
+	if (!is_behind(publisher))
+		return recovered(publisher);
+	struct error_note note = {0};
+	batch_clear_rows(&publisher->batch);
+	publisher->no_memory = false;
+	enum error error = publisher->ledger->vtable->read_batch(publisher->ledger, &publisher->slot, publisher->newest,
+								 &publisher->missing, add_row, publisher, &note);
+	if (error == ERROR_NOT_FOUND) { /* numbers that were never used, or rows past their retention */
+		publisher->newest = publisher->slot.batch_seq;
+		return recovered(publisher);
+	}
+	if (error == ERROR_OK && publisher->no_memory)
+		error = ERROR_NO_MEMORY;
+	return error == ERROR_OK ? PUBLISHER_REPRODUCING : trouble(publisher, PUBLISHER_RECOVERING, error, &note);
+}
+
+static enum publisher_state do_reproducing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	publisher->in_transaction = true;
+	enum error error =
+		publisher->log->vtable->produce(publisher->log, publisher->missing, batch->rows, batch->row_count, &note);
+	if (error == ERROR_FENCED)
+		return PUBLISHER_SETTLING;
+	if (error != ERROR_OK)
+		return log_trouble(publisher, error, &note);
+	return batch->row_count > 0 ? PUBLISHER_MOVING : PUBLISHER_REPUBLISHING;
+}
+
+static enum publisher_state do_moving(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	enum error error = publisher->ledger->vtable->set_positions(publisher->ledger, &publisher->slot, batch->rows,
+								    batch->row_count, &note);
+	if (error == ERROR_FENCED)
+		return fenced(publisher);
+	if (error == ERROR_IN_DOUBT)
+		return PUBLISHER_SETTLING;
+	if (error != ERROR_OK) {
+		publisher->fenced_in = false;
+		return trouble(publisher, PUBLISHER_FENCING, error, &note);
+	}
+	return PUBLISHER_REPUBLISHING;
+}
+
+static enum publisher_state do_republishing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	publisher->in_transaction = false;
+	enum error error = publisher->log->vtable->commit(publisher->log, &note);
+	if (error != ERROR_OK) {
+		publisher->status.aborted++;
+		return PUBLISHER_SETTLING;
+	}
+	publisher->carry.tries = 0;
+	publisher->newest = publisher->missing;
+	publisher->newest_known = true;
+	if (publisher->missing > 0) {
+		publisher->status.recovered++;
+		if (!is_outbox(publisher))
+			tell(publisher, PUBLISHER_RECOVERED, ERROR_OK, "a batch that was committed, but not published");
+	}
+	return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_RECOVERING;
+}
+
+static bool carry_is_due(const struct publisher *publisher)
+{
+	return is_outbox(publisher) && is_behind(publisher) && now_us(publisher) >= publisher->carry.retry_us;
+}
+
+static enum publisher_state carry_on(struct publisher *publisher)
+{
+	return publisher->fenced_in ? PUBLISHER_RECOVERING : PUBLISHER_FENCING;
+}
+
+/* Keys are forgotten in small steps between batches, so that none waits for long. */
+static bool prune_is_due(const struct publisher *publisher)
+{
+	return !publisher->config.rescuer && now_us(publisher) >= publisher->prune_us;
+}
+
+static void prune_keys(struct publisher *publisher)
+{
+	size_t max = PRUNE_MAX + publisher->batch.max, removed = 0;
+	enum error error = publisher->ledger->vtable->prune_keys(publisher->ledger, publisher->config.idempotency_retention_ms,
+								 max, &removed, NULL);
+	/* A failure costs room alone; the next round makes up for it. */
+	if (error != ERROR_OK || removed < max)
+		publisher->prune_us = now_us(publisher) + PRUNE_MS * INT64_C(1000);
+}
+
+static int64_t next_number(const struct publisher *publisher)
+{
+	int64_t last = publisher->slot.batch_seq;
+	if (!publisher->newest_known)
+		return last + (publisher->above_newest ? 1 : NUMBERS_UNKNOWN);
+	return (publisher->newest > last ? publisher->newest : last) + 1;
+}
+
+/* Where the rows go from here. */
+static enum publisher_state carry_out(struct publisher *publisher)
+{
+	batch_make_rows(&publisher->batch);
+	if (publisher->batch.row_count == 0) {
+		publisher->ledger->vtable->abandon(publisher->ledger);
+		return PUBLISHER_READY;
+	}
+	if (is_ordered(publisher))
+		return publisher->log != NULL ? PUBLISHER_INSERTING : PUBLISHER_COMMITTING;
+	publisher->number = next_number(publisher);
+	return is_outbox(publisher) ? PUBLISHER_COMMITTING : PUBLISHER_PRODUCING;
+}
+
+static enum publisher_state do_ready(struct publisher *publisher)
+{
+	set_ready(publisher, true);
+	publisher->tries = 0;
+	if (!is_outbox(publisher) || publisher->carry.tries == 0)
+		publisher->error = ERROR_OK;
+	if (publisher->carry.share > 0 && carry_is_due(publisher)) {
+		publisher->carry.share--;
+		return carry_on(publisher);
+	}
+	if (publisher->prune_turn && prune_is_due(publisher)) {
+		publisher->prune_turn = false;
+		prune_keys(publisher);
+		return PUBLISHER_READY;
+	}
+	publisher->prune_turn = true;
+	if (batch_take(&publisher->batch, &publisher->ids, clock_wall_ms(publisher->clock)) > 0) {
+		publisher->carry.share = CARRY_SHARE;
+		return publisher->batch.claim_count > 0 ? PUBLISHER_CLAIMING : carry_out(publisher);
+	}
+	if (carry_is_due(publisher))
+		return carry_on(publisher);
+	if (ingest_closed(publisher->ingest))
+		return leave(publisher);
+	publisher->idle = true;
+	return PUBLISHER_READY;
+}
+
+/* The ledger failed: ask it for something small before the next batch is tried. */
+static enum publisher_state batch_failed(struct publisher *publisher, enum publisher_state next, enum error error,
+					 const struct error_note *note)
+{
+	answer_failed(publisher, error, note);
+	publisher->renew_us = now_us(publisher);
+	return next;
+}
+
+static enum publisher_state do_claiming(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	enum error error = publisher->ledger->vtable->claim(publisher->ledger, batch->claims, batch->claim_count, &note);
+	if (error == ERROR_ABORTED)
+		batch_answer_keyed(batch, ERROR_UNAVAILABLE, &note);
+	else if (error == ERROR_OK)
+		batch_answer_duplicates(batch);
+	else
+		return batch_failed(publisher, PUBLISHER_READY, error, &note);
+	return carry_out(publisher);
+}
+
+static enum publisher_state do_inserting(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	enum error error = publisher->ledger->vtable->insert(publisher->ledger, batch->rows, batch->row_count, &note);
+	return error == ERROR_OK ? PUBLISHER_PRODUCING : batch_failed(publisher, PUBLISHER_READY, error, &note);
+}
+
+static enum publisher_state do_producing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	publisher->in_transaction = has_slot(publisher);
+	enum error error =
+		publisher->log->vtable->produce(publisher->log, publisher->number, batch->rows, batch->row_count, &note);
+	if (error == ERROR_OK)
+		return PUBLISHER_COMMITTING;
+	publisher->ledger->vtable->abandon(publisher->ledger);
+	if (has_slot(publisher)) {
+		answer_failed(publisher, error, &note);
+		return error == ERROR_FENCED ? PUBLISHER_SETTLING : PUBLISHER_ABORTING;
+	}
+	if (error == ERROR_IN_DOUBT) /* events without rows, perhaps: there is no transaction to take them back */
+		answer(publisher, ERROR_IN_DOUBT, &note);
+	else
+		answer_failed(publisher, error, &note);
+	return PUBLISHER_READY;
+}
+
+/* ordered: the events are there already, so a failure can't be told as one. */
+static enum publisher_state committed_in_order(struct publisher *publisher, enum error error, const struct error_note *note)
+{
+	if (error == ERROR_OK)
+		answer_kept(publisher);
+	else if (error == ERROR_IN_DOUBT || publisher->log != NULL)
+		answer(publisher, ERROR_IN_DOUBT, note);
+	else
+		answer_failed(publisher, error, note);
+	return PUBLISHER_READY;
+}
+
+static enum error commit_rows(struct publisher *publisher, struct error_note *note)
+{
+	const struct slot_ledger_vtable *vtable = publisher->ledger->vtable;
+	const struct batch *batch = &publisher->batch;
+	if (!is_ordered(publisher))
+		return vtable->commit(publisher->ledger, &publisher->slot, publisher->number, batch->rows, batch->row_count,
+				      note);
+	if (publisher->log != NULL)
+		return vtable->commit_inserted(publisher->ledger, batch->rows, batch->row_count, note);
+	return vtable->commit(publisher->ledger, NULL, 0, batch->rows, batch->row_count, note);
+}
+
+/* The ledger has the batch; the log not yet, or not for readers. */
+static enum publisher_state committed(struct publisher *publisher)
+{
+	publisher->fate = FATE_COMMITTED;
+	publisher->above_newest = true;
+	if (!is_outbox(publisher))
+		return publisher->in_transaction ? PUBLISHER_PUBLISHING : PUBLISHER_FENCING;
+	answer_kept(publisher);
+	return PUBLISHER_READY;
+}
+
+static enum publisher_state do_committing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	struct batch *batch = &publisher->batch;
+	enum error error = commit_rows(publisher, &note);
+	if (is_ordered(publisher))
+		return committed_in_order(publisher, error, &note);
+	switch (error) {
+	case ERROR_OK:
+		publisher->slot.batch_seq = publisher->number;
+		publisher->slot.last_id = batch->rows[batch->row_count - 1].id;
+		publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
+		return committed(publisher);
+	case ERROR_IN_DOUBT:
+		publisher->fate = FATE_UNKNOWN;
+		publisher->deadline_us = now_us(publisher) + publisher->config.patience_ms * 1000;
+		return PUBLISHER_SETTLING;
+	case ERROR_FENCED: /* the statement raised: nothing was kept */
+		answer_failed(publisher, error, &note);
+		return fenced(publisher);
+	default:
+		return batch_failed(publisher, is_outbox(publisher) ? PUBLISHER_READY : PUBLISHER_ABORTING, error, &note);
+	}
+}
+
+static enum publisher_state do_publishing(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	publisher->in_transaction = false;
+	enum error error = publisher->log->vtable->commit(publisher->log, &note);
+	if (error != ERROR_OK) {
+		publisher->status.aborted++;
+		publisher->deadline_us = now_us(publisher) + publisher->config.patience_ms * 1000;
+		return PUBLISHER_SETTLING;
+	}
+	publisher->newest = publisher->number;
+	answer_kept(publisher);
+	return PUBLISHER_READY;
+}
+
+static enum publisher_state do_aborting(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	publisher->in_transaction = false;
+	enum error error = publisher->log->vtable->abort(publisher->log, &note);
+	return error == ERROR_OK ? PUBLISHER_READY : log_trouble(publisher, error, &note);
+}
+
+static enum publisher_state do_settling(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	enum error error = publisher->ledger->vtable->settle(publisher->ledger, &publisher->slot, &note);
+	if (error == ERROR_FENCED)
+		return fenced(publisher);
+	if (error != ERROR_OK)
+		return trouble(publisher, PUBLISHER_SETTLING, error, &note);
+	publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
+	if (publisher->fate != FATE_UNKNOWN) { /* it was the log that left something open */
+		publisher->fenced_in = false;
+		return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_FENCING;
+	}
+	if (publisher->slot.batch_seq == publisher->number)
+		return committed(publisher);
+	error_noted(&note, ERROR_UNAVAILABLE, "the ledger did not keep the batch");
+	answer_failed(publisher, ERROR_UNAVAILABLE, &note);
+	return is_outbox(publisher) ? PUBLISHER_READY : PUBLISHER_ABORTING;
+}
+
+static enum publisher_state do_releasing(struct publisher *publisher)
+{
+	bool finished = !is_behind(publisher) && publisher->fate == FATE_OPEN;
+	/* If this fails, the lease runs out. */
+	publisher->ledger->vtable->release(publisher->ledger, &publisher->slot, finished, NULL);
+	publisher->fate = FATE_OPEN;
+	forget_slot(publisher);
+	return ingest_closed(publisher->ingest) ? PUBLISHER_RELEASED : PUBLISHER_TAKING;
+}
+
+static enum publisher_state do_released(struct publisher *publisher)
+{
+	struct error_note note;
+	error_noted(&note, ERROR_SHUTTING_DOWN, "%s", error_text(ERROR_SHUTTING_DOWN));
+	if (!publisher->config.rescuer)
+		ingest_refuse(publisher->ingest, ERROR_SHUTTING_DOWN, &note);
+	publisher->idle = true;
+	return PUBLISHER_RELEASED;
+}
+
+static enum publisher_state (*const actions[])(struct publisher *) = {
+	[PUBLISHER_TAKING] = do_taking,
+	[PUBLISHER_FENCING] = do_fencing,
+	[PUBLISHER_LOOKING] = do_looking,
+	[PUBLISHER_RECOVERING] = do_recovering,
+	[PUBLISHER_REPRODUCING] = do_reproducing,
+	[PUBLISHER_MOVING] = do_moving,
+	[PUBLISHER_REPUBLISHING] = do_republishing,
+	[PUBLISHER_READY] = do_ready,
+	[PUBLISHER_CLAIMING] = do_claiming,
+	[PUBLISHER_INSERTING] = do_inserting,
+	[PUBLISHER_PRODUCING] = do_producing,
+	[PUBLISHER_COMMITTING] = do_committing,
+	[PUBLISHER_PUBLISHING] = do_publishing,
+	[PUBLISHER_ABORTING] = do_aborting,
+	[PUBLISHER_SETTLING] = do_settling,
+	[PUBLISHER_RELEASING] = do_releasing,
+	[PUBLISHER_RELEASED] = do_released,
+};
+
+/* No transaction of the ledger's is open in these. */
+static bool renewal_is_due(const struct publisher *publisher)
+{
+	enum publisher_state state = publisher->state;
+	return has_slot(publisher) && now_us(publisher) >= publisher->renew_us &&
+	       (state == PUBLISHER_FENCING || state == PUBLISHER_LOOKING || state == PUBLISHER_RECOVERING ||
+		state == PUBLISHER_READY);
+}
+
+static enum publisher_state renew(struct publisher *publisher)
+{
+	struct error_note note = {0};
+	enum error error = publisher->ledger->vtable->renew(publisher->ledger, &publisher->slot, &note);
+	publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
+	if (error == ERROR_FENCED)
+		return fenced(publisher);
+	if (error == ERROR_OK)
+		return publisher->state;
+	enum publisher_state next = trouble(publisher, publisher->state, error, &note);
+	publisher->renew_us = publisher->retry_us;
+	return next;
+}
+
+static void change(struct publisher *publisher, enum publisher_state next)
+{
+	assert((states[publisher->state].successors >> next & 1) != 0);
+	if (publisher->state == next)
+		return;
+	publisher->state = next;
+	tell(publisher, PUBLISHER_CHANGED, ERROR_OK, "");
+}
+
+static void show_status(struct publisher *publisher)
+{
+	struct publisher_status *status = &publisher->status;
+	status->state = publisher->state;
+	status->ready = publisher->ready;
+	status->slot = publisher->slot.slot;
+	status->epoch = publisher->slot.epoch;
+	status->batch_seq = publisher->slot.batch_seq;
+	status->newest = publisher->newest_known ? publisher->newest : 0;
+	status->behind = is_behind(publisher);
+	status->error = publisher->error;
+	snprintf(status->error_text, sizeof status->error_text, "%s", publisher->error == ERROR_OK ? "" : publisher->note.text);
+	pthread_mutex_lock(&publisher->mutex);
+	publisher->shown = *status;
+	pthread_mutex_unlock(&publisher->mutex);
+}
+
+/* While it waits to try again: pings that nobody will carry out are told so at once. */
+static enum publisher_state wait_for_retry(struct publisher *publisher)
+{
+	if (!publisher->config.rescuer)
+		ingest_refuse(publisher->ingest, as_answer(publisher->error), &publisher->note);
+	publisher->idle = true;
+	return publisher->state;
+}
+
+bool publisher_step(struct publisher *publisher)
+{
+	publisher->idle = false;
+	if (publisher->fate != FATE_OPEN && now_us(publisher) >= publisher->deadline_us)
+		answer_unknown(publisher, "the outcome could not be found out in time");
+	if (renewal_is_due(publisher))
+		change(publisher, renew(publisher));
+	else if (now_us(publisher) < publisher->retry_us && !ingest_closed(publisher->ingest))
+		change(publisher, wait_for_retry(publisher));
+	else
+		change(publisher, actions[publisher->state](publisher));
+	show_status(publisher);
+	return !publisher->idle;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t publisher_due_us(const struct publisher *publisher)
+{
+	bool ready = publisher->state == PUBLISHER_READY && publisher->ready;
+	int64_t due_us = ready ? publisher->prune_us : publisher->retry_us;
+	if (publisher->state == PUBLISHER_RELEASED)
+		return INT64_MAX;
+	if (has_slot(publisher))
+		due_us = earlier(due_us, publisher->renew_us);
+	if (publisher->fate != FATE_OPEN && publisher->batch.count > 0)
+		due_us = earlier(due_us, publisher->deadline_us);
+	if (is_outbox(publisher) && is_behind(publisher) && ready)
+		due_us = earlier(due_us, publisher->carry.retry_us);
+	return due_us;
+}
+
+void publisher_wait(struct publisher *publisher, int timeout_ms)
+{
+	int64_t wait_us = publisher_due_us(publisher) - now_us(publisher);
+	if (wait_us <= 0)
+		return;
+	if (wait_us < timeout_ms * INT64_C(1000))
+		timeout_ms = (int)((wait_us + 999) / 1000);
+	if (publisher->ready)
+		ingest_wait(publisher->ingest, timeout_ms);
+	else
+		ingest_wait_unready(publisher->ingest, timeout_ms);
+}
+
+bool publisher_ended(const struct publisher *publisher)
+{
+	return publisher->state == PUBLISHER_RELEASED;
+}
+
+struct publisher_status publisher_status(struct publisher *publisher)
+{
+	pthread_mutex_lock(&publisher->mutex);
+	struct publisher_status status = publisher->shown;
+	pthread_mutex_unlock(&publisher->mutex);
+	return status;
+}
+
+static int64_t or_default(int64_t value, int64_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static void configure(struct publisher *publisher, const struct publisher_config *config)
+{
+	publisher->config = *config;
+	publisher->config.renew_ms = or_default(config->renew_ms, RENEW_MS_DEFAULT);
+	publisher->config.patience_ms = or_default(config->patience_ms, PATIENCE_MS_DEFAULT);
+	publisher->config.rescue_ms = or_default(config->rescue_ms, RESCUE_MS_DEFAULT);
+	if (config->idempotency_retention_ms < RETENTION_LEAST_MS)
+		publisher->config.idempotency_retention_ms = RETENTION_LEAST_MS;
+}
+
+enum error publisher_create(const struct publisher_config *config, struct ingest *ingest, struct slot_ledger *ledger,
+			    struct publish_log *log, struct clock *clock, struct random *random, struct publisher **ret_publisher)
+{
+	struct publisher *publisher = calloc(1, sizeof *publisher);
+	if (publisher == NULL)
+		return ERROR_NO_MEMORY;
+	configure(publisher, config);
+	publisher->ingest = ingest;
+	publisher->ledger = ledger;
+	publisher->log = log;
+	publisher->clock = clock;
+	publisher->random = random;
+	publisher->slot.slot = PUBLISH_NO_SLOT;
+	publisher->prune_us = now_us(publisher) + PRUNE_MS * INT64_C(1000);
+	publisher->state = !is_ordered(publisher) ? PUBLISHER_TAKING : log != NULL ? PUBLISHER_FENCING : PUBLISHER_READY;
+	uuid_generator_init(&publisher->ids, random, &(struct uuid){0});
+	size_t max_batch = config->max_batch != 0 ? config->max_batch : MAX_BATCH_DEFAULT;
+	if (batch_init(&publisher->batch, ingest, max_batch) != ERROR_OK) {
+		free(publisher);
+		return ERROR_NO_MEMORY;
+	}
+	if (pthread_mutex_init(&publisher->mutex, NULL) != 0) {
+		batch_release(&publisher->batch);
+		free(publisher);
+		return ERROR_NO_MEMORY;
+	}
+	show_status(publisher);
+	*ret_publisher = publisher;
+	return ERROR_OK;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	set_ready(publisher, false);
+	pthread_mutex_destroy(&publisher->mutex);
+	batch_release(&publisher->batch);
+	free(publisher);
+}
