@@ -4,7 +4,7 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR
 
-.PHONY: help run build test check soak bench fuzz format clean
+.PHONY: help run build drivers test check soak bench fuzz format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +17,13 @@ build: ## Install what is missing, build build/pingd and build/pingctl
 	@test -f build/build.ninja || meson setup build --buildtype=release
 	@ninja -C build
 
+drivers: ## Install or build the client library for Kafka, once (drivers/README.md)
+	@scripts/bootstrap run drivers
+	@scripts/build-drivers
+	@! test -f build/build.ninja || meson setup --reconfigure build >/dev/null
+
 test: ## Every test (what CI runs)
-	@scripts/bootstrap run test
+	@scripts/bootstrap run test drivers
 	@scripts/test all
 
 check: ## Fast unit tests only
@@ -26,7 +31,7 @@ check: ## Fast unit tests only
 	@scripts/test unit
 
 soak: ## The long proofs: SECONDS=600
-	@scripts/bootstrap run test
+	@scripts/bootstrap run test drivers
 	@scripts/test soak --seconds $(SECONDS)
 
 bench: ## The figures, as ratios measured side by side

@@ -1,0 +1,257 @@
+"""A real Apache Kafka (KRaft, from its own jars) on loopback ports of its own: one broker, or three with everything threefold.
+
+Started in a temporary folder, stopped by PID whatever happens. What Kafka's own tools say is the second opinion of the tests.
+"""
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCES = HERE / "kafka"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
+START_S = 90
+
+
+def java():
+    """java 17 or newer on PATH; None: there is none."""
+    program = shutil.which("java")
+    if not program:
+        return None
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    return program if found and int(found[1]) >= 17 else None
+
+
+def jars():
+    """Kafka's jars as pom.xml names them, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
+    pom = SOURCES / "pom.xml"
+    version = re.search(r"kafka_2.13</artifactId><version>([^<]+)", pom.read_text())[1]
+    folder = CACHE / f"kafka-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
+    if not java():
+        pytest.skip("no Java 17 or newer on PATH: the tests on a real Kafka did not run (scripts/bootstrap test)")
+    if folder.exists():
+        return folder
+    if not shutil.which("mvn"):
+        pytest.skip("no Maven to fetch Kafka with: the tests on a real Kafka did not run (scripts/bootstrap test)")
+    print(f"fetching Apache Kafka {version} (once)")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    scratch = CACHE / f"kafka-fetching-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
+                    f"-DoutputDirectory={scratch}"], check=True)
+    with contextlib.suppress(OSError):  # another run was faster
+        scratch.rename(folder)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def java_command(heap_mb, *arguments):
+    return [java(), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+            f"-Dlog4j2.configurationFile={SOURCES / 'log4j2.properties'}", "-cp", f"{jars()}/*", *arguments]
+
+
+def reserve_ports(count):
+    """Free ports, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+class Broker:
+    """One node. Its address stays when it is killed and started again."""
+
+    def __init__(self, cluster, number, port, controller_port):
+        self.cluster, self.number, self.port, self.controller_port = cluster, number, port, controller_port
+        self.folder = cluster.folder / f"broker-{number}"
+        self.process, self.stopped = None, False
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def format(self, formatted):
+        """A formatted data folder: a copy of the cluster's one, with an identity of its own."""
+        data = self.folder / "data"
+        shutil.copytree(formatted, data)
+        properties = data / "meta.properties"
+        text = re.sub(r"node\.id=\d+", f"node.id={self.number}", properties.read_text())
+        identity = kafka_uuid()
+        properties.write_text(re.sub(r"directory\.id=.*", f"directory.id={identity}", text))
+
+    def configure(self, voters, more):
+        text = (SOURCES / "server.properties").read_text()
+        count = len(self.cluster.brokers)
+        for name, value in {"NODE": self.number, "VOTERS": voters, "PORT": self.port, "CONTROLLER_PORT": self.controller_port,
+                            "DATA": self.folder / "data", "REPLICAS": count, "MIN_ISR": min(count, 2)}.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "server.properties").write_text(text + "".join(f"{name}={value}\n" for name, value in more.items()))
+
+    def spawn(self):
+        with open(self.folder / "broker.log", "ab") as log:
+            self.process = subprocess.Popen(java_command(512, "kafka.Kafka", self.folder / "server.properties"),
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def wait_until_up(self):
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return self
+            time.sleep(0.1)
+        return pytest.fail(f"broker {self.number} did not come up:\n{self.log()[-4000:]}")
+
+    def start(self):
+        return self.spawn().wait_until_up()
+
+    def log(self):
+        path = self.folder / "broker.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def kill(self):
+        """As by a power cut."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+        self.stopped = False
+
+    @contextlib.contextmanager
+    def frozen(self):
+        self.freeze()
+        try:
+            yield self
+        finally:
+            self.thaw()
+
+    def frozen_for(self, seconds):
+        """Frozen now, thawed after that time whatever the test does meanwhile. Join what it returns."""
+        self.freeze()
+        timer = threading.Timer(seconds, self.thaw)
+        timer.start()
+        return timer
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            if self.stopped:
+                self.thaw()
+            self.kill()
+
+
+def kafka_uuid():
+    import base64
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
+class Cluster:
+    """`count` brokers, and Kafka's own tools."""
+
+    def __init__(self, folder, count=1, more=None):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        ports = reserve_ports(2 * count)
+        self.brokers = [Broker(self, n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(count)]
+        voters = ",".join(f"{b.number}@127.0.0.1:{b.controller_port}" for b in self.brokers)
+        for broker in self.brokers:
+            broker.configure(voters, more or {})
+
+    @property
+    def addresses(self):
+        return ",".join(broker.address for broker in self.brokers)
+
+    @property
+    def url(self):
+        return f"kafka://{self.addresses}"
+
+    def start(self):
+        first = self.brokers[0]
+        self.tool("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", first.folder / "server.properties")
+        formatted = self.folder / "formatted"
+        (first.folder / "data").rename(formatted)
+        for broker in self.brokers:
+            broker.format(formatted)
+            broker.spawn()
+        for broker in self.brokers:
+            broker.wait_until_up()
+        return self
+
+    def end(self):
+        for broker in self.brokers:
+            broker.end()
+
+    def tool(self, main, *arguments, text=True, **more):
+        """One of Kafka's own tools; what it printed."""
+        done = subprocess.run(java_command(256, main, *map(str, arguments)), capture_output=True, check=False, timeout=120, **more)
+        assert done.returncode == 0, f"{main} ended with {done.returncode}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
+        return done.stdout.decode() if text else done.stdout
+
+    def topics(self, *arguments):
+        return self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.addresses, *arguments)
+
+    def configs(self, *arguments):
+        return self.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.addresses, *arguments)
+
+    def console_consume(self, topic, count):
+        """What Java's console consumer sees, reading committed: `count` records as (partition, offset, headers, key, value)."""
+        output = self.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", self.addresses, "--topic", topic,
+                           "--from-beginning", "--isolation-level", "read_committed", "--max-messages", count, "--timeout-ms", 30000,
+                           *(option for name in ("partition", "offset", "headers", "key")
+                             for option in ("--formatter-property", f"print.{name}=true")),
+                           text=False)
+        records = []
+        for line in output.splitlines():
+            partition, offset, headers, key, value = line.split(b"\t")
+            records.append((int(partition.split(b":")[1]), int(offset.split(b":")[1]), headers, key, value))
+        return records
+
+    def console_produce(self, topic, pairs):
+        """Java's producer with its default partitioner: (key, value) pairs."""
+        self.tool("org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", self.addresses, "--topic", topic,
+                  "--reader-property", "parse.key=true", "--batch-size", 1000,
+                  input="".join(f"{key}\t{value}\n" for key, value in pairs).encode())
+
+
+@contextlib.contextmanager
+def running(folder, count=1, more=None):
+    cluster = Cluster(folder, count, more)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.end()
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory):
+    """One broker for all tests of a file."""
+    with running(tmp_path_factory.mktemp("kafka")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kafka3(tmp_path_factory):
+    """Three brokers, everything threefold."""
+    with running(tmp_path_factory.mktemp("kafka3"), 3) as cluster:
+        yield cluster
