@@ -18,10 +18,11 @@ ALLOWED = {
     "query": "base engine port",
     "audit": "base engine port",
     "adapter/sqlite": "base engine event port",
+    "adapter/kafka": "base engine event port",
     "rpc": "base codec",
     "net": "base codec rpc",
     "service": "base codec rpc engine port ingest stream query",
-    "app": "base codec event engine port ingest stream query audit adapter/sqlite rpc net service",
+    "app": "base codec event engine port ingest stream query audit adapter/sqlite adapter/kafka rpc net service",
 }
 # Generated from the .proto: who knows what a ping is.
 GENERATED = {"ping/v1": "service app"}

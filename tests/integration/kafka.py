@@ -2,6 +2,7 @@
 
 Started in a temporary folder, stopped by PID whatever happens. What Kafka's own tools say is the second opinion of the tests.
 """
+import base64
 import contextlib
 import hashlib
 import os
@@ -73,14 +74,20 @@ def reserve_ports(count):
 class Broker:
     """One node. Its address stays when it is killed and started again."""
 
-    def __init__(self, cluster, number, port, controller_port):
-        self.cluster, self.number, self.port, self.controller_port = cluster, number, port, controller_port
+    def __init__(self, cluster, number, port, sasl_port, controller_port):
+        self.cluster, self.number = cluster, number
+        self.port, self.sasl_port, self.controller_port = port, sasl_port, controller_port
         self.folder = cluster.folder / f"broker-{number}"
         self.process, self.stopped = None, False
 
     @property
     def address(self):
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def sasl_address(self):
+        """Where SASL PLAIN is asked for: user ping, password secret."""
+        return f"127.0.0.1:{self.sasl_port}"
 
     def format(self, formatted):
         """A formatted data folder: a copy of the cluster's one, with an identity of its own."""
@@ -94,8 +101,9 @@ class Broker:
     def configure(self, voters, more):
         text = (SOURCES / "server.properties").read_text()
         count = len(self.cluster.brokers)
-        for name, value in {"NODE": self.number, "VOTERS": voters, "PORT": self.port, "CONTROLLER_PORT": self.controller_port,
-                            "DATA": self.folder / "data", "REPLICAS": count, "MIN_ISR": min(count, 2)}.items():
+        for name, value in {"NODE": self.number, "VOTERS": voters, "PORT": self.port, "SASL_PORT": self.sasl_port,
+                            "CONTROLLER_PORT": self.controller_port, "DATA": self.folder / "data", "REPLICAS": count,
+                            "MIN_ISR": min(count, 2)}.items():
             text = text.replace(f"@{name}@", str(value))
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "server.properties").write_text(text + "".join(f"{name}={value}\n" for name, value in more.items()))
@@ -162,7 +170,6 @@ class Broker:
 
 
 def kafka_uuid():
-    import base64
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
 
 
@@ -172,8 +179,8 @@ class Cluster:
     def __init__(self, folder, count=1, more=None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        ports = reserve_ports(2 * count)
-        self.brokers = [Broker(self, n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(count)]
+        ports = reserve_ports(3 * count)
+        self.brokers = [Broker(self, n + 1, *ports[3 * n:3 * n + 3]) for n in range(count)]
         voters = ",".join(f"{b.number}@127.0.0.1:{b.controller_port}" for b in self.brokers)
         for broker in self.brokers:
             broker.configure(voters, more or {})

@@ -1,0 +1,36 @@
+/* In place of all the rest, in a build without librdkafka. */
+#include "adapter/kafka/kafka.h"
+
+const char *kafka_client_text(void)
+{
+	return "no Kafka: librdkafka 2.8 or newer was not there when this was built (make drivers)";
+}
+
+enum error kafka_check_build(struct error_note *note)
+{
+	return error_noted(note, ERROR_UNIMPLEMENTED,
+			   "this pingd was built without Kafka, for there was no librdkafka 2.8 or newer: run `make drivers`, "
+			   "then `make build`");
+}
+
+enum error kafka_config_check(const struct kafka_config *config, struct error_note *note)
+{
+	(void)config;
+	return kafka_check_build(note);
+}
+
+enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs)(void *context, const char *text), void *context,
+			       struct error_note *note)
+{
+	(void)config;
+	(void)differs;
+	(void)context;
+	return kafka_check_build(note);
+}
+
+enum error kafka_publish_log_create(const struct kafka_config *config, struct publish_log **ret_log, struct error_note *note)
+{
+	(void)config;
+	(void)ret_log;
+	return kafka_check_build(note);
+}

@@ -1,0 +1,232 @@
+/* Drives the Kafka adapter by words on stdin, for tests that kill and freeze what is around it. One command a line, answered by
+ * lines of results and then one that begins with OK or ERROR.
+ *
+ * usage: kafka-tool BROKERS [epoch=N] [partitions=N] [slots=N] [NAME=VALUE]...
+ */
+#include "adapter/kafka/kafka.h"
+#include "event/event.h"
+
+#include <inttypes.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_WORDS = 4, MAX_ROWS = 65536, MAX_SETTINGS = 32 };
+#define FIRST_MS INT64_C(1728926331000)
+
+struct tool {
+	struct kafka_config config;
+	const char *settings[MAX_SETTINGS];
+	struct publish_log *log;
+	struct ledger_ping *rows;
+};
+
+static void answer(enum error error, const struct error_note *note)
+{
+	if (error == ERROR_OK)
+		printf("OK\n");
+	else
+		printf("ERROR %s %s\n", error_name(error), note->text);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Row number n is client n % 1000's ping at FIRST_MS + n; its id begins with "id" and has the number in text, so that it can be
+ * read in what Kafka's own tools print. */
+static void fill_rows(struct ledger_ping *rows, int64_t first, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int64_t number = first + (int64_t)i;
+		const uint8_t ip[4] = {10, 1, (uint8_t)(number % 1000 / 256), (uint8_t)(number % 1000 % 256)};
+		char id[17];
+		snprintf(id, sizeof id, "id%014" PRId64, number);
+		rows[i] = (struct ledger_ping){.client = address_from_ipv4(ip), .pinged_at_ms = FIRST_MS + number};
+		memcpy(rows[i].id.bytes, id, sizeof rows[i].id.bytes);
+	}
+}
+
+static void on_differs(void *context, const char *text)
+{
+	(void)context;
+	printf("%s\n", text);
+}
+
+static void on_line(void *context, int level, const char *text)
+{
+	(void)context;
+	fprintf(stderr, "librdkafka[%d]: %s\n", level, text);
+}
+
+static void do_produce(struct tool *tool, int64_t batch, int64_t first, size_t count)
+{
+	struct error_note note = {""};
+	fill_rows(tool->rows, first, count);
+	enum error error = tool->log->vtable->produce(tool->log, batch, tool->rows, count, &note);
+	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
+		char key[ADDRESS_TEXT_SIZE];
+		address_format(&tool->rows[i].client, key);
+		printf("%d %" PRId64 " %s\n", event_partition(slice_from_string(key), tool->config.partitions),
+		       tool->rows[i].position, key);
+	}
+	answer(error, &note);
+}
+
+/* `transactions` batches of `count` rows, from batch number `batch` on; microseconds a transaction. */
+static void do_bench(struct tool *tool, int64_t batch, size_t transactions, size_t count)
+{
+	struct error_note note = {""};
+	int64_t start = now_us();
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < transactions && error == ERROR_OK; i++) {
+		fill_rows(tool->rows, (int64_t)(i * count), count);
+		error = tool->log->vtable->produce(tool->log, batch + (int64_t)i, tool->rows, count, &note);
+		if (error == ERROR_OK)
+			error = tool->log->vtable->commit(tool->log, &note);
+	}
+	if (error == ERROR_OK)
+		printf("%" PRId64 "\n", (now_us() - start) / (int64_t)transactions);
+	answer(error, &note);
+}
+
+/* ─── A reader of committed records, of its own ─────────────────────────────────────────────────────────────────────── */
+
+/* Partition, the partition that its key belongs to, offset, key, value, header `id`. */
+static void print_record(const struct tool *tool, const rd_kafka_message_t *message)
+{
+	rd_kafka_headers_t *headers = NULL;
+	const void *id = "";
+	size_t id_size = 0;
+	if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_header_get_last(headers, "id", &id, &id_size);
+	int32_t expected = event_partition(slice_make(message->key, message->key_len), tool->config.partitions);
+	printf("%d %d %" PRId64 " %.*s %.*s %.*s\n", message->partition, expected, message->offset, (int)message->key_len,
+	       (const char *)message->key, (int)message->len, (const char *)message->payload, (int)id_size, (const char *)id);
+}
+
+static rd_kafka_t *open_reader(const struct tool *tool)
+{
+	char problem[200];
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set(conf, "bootstrap.servers", tool->config.brokers, problem, sizeof problem);
+	rd_kafka_conf_set(conf, "group.id", "kafka-tool", problem, sizeof problem);
+	rd_kafka_conf_set(conf, "isolation.level", "read_committed", problem, sizeof problem);
+	rd_kafka_conf_set(conf, "enable.partition.eof", "true", problem, sizeof problem);
+	rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", problem, sizeof problem);
+	return rd_kafka_new(RD_KAFKA_CONSUMER, conf, problem, sizeof problem);
+}
+
+static void do_read(const struct tool *tool, const char *topic, int partitions)
+{
+	rd_kafka_t *reader = open_reader(tool);
+	rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(partitions);
+	for (int i = 0; i < partitions; i++)
+		rd_kafka_topic_partition_list_add(where, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_poll_set_consumer(reader);
+	rd_kafka_assign(reader, where);
+	rd_kafka_topic_partition_list_destroy(where);
+	int64_t deadline_us = now_us() + INT64_C(60000000);
+	for (int ended = 0; ended < partitions && now_us() < deadline_us;) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 100);
+		if (message == NULL)
+			continue;
+		if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			ended++;
+		else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			print_record(tool, message);
+		rd_kafka_message_destroy(message);
+	}
+	rd_kafka_destroy(reader);
+	answer(now_us() < deadline_us ? ERROR_OK : ERROR_UNAVAILABLE, &(struct error_note){"no end in 60 s"});
+}
+
+/* ─── Commands ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void do_newest(struct tool *tool)
+{
+	struct error_note note = {""};
+	int64_t batch;
+	enum error error = tool->log->vtable->newest(tool->log, &batch, &note);
+	if (error == ERROR_OK)
+		printf("%" PRId64 "\n", batch);
+	answer(error, &note);
+}
+
+static int64_t number_of(char *const *words, int index)
+{
+	return words[index] == NULL ? 0 : strtoll(words[index], NULL, 10);
+}
+
+static void obey(struct tool *tool, char *const *words)
+{
+	struct error_note note = {""};
+	const char *command = words[0];
+	if (strcmp(command, "check") == 0)
+		answer(kafka_config_check(&tool->config, &note), &note);
+	else if (strcmp(command, "topics") == 0)
+		answer(kafka_topics_ensure(&tool->config, on_differs, NULL, &note), &note);
+	else if (strcmp(command, "open") == 0)
+		answer(tool->log->vtable->open(tool->log, (int32_t)number_of(words, 1), &note), &note);
+	else if (strcmp(command, "newest") == 0)
+		do_newest(tool);
+	else if (strcmp(command, "produce") == 0)
+		do_produce(tool, number_of(words, 1), number_of(words, 2), (size_t)number_of(words, 3) % (MAX_ROWS + 1));
+	else if (strcmp(command, "commit") == 0)
+		answer(tool->log->vtable->commit(tool->log, &note), &note);
+	else if (strcmp(command, "abort") == 0)
+		answer(tool->log->vtable->abort(tool->log, &note), &note);
+	else if (strcmp(command, "bench") == 0)
+		do_bench(tool, number_of(words, 1), (size_t)number_of(words, 2), (size_t)number_of(words, 3) % (MAX_ROWS + 1));
+	else if (strcmp(command, "read") == 0)
+		do_read(tool, words[1], (int)number_of(words, 2));
+	else
+		printf("ERROR UNIMPLEMENTED %s\n", command);
+}
+
+static bool take_argument(struct tool *tool, const char *argument)
+{
+	if (sscanf(argument, "epoch=%d", &tool->config.log_epoch) == 1 ||
+	    sscanf(argument, "partitions=%d", &tool->config.partitions) == 1 ||
+	    sscanf(argument, "slots=%d", &tool->config.slots) == 1)
+		return true;
+	if (tool->config.setting_count == MAX_SETTINGS)
+		return false;
+	tool->settings[tool->config.setting_count++] = argument;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static struct tool tool;
+	tool.config = (struct kafka_config){
+		.settings = tool.settings, .partitions = KAFKA_PARTITIONS, .slots = KAFKA_SLOTS, .observer.line = on_line};
+	struct error_note note = {""};
+	if (argc < 2)
+		return 2;
+	tool.config.brokers = argv[1];
+	for (int i = 2; i < argc; i++)
+		if (!take_argument(&tool, argv[i]))
+			return 2;
+	tool.rows = calloc(MAX_ROWS, sizeof *tool.rows);
+	enum error error = kafka_publish_log_create(&tool.config, &tool.log, &note);
+	answer(error, &note);
+	fflush(stdout);
+	char line[1000];
+	while (error == ERROR_OK && fgets(line, sizeof line, stdin) != NULL) {
+		char *words[MAX_WORDS + 1] = {NULL}, *rest = line;
+		for (int i = 0; i < MAX_WORDS && (words[i] = strtok_r(rest, " \n", &rest)) != NULL; i++)
+			continue;
+		if (words[0] != NULL)
+			obey(&tool, words);
+		fflush(stdout);
+	}
+	if (error == ERROR_OK)
+		tool.log->vtable->close(tool.log);
+	free(tool.rows);
+	return error == ERROR_OK ? 0 : 1;
+}

@@ -1,0 +1,104 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "adapter/kafka/kafka.h"
+#include "adapter/kafka/slot_record.h"
+
+static void assert_brokers(const char *url, const char *expected)
+{
+	const char *brokers = NULL;
+	struct error_note note = {""};
+	enum error error = kafka_url_parse(url, &brokers, &note);
+	if (expected == NULL) {
+		assert_int_equal(error, ERROR_MALFORMED);
+		assert_true(note.text[0] != 0);
+		assert_null(brokers);
+	} else {
+		assert_int_equal(error, ERROR_OK);
+		assert_string_equal(brokers, expected);
+	}
+}
+
+static void a_url_names_one_broker_or_several(void **state)
+{
+	(void)state;
+	assert_brokers("kafka://127.0.0.1:9092", "127.0.0.1:9092");
+	assert_brokers("kafka://a.example:9092,b.example:9093", "a.example:9092,b.example:9093");
+	assert_brokers("kafka://[::1]:9092", "[::1]:9092");
+}
+
+static void a_url_that_names_anything_else_is_refused(void **state)
+{
+	(void)state;
+	assert_brokers("kafka://", NULL);
+	assert_brokers("kafka://host", NULL);
+	assert_brokers("kafka://host:", NULL);
+	assert_brokers("kafka://host:0", NULL);
+	assert_brokers("kafka://host:65536", NULL);
+	assert_brokers("kafka://host:123456", NULL);
+	assert_brokers("kafka://host:9092,", NULL);
+	assert_brokers("kafka://:9092", NULL);
+	assert_brokers("kafka://::1:9092", NULL);
+	assert_brokers("kafka://user:secret@host:9092", NULL);
+	assert_brokers("kafka://host:9092/topic", NULL);
+	assert_brokers("http://host:9092", NULL);
+}
+
+static enum error decode(const char *text, struct slot_record *ret_record)
+{
+	return slot_record_decode(slice_from_string(text), ret_record);
+}
+
+static void a_slots_record_is_read_as_it_was_written(void **state)
+{
+	(void)state;
+	const struct slot_record records[] = {{0, 0}, {1, 42}, {32767, INT64_MAX}};
+	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+		char text[SLOT_RECORD_SIZE];
+		struct slot_record read;
+		size_t size = slot_record_encode(&records[i], text);
+		assert_int_equal(slot_record_decode(slice_make(text, size), &read), ERROR_OK);
+		assert_int_equal(read.log_epoch, records[i].log_epoch);
+		assert_int_equal(read.batch, records[i].batch);
+	}
+	char text[SLOT_RECORD_SIZE];
+	slot_record_encode(&records[1], text);
+	assert_string_equal(text, "{\"log_epoch\":1,\"batch\":42}");
+}
+
+static void a_slots_record_may_have_members_of_a_newer_version(void **state)
+{
+	(void)state;
+	struct slot_record record;
+	assert_int_equal(decode("{\"host\":{\"name\":[1,2]}, \"batch\":7, \"log_epoch\":1}", &record), ERROR_OK);
+	assert_int_equal(record.batch, 7);
+}
+
+static void what_is_no_slots_record_is_refused(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"", "x", "[]", "[1]", "{}", "{\"log_epoch\":1}", "{\"batch\":1}", "{\"log_epoch\":1,\"batch\":-1}",
+		"{\"log_epoch\":1,\"batch\":1.5}", "{\"log_epoch\":1,\"batch\":\"1\"}", "{\"log_epoch\":1,\"batch\":1}}"};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct slot_record record = {11, 12};
+		assert_int_equal(decode(texts[i], &record), ERROR_MALFORMED);
+		assert_int_equal(record.log_epoch, 11);
+		assert_int_equal(record.batch, 12);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_url_names_one_broker_or_several),
+		cmocka_unit_test(a_url_that_names_anything_else_is_refused),
+		cmocka_unit_test(a_slots_record_is_read_as_it_was_written),
+		cmocka_unit_test(a_slots_record_may_have_members_of_a_newer_version),
+		cmocka_unit_test(what_is_no_slots_record_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
