@@ -80,9 +80,17 @@ static void a_slots_record_may_have_members_of_a_newer_version(void **state)
 static void what_is_no_slots_record_is_refused(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {
-		"", "x", "[]", "[1]", "{}", "{\"log_epoch\":1}", "{\"batch\":1}", "{\"log_epoch\":1,\"batch\":-1}",
-		"{\"log_epoch\":1,\"batch\":1.5}", "{\"log_epoch\":1,\"batch\":\"1\"}", "{\"log_epoch\":1,\"batch\":1}}"};
+	static const char *const texts[] = {"",
+					    "x",
+					    "[]",
+					    "[1]",
+					    "{}",
+					    "{\"log_epoch\":1}",
+					    "{\"batch\":1}",
+					    "{\"log_epoch\":1,\"batch\":-1}",
+					    "{\"log_epoch\":1,\"batch\":1.5}",
+					    "{\"log_epoch\":1,\"batch\":\"1\"}",
+					    "{\"log_epoch\":1,\"batch\":1}}"};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		struct slot_record record = {11, 12};
 		assert_int_equal(decode(texts[i], &record), ERROR_MALFORMED);
