@@ -15,7 +15,9 @@ struct ledger_ping {
 	int64_t received_at_ms;
 	struct slice key; /* idempotency key, 1–128 bytes; size 0: none */
 	/* Set by a successful append: */
-	enum error result;   /* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at */
+	/* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at; UNAVAILABLE (with a key alone): not
+	 * kept, as another transaction held its key or one beside it for too long. */
+	enum error result;
 	bool duplicate;      /* its key was there already: no row was added */
 	int64_t position;    /* of the added row; −1 where none was */
 };

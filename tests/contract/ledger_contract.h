@@ -15,6 +15,7 @@ struct ledger_contract {
 	/* Closes the ledger and opens it again, as a new process does. */
 	void (*reopen)(struct ledger_contract *contract);
 	struct ledger *ledger; /* set by begin and reopen */
+	bool no_positions;     /* there is no log: no row has a position */
 };
 
 /* Runs the suite; the number of failed tests. */

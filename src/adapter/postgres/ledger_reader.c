@@ -1,0 +1,144 @@
+#include "adapter/postgres/connection.h"
+
+#include "base/rollup.h"
+#include "base/timestamp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct postgres_reader {
+	struct ledger_reader reader;
+	struct pg_connection *connection;
+	struct pg_parameters parameters;
+};
+
+/* With the numbers written out the planner knows how few buckets there are of each level. */
+static enum error write_count(struct buffer *text, int64_t start_ms, int64_t end_ms)
+{
+	const int top = (ROLLUP_LEVELS - 1) * ROLLUP_BITS;
+	const int64_t open_end = ((TIMESTAMP_MAX_MS >> top) + 1) << top;
+	struct rollup_range ranges[ROLLUP_MAX_RANGES];
+	size_t count =
+		rollup_decompose(start_ms < 0 ? 0 : start_ms, end_ms == 0 || end_ms > open_end ? open_end : end_ms, ranges);
+	enum error error = buffer_append_string(text, "SELECT 0::bigint");
+	for (size_t i = 0; i < count && error == ERROR_OK; i++)
+		error = buffer_append_format(text,
+					     " + (SELECT coalesce(sum(count), 0)::bigint FROM ping_counts WHERE level = %d"
+					     " AND bucket >= %" PRId64 " AND bucket < %" PRId64 ")",
+					     ranges[i].level, ranges[i].first, ranges[i].end);
+	return error == ERROR_OK ? buffer_append_byte(text, 0) : error;
+}
+
+static enum error reader_count(struct ledger_reader *base, int64_t start_ms, int64_t end_ms, int64_t *ret_count,
+			       struct error_note *note)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	struct buffer text;
+	buffer_init(&text, 1 << 13);
+	enum error error = write_count(&text, start_ms, end_ms);
+	struct pg_step step = {.text = (const char *)text.data};
+	if (error == ERROR_OK)
+		error = pg_run(reader->connection, &step, 1, PG_HARMLESS, note);
+	if (error == ERROR_OK) {
+		*ret_count = pg_int8(step.result, 0, 0);
+		pg_clear_results(&step, 1);
+	}
+	buffer_release(&text);
+	return error;
+}
+
+/* The roll-up is right where every level sums up to the rows; else a level's sum that is not is what it says. */
+static enum error reader_count_rows(struct ledger_reader *base, int64_t *ret_rows, int64_t *ret_rolled_up,
+				    struct error_note *note)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	pg_parameters_clear(&reader->parameters);
+	pg_add_int8(&reader->parameters, ROLLUP_LEVELS);
+	struct pg_step step = {
+		.text = "WITH rows AS MATERIALIZED (SELECT count(*)::bigint AS n FROM pings)"
+			" SELECT rows.n, coalesce((SELECT sum(count) FROM ping_counts WHERE level = l), 0)::bigint AS rolled_up"
+			" FROM rows, generate_series(0, $1 - 1) l ORDER BY 2 = rows.n, l LIMIT 1",
+		.parameters = &reader->parameters,
+	};
+	pg_take_time(reader->connection);
+	enum error error = pg_run(reader->connection, &step, 1, PG_HARMLESS, note);
+	if (error != ERROR_OK)
+		return error;
+	*ret_rows = pg_int8(step.result, 0, 0);
+	*ret_rolled_up = pg_int8(step.result, 0, 1);
+	pg_clear_results(&step, 1);
+	return ERROR_OK;
+}
+
+/* In the order of the addresses' sixteen bytes, IPv4 stands among IPv6: behind what is less than ::ffff:0:0. */
+static const char declare_sums[] =
+	"DECLARE sums NO SCROLL CURSOR FOR"
+	" SELECT client_ip, ms - ms % 300000 AS window_start, count(*), min(ms), max(ms), max(position)"
+	" FROM (SELECT client_ip, ping_ms(pinged_at) AS ms, position FROM pings"
+	"  WHERE position <= $1 AND client_ip IS NOT NULL) p"
+	" GROUP BY client_ip, window_start"
+	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, window_start";
+
+/* False: the visitor has had enough. */
+static bool visit_rows(const PGresult *result, bool (*visit)(void *context, const struct ledger_sum *sum), void *context)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct ledger_sum sum = {
+			.window_start_ms = pg_int8(result, row, 1),
+			.count = pg_int8(result, row, 2),
+			.first_ms = pg_int8(result, row, 3),
+			.last_ms = pg_int8(result, row, 4),
+			.position = pg_int8(result, row, 5),
+		};
+		if (pg_address(result, row, 0, &sum.client) && !visit(context, &sum))
+			return false;
+	}
+	return PQntuples(result) > 0;
+}
+
+static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
+				     bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
+				     struct error_note *note)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	pg_parameters_clear(&reader->parameters);
+	pg_add_int8(&reader->parameters, up_to);
+	struct pg_step declare = {.text = declare_sums, .parameters = &reader->parameters};
+	pg_take_time(reader->connection);
+	enum error error = pg_run_begin(reader->connection, &declare, 1, note);
+	pg_clear_results(&declare, 1);
+	for (bool more = true; error == ERROR_OK && more;) {
+		struct pg_step fetch = {.text = "FETCH 10000 FROM sums"};
+		error = pg_run_begin(reader->connection, &fetch, 1, note);
+		more = error == ERROR_OK && visit_rows(fetch.result, visit, context);
+		pg_clear_results(&fetch, 1);
+	}
+	pg_abandon(reader->connection);
+	return error;
+}
+
+static void reader_close(struct ledger_reader *base)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	pg_connection_destroy(reader->connection);
+	pg_parameters_release(&reader->parameters);
+	free(reader);
+}
+
+enum error postgres_ledger_reader_open(const struct postgres_config *config, struct ledger_reader **ret_reader)
+{
+	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows, reader_close};
+	struct postgres_reader *reader = calloc(1, sizeof *reader);
+	if (reader == NULL)
+		return ERROR_NO_MEMORY;
+	reader->reader.vtable = &vtable;
+	pg_parameters_init(&reader->parameters);
+	enum error error = pg_connection_create(config, &reader->connection);
+	if (error != ERROR_OK) {
+		free(reader);
+		return error;
+	}
+	*ret_reader = &reader->reader;
+	return ERROR_OK;
+}

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""A PostgreSQL of one's own: in a temporary folder, on a free port of loopback, stopped by PID whatever happens.
+
+usage: postgres.py COMMAND [ARGUMENT…]     runs it with PING_TEST_POSTGRES set to the server's URL; 77 where there is no server
+"""
+import contextlib
+import glob
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SKIPPED = 77
+DEADLINE_S = 60
+
+
+def binaries():
+    """The folder of the newest server that is installed; None: none is."""
+    found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
+    newest = max(found, key=lambda path: int(path.split("/")[4]), default=None) or shutil.which("initdb")
+    folder = os.environ.get("PING_POSTGRES_BIN") or (newest and os.path.dirname(newest))
+    return pathlib.Path(folder) if folder else None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def unprivileged():
+    """PostgreSQL refuses to run as root."""
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"] if os.getuid() == 0 else []
+
+
+class Postgres:
+    def __init__(self, bin=None, settings=()):
+        self.bin = bin or binaries()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ping-pg-"))
+        self.port, self.settings, self.process = free_port(), list(settings), None
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "nobody", "nogroup")
+        self.run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
+        (self.data / "pg_hba.conf").write_text("local all all trust\n"
+                                               "host all ping 127.0.0.1/32 scram-sha-256\n"
+                                               "host all all 127.0.0.1/32 trust\n")
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    def url(self, database="postgres", user="postgres", password=None, port=None, host="127.0.0.1", **options):
+        secret = f":{password}" if password else ""
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        return f"postgres://{user}{secret}@{host}:{port or self.port}/{database}" + (f"?{query}" if query else "")
+
+    def run(self, program, *arguments):
+        done = subprocess.run([*unprivileged(), self.bin / program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, cwd="/", timeout=300)
+        assert done.returncode == 0, f"{program}: {done.stdout}"
+
+    def start(self):
+        settings = [f"port={self.port}", f"unix_socket_directories={self.folder}", "listen_addresses=127.0.0.1",
+                    "logging_collector=off", "shared_buffers=64MB", "max_connections=60", *self.settings]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*unprivileged(), self.bin / "postgres", "-D", self.data, *(part for s in settings for part in ("-c", s))],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
+        end = time.monotonic() + DEADLINE_S
+        while subprocess.run([self.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode:
+            assert self.process.poll() is None and time.monotonic() < end, self.log()
+            time.sleep(0.05)
+        return self
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def kill(self):
+        """As a machine that loses its power, but for the disk's caches: the postmaster, then every process of it."""
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False)
+        for pid in [self.process.pid, *map(int, children.stdout.split())]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, number=signal.SIGINT):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def remove(self):
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def sql(self, text, database="postgres", check=True):
+        """Rows as text, columns separated by |."""
+        done = subprocess.run([self.bin / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text],
+                              capture_output=True, text=True, timeout=300, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.strip() if done.returncode == 0 else done.stderr
+
+    def number(self, text, database="postgres"):
+        return int(self.sql(text, database))
+
+
+def main():
+    if binaries() is None:
+        print("1..0 # SKIP no PostgreSQL server: apt-get install postgresql")
+        return SKIPPED
+    server = Postgres()
+    try:
+        server.start()
+        return subprocess.run(sys.argv[1:], env={**os.environ, "PING_TEST_POSTGRES": server.url()}, check=False).returncode
+    finally:
+        server.remove()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
