@@ -1,8 +1,7 @@
 /* audit: opens the data itself, as its settings say, and has src/audit compare. */
 #include "app/pingctl.h"
 
-#include "adapter/sqlite/sqlite.h"
-#include "app/pingd_settings.h"
+#include "app/backend.h"
 #include "audit/audit.h"
 #include "base/json.h"
 
@@ -39,9 +38,9 @@ static enum error audit(int64_t now_ms, struct audit_report *report, struct erro
 						    .window_retention_ms = config.window_retention_ms,
 						    .max_examples = (size_t)options.examples,
 						    .pause = pause_between_looks};
-	enum error error = sqlite_ledger_reader_open(config.data_dir, &ledger, note);
+	enum error error = backend_open_ledger_reader(&config, &ledger, note);
 	if (error == ERROR_OK)
-		error = sqlite_store_reader_open(config.data_dir, &store, note);
+		error = backend_open_store_reader(&config, &store, note);
 	if (error == ERROR_OK)
 		error = audit_run(ledger, store, &audit_options, report, note);
 	if (store != NULL)

@@ -44,7 +44,8 @@ static void block_signals(sigset_t *ret_stop)
 	pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
 }
 
-/* A connection is a file descriptor; the rest is for files and epoll. Fewer than wanted only means that accepting pauses earlier. */
+/* A connection is a file descriptor; the rest is for files and epoll. Fewer than wanted only means that accepting pauses earlier.
+ */
 static void raise_file_limit(const struct pingd_config *config)
 {
 	enum { OTHER_FILES = 256 };
@@ -147,12 +148,20 @@ static void stop(struct pingd *pingd)
 	telemetry_destroy(pingd->telemetry);
 }
 
+/* The settings have copies; what others see of this process need not show a password. */
+static void hide_passwords(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		settings_hide_password(argv[i]);
+}
+
 int main(int argc, char **argv)
 {
 	static struct pingd_config config;
 	struct settings *settings;
 	struct error_note note = {0};
 	enum error error = pingd_config_load(argc, argv, environ, &config, &settings, &note);
+	hide_passwords(argc, argv);
 	if (error != ERROR_OK) {
 		fprintf(stderr, "pingd: %s\n", *note.text == 0 ? error_text(error) : note.text);
 		return EXIT_CODE_USAGE;

@@ -42,6 +42,7 @@ static bool is_store(const char *url)
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
+static const char *const migrate_words[] = {"auto", "check", "off", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_format_words[] = {"logfmt", "json", NULL};
 
@@ -65,7 +66,9 @@ const struct setting pingd_settings[] = {
 	{.name = "ledger", SETTING_TEXT(CONFIG, ledger), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial = "sqlite:", .secrecy = SETTING_URL_PASSWORD, .accepts = is_ledger,
 	 .expected = "sqlite: or postgres://USER@HOST/DATABASE",
-	 .help = "Where every ping is kept: `sqlite:` is embedded, in the data directory."},
+	 .help = "Where every ping is kept: `sqlite:` is embedded, in the data directory. A postgres:// URL is libpq's, with all its "
+		 "parameters (sslmode, target_session_attrs, several hosts). When it is not set and DB_HOST is in the environment: "
+		 "PostgreSQL there, with DB_PORT, DB_USER, DB_PASSWORD and DB_NAME."},
 	{.name = "log", SETTING_TEXT(CONFIG, log), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_log,
 	 .expected = "sqlite: or kafka://HOST:PORT",
@@ -74,6 +77,9 @@ const struct setting pingd_settings[] = {
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_store,
 	 .expected = "sqlite: or scylla://HOST:PORT/KEYSPACE",
 	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory."},
+	{.name = "migrate", SETTING_CHOICE(CONFIG, migrate), .section = "storage", .initial = "auto", .choices = migrate_words,
+	 .metavar = "WHEN", .help = "The schema in PostgreSQL at start: auto brings it up to date, check ends pingd when it is not (then "
+				    "`pingctl migrate` does it), off does not look."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
 	 .min = 30 * HOUR_MS, .zero = "for ever", /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
@@ -134,7 +140,8 @@ const struct manual pingd_manual = {
 	.summary = "take pings over HTTP, keep them, make live metrics of them",
 	.usage = "pingd [FLAG…]",
 	.description = "pingd is a heartbeat service: clients ping, every ping is kept, and 5-minute windows, daily totals and a 24-hour "
-		       "summary follow within 2 seconds, exactly. It needs nothing beside it. Settings come from flags, the environment "
+		       "summary follow within 2 seconds, exactly. It needs nothing beside it; pings may be kept in PostgreSQL "
+		       "instead. Settings come from flags, the environment "
 		       "(PING_ and the name in capitals, - as _), the config file and the defaults; the first that says something wins. "
 		       "A DURATION is 500ms, 30s, 5m, 24h, 90d or 1h30m; a SIZE is 512KiB, 64MiB, 1GiB or bytes.",
 	.settings = {.rows = pingd_settings, .prefix = "PING_"},
@@ -153,6 +160,7 @@ const struct manual pingd_manual = {
 	.examples = (const struct manual_entry[]){
 		{"pingd", "Everything embedded, on 127.0.0.1:8080."},
 		{"pingd --listen 0.0.0.0:8080 --data-dir /var/lib/ping --trusted-proxies 10.0.0.0/8", "Behind a load balancer."},
+		{"pingd --ledger postgres://ping@db1,db2/ping?sslmode=verify-full", "Pings in PostgreSQL; PingCount, but no metrics."},
 		{"pingd --config /etc/ping.conf --check-config", "Is this file right, and what does it come to?"},
 		{0}},
 	.see_also = "pingctl(1)",
@@ -239,11 +247,11 @@ enum error pingd_config_check_urls(const char *ledger, const char *log, const ch
 
 enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note)
 {
-	if (backends->ledger == PINGD_BACKEND_POSTGRES)
-		return error_noted(
-			note, ERROR_UNIMPLEMENTED,
-			"this version has no PostgreSQL, Kafka and ScyllaDB adapters yet: leave out --ledger, --log and --store "
-			"to use the embedded ones");
+	if (backends->log == PINGD_BACKEND_KAFKA || backends->store == PINGD_BACKEND_SCYLLA)
+		return error_noted(note, ERROR_UNIMPLEMENTED,
+				   "this version has no Kafka and ScyllaDB adapters yet: leave out --log and --store; PostgreSQL "
+				   "alone keeps and "
+				   "counts pings");
 	return ERROR_OK;
 }
 
@@ -261,6 +269,61 @@ static enum error set_default_data_dir(struct settings *settings, char *const *e
 	else
 		return ERROR_OK; /* complained about when nothing else has set it */
 	return settings_set_default(settings, "data-dir", path, note);
+}
+
+static enum error append_escaped(struct buffer *url, const char *text)
+{
+	enum error error = ERROR_OK;
+	for (; *text != 0 && error == ERROR_OK; text++) {
+		bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') ||
+			     strchr("-._~", *text) != NULL;
+		error = plain ? buffer_append_byte(url, (uint8_t)*text)
+			      : buffer_append_format(url, "%%%02X", (unsigned)(uint8_t)*text);
+	}
+	return error;
+}
+
+/* Before the part stands `prefix`; a part that isn't set is left out with it. */
+static enum error append_variable(struct buffer *url, char *const *environment, const char *prefix, const char *name)
+{
+	const char *value = settings_variable(environment, name);
+	if (value == NULL || *value == 0)
+		return ERROR_OK;
+	enum error error = buffer_append_string(url, prefix);
+	return error == ERROR_OK ? append_escaped(url, value) : error;
+}
+
+/* postgres://DB_USER:DB_PASSWORD@DB_HOST:DB_PORT/DB_NAME. An IPv6 address has its colons escaped and needs no brackets. */
+static enum error write_database_url(struct buffer *url, char *const *environment)
+{
+	const char *user = settings_variable(environment, "DB_USER");
+	bool has_user = user != NULL && *user != 0;
+	enum error error = buffer_append_string(url, "postgres://");
+	if (error == ERROR_OK && has_user)
+		error = append_escaped(url, user);
+	if (error == ERROR_OK && has_user)
+		error = append_variable(url, environment, ":", "DB_PASSWORD");
+	if (error == ERROR_OK)
+		error = append_variable(url, environment, has_user ? "@" : "", "DB_HOST");
+	if (error == ERROR_OK)
+		error = append_variable(url, environment, ":", "DB_PORT");
+	if (error == ERROR_OK)
+		error = append_variable(url, environment, "/", "DB_NAME");
+	return error == ERROR_OK ? buffer_append_byte(url, 0) : error;
+}
+
+static enum error set_default_ledger(struct settings *settings, char *const *environment, struct error_note *note)
+{
+	const char *host = settings_variable(environment, "DB_HOST");
+	if (host == NULL || *host == 0)
+		return ERROR_OK;
+	struct buffer url;
+	buffer_init(&url, 1 << 14);
+	enum error error = write_database_url(&url, environment);
+	if (error == ERROR_OK)
+		error = settings_set_default(settings, "ledger", (const char *)url.data, note);
+	buffer_release(&url);
+	return error;
 }
 
 static enum error fill_lists(struct pingd_config *config, struct error_note *note)
@@ -296,6 +359,9 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 	enum error error = fill_lists(config, note);
 	if (error == ERROR_OK)
 		error = pingd_config_check_urls(config->ledger, config->log, config->store, &config->backends, note);
+	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)
+		error = error_noted(note, ERROR_INVALID_ARGUMENT,
+				    "roles: without a log there is nothing to stream: add api, or --log and --store");
 	return error == ERROR_OK ? pingd_config_check_build(&config->backends, note) : error;
 }
 
@@ -303,6 +369,8 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 				 struct error_note *note)
 {
 	enum error error = set_default_data_dir(settings, environment, note);
+	if (error == ERROR_OK)
+		error = set_default_ledger(settings, environment, note);
 	if (error == ERROR_OK && *config->config != 0)
 		error = settings_file_read(settings, config->config, note);
 	return error == ERROR_OK ? derive(config, note) : error;

@@ -20,6 +20,8 @@ enum pingd_backend {
 	PINGD_BACKEND_SCYLLA
 };
 
+enum pingd_migrate { PINGD_MIGRATE_AUTO, PINGD_MIGRATE_CHECK, PINGD_MIGRATE_OFF };
+
 struct pingd_backends {
 	enum pingd_backend ledger, log, store;
 };
@@ -42,6 +44,7 @@ struct pingd_config {
 	int64_t flush_interval_ms, engine_rows;
 	int log_level;	/* enum log_level */
 	int log_format; /* enum log_format */
+	int migrate;	/* enum pingd_migrate */
 
 	/* Made of them by pingd_config_complete; `threads` is then never 0, `data_dir` never "". */
 	struct pingd_endpoint endpoints[PINGD_MAX_LISTEN];
@@ -59,8 +62,8 @@ extern const struct manual pingd_manual;
  * With `help` or `version` set nothing but the flags has been looked at. */
 enum error pingd_config_load(int argc, char *const *argv, char *const *environment, struct pingd_config *ret_config,
 			     struct settings **ret_settings, struct error_note *note);
-/* The part of it after flags and environment, for programs that put pingd's table beside their own: the default data directory,
- * the file, and what is made of the values. */
+/* The part of it after flags and environment, for programs that put pingd's table beside their own: the default data directory
+ * and ledger, the file, and what is made of the values. */
 enum error pingd_config_complete(struct pingd_config *config, struct settings *settings, char *const *environment,
 				 struct error_note *note);
 /* Answers --help, --version and --check-config on stdout; false: none of them was asked. */

@@ -1,6 +1,6 @@
 #include "app/pipeline.h"
 
-#include "adapter/sqlite/sqlite.h"
+#include "app/backend.h"
 #include "app/observed_ledger.h"
 #include "base/log.h"
 #include "service/watch.h"
@@ -21,7 +21,7 @@ struct pipeline {
 	struct clock *clock;
 	struct pipeline_observer observer;
 	struct pipeline_status_source status; /* what the service asks */
-	struct data_directory *directory;
+	struct backend *backend;
 	struct health *health;
 	struct ledger *ledger;
 	struct ingest *ingest;
@@ -37,6 +37,22 @@ struct pipeline {
 	enum error told;    /* the streamer's: the error that was logged last */
 	atomic_bool publisher_closes, streamer_closes;
 };
+
+static bool has_log(const struct pipeline *pipeline)
+{
+	return pipeline->config->backends.log != PINGD_BACKEND_NONE;
+}
+
+static bool has_store(const struct pipeline *pipeline)
+{
+	return pipeline->config->backends.store != PINGD_BACKEND_NONE;
+}
+
+/* Without a log there is nothing to stream. */
+static bool streams(const struct pipeline *pipeline)
+{
+	return pipeline->config->role_stream && has_log(pipeline);
+}
 
 /* ─── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -83,7 +99,7 @@ static enum error open_ledger(struct pipeline *pipeline, struct error_note *note
 {
 	const struct ledger_observer observer = {on_appended, pipeline};
 	struct ledger *inner;
-	enum error error = sqlite_ledger_open(pipeline->directory, &inner, note);
+	enum error error = backend_open_ledger(pipeline->backend, &inner, note);
 	if (error != ERROR_OK)
 		return error;
 	error = observed_ledger_create(inner, pipeline->clock, &observer, &pipeline->ledger);
@@ -159,7 +175,7 @@ static enum error open_stream(struct pipeline *pipeline, struct error_note *note
 {
 	enum error error = watch_hub_create(random_system(), &pipeline->hub);
 	if (error == ERROR_OK)
-		error = sqlite_log_open(pipeline->directory, &pipeline->log, note);
+		error = backend_open_log(pipeline->backend, &pipeline->log, note);
 	if (error != ERROR_OK)
 		return error;
 	const struct stream_config config = {
@@ -182,12 +198,12 @@ static enum error open_stream(struct pipeline *pipeline, struct error_note *note
 
 static enum error open_ledger_reader(void *context, struct ledger_reader **ret_reader, struct error_note *note)
 {
-	return sqlite_ledger_reader_open(((struct pipeline *)context)->config->data_dir, ret_reader, note);
+	return backend_open_ledger_reader(((struct pipeline *)context)->config, ret_reader, note);
 }
 
 static enum error open_store_reader(void *context, struct store_reader **ret_reader, struct error_note *note)
 {
-	return sqlite_store_reader_open(((struct pipeline *)context)->config->data_dir, ret_reader, note);
+	return backend_open_store_reader(((struct pipeline *)context)->config, ret_reader, note);
 }
 
 static void on_read(void *context, const char *port, enum error error, const struct error_note *note)
@@ -206,7 +222,7 @@ static void on_read(void *context, const char *port, enum error error, const str
 /* Events that were kept and are not in the store yet. Embedded, a position is a rowid: they count from 1 without a gap. */
 static int64_t lag_of(struct pipeline *pipeline, const struct stream_status *status)
 {
-	int64_t end = log_tail_position(data_directory_tail(pipeline->directory)), stored = 0;
+	int64_t end = backend_log_end(pipeline->backend), stored = 0;
 	if (status->partition_count > 0) {
 		const struct stream_partition *partition = &status->partitions[0];
 		end = partition->end_position > end ? partition->end_position : end;
@@ -219,7 +235,10 @@ static void read_status(struct pipeline_status_source *source, struct pipeline_s
 {
 	struct pipeline *pipeline = (struct pipeline *)((char *)source - offsetof(struct pipeline, status));
 	ret_status->version = PING_VERSION;
-	ret_status->ledger = ret_status->log = ret_status->store = "sqlite";
+	struct backend_names names = backend_names(pipeline->config);
+	ret_status->ledger = names.ledger;
+	ret_status->log = names.log;
+	ret_status->store = names.store;
 	struct stream_status stream;
 	if (pipeline_stream_status(pipeline, &stream, &ret_status->lag_events)) {
 		ret_status->engine = "native";
@@ -233,7 +252,7 @@ static enum error open_service(struct pipeline *pipeline)
 		.threads = (size_t)pipeline->config->query_threads,
 		.clock = pipeline->clock,
 		.open_ledger = open_ledger_reader,
-		.open_store = open_store_reader,
+		.open_store = has_store(pipeline) ? open_store_reader : NULL,
 		.observe = on_read,
 		.context = pipeline,
 	};
@@ -262,10 +281,10 @@ static enum error open_health(struct pipeline *pipeline)
 	if (error == ERROR_OK)
 		error = health_add(pipeline->health, ledger_name, true);
 	if (error == ERROR_OK)
-		error = health_add(pipeline->health, log_name, !api);
+		error = has_log(pipeline) ? health_add(pipeline->health, log_name, !api) : ERROR_OK;
 	if (error == ERROR_OK)
-		error = health_add(pipeline->health, store_name, !api);
-	if (error == ERROR_OK && pipeline->config->role_stream)
+		error = has_store(pipeline) ? health_add(pipeline->health, store_name, !api) : ERROR_OK;
+	if (error == ERROR_OK && streams(pipeline))
 		error = health_add(pipeline->health, engine_name, !api);
 	return error;
 }
@@ -274,12 +293,12 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 {
 	enum error error = open_health(pipeline);
 	if (error == ERROR_OK)
-		error = data_directory_open(pipeline->config->data_dir, &pipeline->directory, note);
+		error = backend_open(pipeline->config, &pipeline->backend, note);
 	if (error == ERROR_OK)
 		error = open_ledger(pipeline, note);
-	if (error == ERROR_OK)
-		error = sqlite_store_open(pipeline->directory, &pipeline->store, note);
-	if (error == ERROR_OK && pipeline->config->role_stream)
+	if (error == ERROR_OK && has_store(pipeline))
+		error = backend_open_store(pipeline->backend, &pipeline->store, note);
+	if (error == ERROR_OK && streams(pipeline))
 		error = open_stream(pipeline, note);
 	if (error == ERROR_OK)
 		error = open_service(pipeline);
@@ -348,8 +367,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		ingest_destroy(pipeline->ingest);
 	if (pipeline->ledger != NULL)
 		pipeline->ledger->vtable->close(pipeline->ledger);
-	if (pipeline->directory != NULL)
-		data_directory_close(pipeline->directory);
+	backend_close(pipeline->backend);
 	if (pipeline->health != NULL)
 		health_destroy(pipeline->health);
 	free(pipeline);

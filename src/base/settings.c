@@ -231,17 +231,52 @@ const char *setting_metavar(const struct setting *row)
 	return row->metavar == NULL ? of_type[row->type] : row->metavar;
 }
 
-/* scheme://user:PASSWORD@host: the rest of such a URL may be seen. */
+/* What of a URL must not be seen: scheme://user:SECRET@host, ?password=SECRET and &sslpassword=SECRET. The first one at or behind
+ * `from`. */
+static bool find_secret(const char *url, const char *from, const char **ret_begin, const char **ret_end)
+{
+	static const char parameter[] = "password=";
+	const char *rest = strstr(url, "://");
+	if (rest == NULL)
+		return false;
+	rest += 3;
+	const char *at = strrchr(rest, '@'), *colon = at == NULL ? NULL : memchr(rest, ':', (size_t)(at - rest));
+	if (colon != NULL && from <= colon) {
+		*ret_begin = colon + 1;
+		*ret_end = at;
+		return true;
+	}
+	const char *query = strstr(from > rest ? from : rest, parameter);
+	if (query == NULL)
+		return false;
+	*ret_begin = query + strlen(parameter);
+	*ret_end = *ret_begin + strcspn(*ret_begin, "&");
+	return true;
+}
+
+void settings_hide_password(char *url)
+{
+	const char *begin, *end;
+	for (const char *from = url; find_secret(url, from, &begin, &end); from = end)
+		memset(url + (begin - url), '*', (size_t)(end - begin));
+}
+
+static void format_url(const char *url, char *ret_text, size_t size)
+{
+	const char *begin, *end, *from = url;
+	size_t used = 0;
+	for (; find_secret(url, from, &begin, &end) && used < size; from = end)
+		used += (size_t)snprintf(ret_text + used, size - used, "%.*s********", (int)(begin - from), from);
+	if (used < size)
+		snprintf(ret_text + used, size - used, "%s", from);
+}
+
 static void format_shown(const struct setting *row, const char *text, char *ret_text, size_t size)
 {
-	const char *rest = strstr(text, "://"), *colon = NULL;
-	const char *at = rest == NULL ? NULL : strrchr(rest, '@');
-	if (at != NULL)
-		colon = memchr(rest + 3, ':', (size_t)(at - (rest + 3)));
 	if (row->secrecy == SETTING_SECRET && *text != 0)
 		snprintf(ret_text, size, "********");
-	else if (row->secrecy == SETTING_URL_PASSWORD && colon != NULL)
-		snprintf(ret_text, size, "%.*s:********%s", (int)(colon - text), text, at);
+	else if (row->secrecy == SETTING_URL_PASSWORD)
+		format_url(text, ret_text, size);
 	else
 		snprintf(ret_text, size, "%s", text);
 }

@@ -87,6 +87,8 @@ enum error settings_set_from_environment(struct settings *settings, char *const 
 /* Takes flags from argv[*index] on until an operand (left at *index) or the end (argc). Behind a "--" all are operands. */
 enum error settings_set_from_flags(struct settings *settings, int argc, char *const *argv, int *index, struct error_note *note);
 
+/* Overwrites the passwords in a URL, where there are any. */
+void settings_hide_password(char *url);
 /* What `environment` gives for `name`; NULL: nothing. */
 const char *settings_variable(char *const *environment, const char *name);
 /* The effective values as a config file, each with where it came from; secrets are masked. */

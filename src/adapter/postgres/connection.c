@@ -40,23 +40,15 @@ static const struct {
 	enum error error;
 	bool reconnect; /* this server, or this session, is of no use any more */
 } meanings[] = {
-	{"PF001", ERROR_FENCED, false},
-	{"PF002", ERROR_FAILED_PRECONDITION, false},
-	{"25006", ERROR_UNAVAILABLE, true}, /* read only: a standby now */
-	{"53100", ERROR_DISK_FULL, false},
-	{"55P03", ERROR_UNAVAILABLE, false}, /* lock_timeout */
-	{"57014", ERROR_UNAVAILABLE, false},
-	{"57", ERROR_UNAVAILABLE, true}, /* shut down, starting up */
-	{"40", ERROR_UNAVAILABLE, false},
-	{"53", ERROR_UNAVAILABLE, false},
-	{"55", ERROR_UNAVAILABLE, false},
-	{"58", ERROR_IO, false},
-	{"08", ERROR_UNAVAILABLE, true},
-	{"25", ERROR_UNAVAILABLE, true},
-	{"XX001", ERROR_CORRUPT, false},
-	{"XX002", ERROR_CORRUPT, false},
-	{"3D", ERROR_FAILED_PRECONDITION, true},
-	{"3F", ERROR_FAILED_PRECONDITION, false},
+	{"PF001", ERROR_FENCED, false},		  {"PF002", ERROR_FAILED_PRECONDITION, false},
+	{"25006", ERROR_UNAVAILABLE, true},					       /* read only: a standby now */
+	{"53100", ERROR_DISK_FULL, false},	  {"55P03", ERROR_UNAVAILABLE, false}, /* lock_timeout */
+	{"57014", ERROR_UNAVAILABLE, false},	  {"57", ERROR_UNAVAILABLE, true},     /* shut down, starting up */
+	{"40", ERROR_UNAVAILABLE, false},	  {"53", ERROR_UNAVAILABLE, false},
+	{"55", ERROR_UNAVAILABLE, false},	  {"58", ERROR_IO, false},
+	{"08", ERROR_UNAVAILABLE, true},	  {"25", ERROR_UNAVAILABLE, true},
+	{"XX001", ERROR_CORRUPT, false},	  {"XX002", ERROR_CORRUPT, false},
+	{"3D", ERROR_FAILED_PRECONDITION, true},  {"3F", ERROR_FAILED_PRECONDITION, false},
 	{"42", ERROR_FAILED_PRECONDITION, false}, /* no such table, no privilege */
 };
 
@@ -165,10 +157,15 @@ static enum error remember_failure(struct pg_connection *connection, struct erro
 static enum error open_handle(struct pg_connection *connection, struct error_note *note)
 {
 	/* What stands before dbname, the URL may say otherwise. */
-	const char *const keywords[] = {"fallback_application_name", "connect_timeout", "target_session_attrs", "tcp_user_timeout",
-					"dbname", "client_encoding", NULL};
-	const char *const values[] = {connection->config.application_name, "5", "read-write", "20000",
-				      connection->config.url, "UTF8", NULL};
+	const char *const keywords[] = {"fallback_application_name",
+					"connect_timeout",
+					"target_session_attrs",
+					"tcp_user_timeout",
+					"dbname",
+					"client_encoding",
+					NULL};
+	const char *const values[] = {
+		connection->config.application_name, "5", "read-write", "20000", connection->config.url, "UTF8", NULL};
 	if (connection->failures > 0 && clock_monotonic_us(clock_system()) < connection->pause_until_us) {
 		if (note != NULL)
 			*note = connection->why;
@@ -176,7 +173,8 @@ static enum error open_handle(struct pg_connection *connection, struct error_not
 	}
 	if (!is_readable(connection->config.url))
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
-				   "the ledger's URL is not one that libpq can read: postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, "
+				   "the ledger's URL is not one that libpq can read: "
+				   "postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, "
 				   "with special characters as %%XX");
 	connection->handle = PQconnectdbParams(keywords, values, 1);
 	if (connection->handle == NULL)
@@ -327,7 +325,8 @@ static bool is_good(const PGresult *result)
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-/* Everything up to the pipeline's end. The first error counts, also one that comes behind the last statement: that is the commit's.
+/* Everything up to the pipeline's end. The first error counts, also one that comes behind the last statement: that is the
+ * commit's.
  */
 static struct outcome receive_frame(struct pg_connection *connection, struct frame *frame, struct error_note *note)
 {

@@ -10,7 +10,7 @@ struct postgres_ledger {
 	struct keyed {
 		struct ledger_ping *ping;
 		size_t claim;
-	} *keyed; /* the pings with keys, equal keys side by side, in the batch's order */
+	} * keyed;		      /* the pings with keys, equal keys side by side, in the batch's order */
 	struct publish_claim *claims; /* one for each key */
 	struct ledger_ping *rows;
 	size_t keyed_count, claim_count, row_count, capacity;

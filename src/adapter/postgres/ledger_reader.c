@@ -78,7 +78,8 @@ static const char declare_sums[] =
 	" FROM (SELECT client_ip, ping_ms(pinged_at) AS ms, position FROM pings"
 	"  WHERE position <= $1 AND client_ip IS NOT NULL) p"
 	" GROUP BY client_ip, window_start"
-	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, window_start";
+	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, "
+	"window_start";
 
 /* False: the visitor has had enough. */
 static bool visit_rows(const PGresult *result, bool (*visit)(void *context, const struct ledger_sum *sum), void *context)

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* In order, forward only. Each is a transaction, but for one that cannot be; that one is skipped where `unless` finds a row, begun
- * by `undo` where it was cut short, and must do no harm when it is done twice. */
+/* In order, forward only. Each is a transaction, but for one that cannot be; that one is skipped where `unless` finds a row,
+ * begun by `undo` where it was cut short, and must do no harm when it is done twice. */
 static const struct migration {
 	const char *name, *text;
 	const char *unless, *undo; /* not NULL: not in a transaction */
@@ -81,12 +81,13 @@ static enum error run_script(struct migrator *migrator, int number, const char *
 	struct buffer script;
 	buffer_init(&script, 1 << 20);
 	/* lock_timeout: what waits for a lock on the table makes all others wait behind it. */
-	enum error error = buffer_append_format(
-		&script,
-		"BEGIN ISOLATION LEVEL READ COMMITTED;\n"
-		"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '1s'; SET LOCAL idle_in_transaction_session_timeout = '60s';\n"
-		"%s;\nINSERT INTO schema_migrations (version, name) VALUES (%d, '%s');\nCOMMIT;\n",
-		text, number, migrations[number - 1].name);
+	enum error error =
+		buffer_append_format(&script,
+				     "BEGIN ISOLATION LEVEL READ COMMITTED;\n"
+				     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '1s'; SET LOCAL "
+				     "idle_in_transaction_session_timeout = '60s';\n"
+				     "%s;\nINSERT INTO schema_migrations (version, name) VALUES (%d, '%s');\nCOMMIT;\n",
+				     text, number, migrations[number - 1].name);
 	if (error == ERROR_OK)
 		error = buffer_append_byte(&script, 0);
 	if (error == ERROR_OK)

@@ -16,10 +16,10 @@
 
 /* 0: the default. */
 struct postgres_config {
-	const char *url;	      /* postgres://…, or libpq's keywords; several hosts, sslmode and all else as libpq has it */
-	const char *application_name; /* NULL: "ping"; what the URL says counts more */
-	int statement_timeout_ms;     /* 15 s; the client itself gives up 5 s later */
-	int lock_timeout_ms;	      /* for idempotency keys: 2 s */
+	const char *url; /* postgres://…, or libpq's keywords; several hosts, sslmode and all else as libpq has it */
+	const char *application_name;	    /* NULL: "ping"; what the URL says counts more */
+	int statement_timeout_ms;	    /* 15 s; the client itself gives up 5 s later */
+	int lock_timeout_ms;		    /* for idempotency keys: 2 s */
 	int idle_in_transaction_timeout_ms; /* how long a frozen process can hold locks: 20 s */
 	int lease_ms;			    /* of a publisher slot: 10 s */
 };
@@ -30,9 +30,10 @@ struct postgres_schema {
 	int version, wanted; /* the database's and this program's */
 };
 
-/* Brings the schema up to date (AUTO), or looks whether it is (CHECK, or another program's doing it meanwhile). FAILED_PRECONDITION:
- * it is older, or a table pings is there that is not ours; SCHEMA_NEWER; UNAVAILABLE. Blocks as long as it takes: the rows of a
- * table that was there before are counted, while others go on writing. `told` (NULL: not wanted) is called before each step. */
+/* Brings the schema up to date (AUTO), or looks whether it is (CHECK, or another program's doing it meanwhile).
+ * FAILED_PRECONDITION: it is older, or a table pings is there that is not ours; SCHEMA_NEWER; UNAVAILABLE. Blocks as long as it
+ * takes: the rows of a table that was there before are counted, while others go on writing. `told` (NULL: not wanted) is called
+ * before each step. */
 enum error postgres_migrate(const struct postgres_config *config, enum postgres_migrate mode,
 			    void (*told)(void *context, int version, const char *name), void *context,
 			    struct postgres_schema *ret_schema, struct error_note *note);

@@ -8,7 +8,7 @@ enum { PARAMETER_LIMIT = 1 << 28, EPOCH_S = 946684800 /* 2000-01-01 */, INET_FAM
 static const struct {
 	Oid type, array;
 } oids[PG_TYPE_COUNT] = {
-	[PG_BYTEA] = {17, 1001},  [PG_INT8] = {20, 1016},	   [PG_INT4] = {23, 1007},   [PG_TEXT] = {25, 1009},
+	[PG_BYTEA] = {17, 1001}, [PG_INT8] = {20, 1016},	  [PG_INT4] = {23, 1007},   [PG_TEXT] = {25, 1009},
 	[PG_INET] = {869, 1041}, [PG_TIMESTAMPTZ] = {1184, 1185}, [PG_UUID] = {2950, 2951},
 };
 

@@ -101,10 +101,45 @@ static void wrong_values_stop_the_start(void **state)
 static void a_backend_without_adapter_is_refused_plainly(void **state)
 {
 	(void)state;
-	assert_int_equal(load(ARGUMENTS("--ledger=postgres://ping@db/ping"), ENVIRONMENT(HOME)), ERROR_UNIMPLEMENTED);
+	assert_int_equal(load(ARGUMENTS("--ledger=postgres://db/ping", "--log=kafka://k", "--store=sqlite:"), ENVIRONMENT(HOME)),
+			 ERROR_UNIMPLEMENTED);
 	assert_string_equal(note.text,
-			    "this version has no PostgreSQL, Kafka and ScyllaDB adapters yet: leave out --ledger, --log and "
-			    "--store to use the embedded ones");
+			    "this version has no Kafka and ScyllaDB adapters yet: leave out --log and --store; PostgreSQL "
+			    "alone keeps and counts pings");
+}
+
+static void the_variables_of_the_original_server_name_the_ledger(void **state)
+{
+	(void)state;
+	assert_int_equal(load(ARGUMENTS(), ENVIRONMENT(HOME, "DB_HOST=db.example", "DB_PORT=5433", "DB_USER=ping",
+						       "DB_PASSWORD=a/b@c:%", "DB_NAME=pings")),
+			 ERROR_OK);
+	assert_string_equal(config.ledger, "postgres://ping:a%2Fb%40c%3A%25@db.example:5433/pings");
+	assert_int_equal(config.backends.ledger, PINGD_BACKEND_POSTGRES);
+	assert_int_equal(config.backends.store, PINGD_BACKEND_NONE);
+	settings_destroy(settings);
+	assert_int_equal(load(ARGUMENTS(), ENVIRONMENT(HOME, "DB_HOST=db.example")), ERROR_OK);
+	assert_string_equal(config.ledger, "postgres://db.example");
+	settings_destroy(settings);
+}
+
+static void the_variables_of_the_original_server_yield_to_any_other_word(void **state)
+{
+	(void)state;
+	assert_int_equal(load(ARGUMENTS(), ENVIRONMENT(HOME, "DB_HOST=db.example", "PING_LEDGER=sqlite:")), ERROR_OK);
+	assert_string_equal(config.ledger, "sqlite:");
+	settings_destroy(settings);
+	assert_int_equal(load(ARGUMENTS(), ENVIRONMENT(HOME, "DB_USER=ping", "DB_PASSWORD=secret")), ERROR_OK);
+	assert_string_equal(config.ledger, "sqlite:");
+	settings_destroy(settings);
+}
+
+static void a_process_that_only_streams_wants_a_log(void **state)
+{
+	(void)state;
+	assert_int_equal(load(ARGUMENTS("--ledger=postgres://db/ping", "--roles=stream"), ENVIRONMENT(HOME)),
+			 ERROR_INVALID_ARGUMENT);
+	assert_string_equal(note.text, "roles: without a log there is nothing to stream: add api, or --log and --store");
 }
 
 static void help_and_version_look_at_nothing_but_the_flags(void **state)
@@ -250,6 +285,9 @@ int main(void)
 		cmocka_unit_test(endpoints_are_an_address_and_a_port),
 		cmocka_unit_test(wrong_values_stop_the_start),
 		cmocka_unit_test(a_backend_without_adapter_is_refused_plainly),
+		cmocka_unit_test(the_variables_of_the_original_server_name_the_ledger),
+		cmocka_unit_test(the_variables_of_the_original_server_yield_to_any_other_word),
+		cmocka_unit_test(a_process_that_only_streams_wants_a_log),
 		cmocka_unit_test(help_and_version_look_at_nothing_but_the_flags),
 		cmocka_unit_test(the_legal_combinations_are_four),
 		cmocka_unit_test(every_other_combination_is_refused_with_the_way_out),

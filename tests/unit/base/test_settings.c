@@ -425,6 +425,19 @@ static void secrets_are_printed_nowhere(void **state)
 	buffer_release(&text);
 }
 
+static void a_password_in_a_url_is_overwritten_where_it_stands(void **state)
+{
+	(void)state;
+	char urls[][80] = {"postgres://ping:a@b@db/ping?password=x&sslmode=require&sslpassword=yz",
+			   "--ledger=postgres://ping@db/x", "sqlite:", "postgres://db:5432,db2:5432/ping"};
+	const char *const hidden[] = {"postgres://ping:***@db/ping?password=*&sslmode=require&sslpassword=**",
+				      "--ledger=postgres://ping@db/x", "sqlite:", "postgres://db:5432,db2:5432/ping"};
+	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+		settings_hide_password(urls[i]);
+		assert_string_equal(urls[i], hidden[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +472,7 @@ int main(void)
 		TEST(a_group_hides_the_flags_of_other_rows),
 		TEST(the_print_is_a_config_file_that_says_where_values_came_from),
 		TEST(secrets_are_printed_nowhere),
+		TEST(a_password_in_a_url_is_overwritten_where_it_stands),
 	};
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
 }

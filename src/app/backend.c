@@ -1,0 +1,125 @@
+#include "app/backend.h"
+
+#include "adapter/postgres/postgres.h"
+#include "adapter/sqlite/sqlite.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+struct backend {
+	const struct pingd_config *config;
+	struct data_directory *directory; /* NULL: nothing lies in it */
+	struct postgres_config postgres;
+};
+
+static struct postgres_config postgres_config_from(const struct pingd_config *config)
+{
+	return (struct postgres_config){.url = config->ledger, .application_name = "pingd"};
+}
+
+static const char *name_of(enum pingd_backend backend)
+{
+	switch (backend) {
+	case PINGD_BACKEND_NONE:
+		return "";
+	case PINGD_BACKEND_SQLITE:
+		return "sqlite";
+	case PINGD_BACKEND_POSTGRES:
+		return "postgres";
+	case PINGD_BACKEND_KAFKA:
+		return "kafka";
+	case PINGD_BACKEND_SCYLLA:
+		return "scylla";
+	}
+	return "";
+}
+
+struct backend_names backend_names(const struct pingd_config *config)
+{
+	const struct pingd_backends *backends = &config->backends;
+	return (struct backend_names){name_of(backends->ledger), name_of(backends->log), name_of(backends->store)};
+}
+
+static void tell_migration(void *context, int version, const char *name)
+{
+	(void)context;
+	log_event(LOG_INFO, "migrating the ledger's schema", log_int("version", version), log_text("name", name));
+}
+
+static enum error open_postgres(struct backend *backend, struct error_note *note)
+{
+	static const enum postgres_migrate modes[] = {
+		[PINGD_MIGRATE_AUTO] = POSTGRES_MIGRATE_AUTO,
+		[PINGD_MIGRATE_CHECK] = POSTGRES_MIGRATE_CHECK,
+		[PINGD_MIGRATE_OFF] = POSTGRES_MIGRATE_OFF,
+	};
+	backend->postgres = postgres_config_from(backend->config);
+	return postgres_migrate(&backend->postgres, modes[backend->config->migrate], tell_migration, NULL, NULL, note);
+}
+
+enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note)
+{
+	struct backend *backend = calloc(1, sizeof *backend);
+	if (backend == NULL)
+		return ERROR_NO_MEMORY;
+	backend->config = config;
+	enum error error = ERROR_OK;
+	if (config->backends.ledger == PINGD_BACKEND_SQLITE || config->backends.store == PINGD_BACKEND_SQLITE)
+		error = data_directory_open(config->data_dir, &backend->directory, note);
+	if (error == ERROR_OK && config->backends.ledger == PINGD_BACKEND_POSTGRES)
+		error = open_postgres(backend, note);
+	if (error != ERROR_OK) {
+		backend_close(backend);
+		return error;
+	}
+	*ret_backend = backend;
+	return ERROR_OK;
+}
+
+void backend_close(struct backend *backend)
+{
+	if (backend == NULL)
+		return;
+	if (backend->directory != NULL)
+		data_directory_close(backend->directory);
+	free(backend);
+}
+
+int64_t backend_log_end(const struct backend *backend)
+{
+	return backend->config->backends.log == PINGD_BACKEND_SQLITE ? log_tail_position(data_directory_tail(backend->directory))
+								     : POSITION_NONE;
+}
+
+enum error backend_open_ledger(struct backend *backend, struct ledger **ret_ledger, struct error_note *note)
+{
+	return backend->config->backends.ledger == PINGD_BACKEND_POSTGRES
+		       ? postgres_ledger_open(&backend->postgres, ret_ledger)
+		       : sqlite_ledger_open(backend->directory, ret_ledger, note);
+}
+
+enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note)
+{
+	return sqlite_log_open(backend->directory, ret_log, note);
+}
+
+enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
+{
+	return sqlite_store_open(backend->directory, ret_store, note);
+}
+
+enum error backend_open_ledger_reader(const struct pingd_config *config, struct ledger_reader **ret_reader,
+				      struct error_note *note)
+{
+	const struct postgres_config postgres = postgres_config_from(config);
+	return config->backends.ledger == PINGD_BACKEND_POSTGRES ? postgres_ledger_reader_open(&postgres, ret_reader)
+								 : sqlite_ledger_reader_open(config->data_dir, ret_reader, note);
+}
+
+enum error backend_open_store_reader(const struct pingd_config *config, struct store_reader **ret_reader, struct error_note *note)
+{
+	if (config->backends.store == PINGD_BACKEND_NONE)
+		return error_noted(note, ERROR_FAILED_PRECONDITION,
+				   "there are no metrics: with PostgreSQL alone pings are only kept and counted");
+	return sqlite_store_reader_open(config->data_dir, ret_reader, note);
+}

@@ -1,0 +1,43 @@
+/* The adapters that the config's URLs choose, opened. Nothing else in the program knows which they are.
+ *
+ *   backends       sqlite            postgres
+ *   ledger         ledger.db         pings
+ *   log            the ledger        —
+ *   store          metrics.db        —
+ */
+#ifndef PING_APP_BACKEND_H
+#define PING_APP_BACKEND_H
+
+#include "app/pingd_settings.h"
+#include "port/ledger.h"
+#include "port/log.h"
+#include "port/store.h"
+
+struct backend;
+
+/* What the parts are called: "sqlite", "postgres"; "": there is none. */
+struct backend_names {
+	const char *ledger, *log, *store;
+};
+
+/* Locks the data directory where something lies in it; brings the ledger's schema up to date, as the config says. The config must
+ * outlive it. The notes name the file or the server and the way out. */
+enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note);
+/* After all that was opened. NULL is fine. */
+void backend_close(struct backend *backend);
+struct backend_names backend_names(const struct pingd_config *config);
+/* The position of the newest event, where this process is who writes the log; −1: not known. Any thread. */
+int64_t backend_log_end(const struct backend *backend);
+
+enum error backend_open_ledger(struct backend *backend, struct ledger **ret_ledger, struct error_note *note);
+/* Where backend_names says that there are such. */
+enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note);
+enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note);
+
+/* Without a backend, in any process and thread. FAILED_PRECONDITION where there is no store. */
+enum error backend_open_ledger_reader(const struct pingd_config *config, struct ledger_reader **ret_reader,
+				      struct error_note *note);
+enum error backend_open_store_reader(const struct pingd_config *config, struct store_reader **ret_reader,
+				     struct error_note *note);
+
+#endif
