@@ -20,8 +20,6 @@ enum {
 		2, /* outbox: batches brought into the log for each that is taken on, so that a backlog shrinks under load */
 };
 #define RETENTION_LEAST_MS INT64_C(86400000)
-/* Batches that a ledger can have lost in a failover are fewer: an outbox that can't ask the log numbers its first batch above. */
-#define NUMBERS_UNKNOWN INT64_C(0x100000000)
 
 /* The batch in hand, once COMMIT was asked for. */
 enum fate { FATE_OPEN, FATE_UNKNOWN, FATE_COMMITTED };
@@ -48,6 +46,7 @@ struct publisher {
 
 	struct batch batch;
 	int64_t number; /* of the batch in hand */
+	int64_t top;	/* number with which this owner asked for a COMMIT; 0: none yet */
 	enum fate fate;
 	int64_t deadline_us; /* for the pings of a fate that is not known */
 
@@ -55,11 +54,10 @@ struct publisher {
 	bool fenced_in; /* the log is open for the slot */
 	bool in_transaction;
 	bool newest_known;
-	int64_t newest;	   /* batch in the log */
-	bool above_newest; /* batch_seq is, though newest is not known */
-	int64_t missing;   /* the batch that is published again */
-	bool no_memory;	   /* for its rows */
-	struct {	   /* outbox: */
+	int64_t newest;	 /* batch in the log */
+	int64_t missing; /* the batch that is published again */
+	bool no_memory;	 /* for its rows */
+	struct {	 /* outbox: */
 		int64_t retry_us;
 		unsigned tries, share;
 	} carry;
@@ -231,7 +229,8 @@ static enum publisher_state log_trouble(struct publisher *publisher, enum error 
 static void forget_slot(struct publisher *publisher)
 {
 	publisher->slot = (struct publish_slot){.slot = PUBLISH_NO_SLOT};
-	publisher->fenced_in = publisher->in_transaction = publisher->newest_known = publisher->above_newest = false;
+	publisher->fenced_in = publisher->in_transaction = publisher->newest_known = false;
+	publisher->top = 0;
 	publisher->carry.retry_us = 0;
 	publisher->carry.tries = 0;
 }
@@ -427,12 +426,21 @@ static void prune_keys(struct publisher *publisher)
 		publisher->prune_us = now_us(publisher) + PRUNE_MS * INT64_C(1000);
 }
 
+static int64_t greater(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Above all that ledger or log have or, in case a ledger loses it, had. An outbox that can't ask the log does not know what a
+ * ledger has lost in a failover: it takes the time for its first number, which grows faster than batches are made. */
 static int64_t next_number(const struct publisher *publisher)
 {
-	int64_t last = publisher->slot.batch_seq;
-	if (!publisher->newest_known)
-		return last + (publisher->above_newest ? 1 : NUMBERS_UNKNOWN);
-	return (publisher->newest > last ? publisher->newest : last) + 1;
+	int64_t last = greater(publisher->slot.batch_seq, publisher->top);
+	if (publisher->newest_known)
+		last = greater(last, publisher->newest);
+	else if (publisher->top == 0)
+		last = greater(last, publisher->slot.taken_us);
+	return last + 1;
 }
 
 /* Where the rows go from here. */
@@ -557,7 +565,6 @@ static enum error commit_rows(struct publisher *publisher, struct error_note *no
 static enum publisher_state committed(struct publisher *publisher)
 {
 	publisher->fate = FATE_COMMITTED;
-	publisher->above_newest = true;
 	if (!is_outbox(publisher))
 		return publisher->in_transaction ? PUBLISHER_PUBLISHING : PUBLISHER_FENCING;
 	answer_kept(publisher);
@@ -569,17 +576,19 @@ static enum publisher_state do_committing(struct publisher *publisher)
 	struct error_note note = {0};
 	struct batch *batch = &publisher->batch;
 	enum error error = commit_rows(publisher, &note);
+	publisher->deadline_us = now_us(publisher) + publisher->config.patience_ms * 1000;
 	if (is_ordered(publisher))
 		return committed_in_order(publisher, error, &note);
 	switch (error) {
 	case ERROR_OK:
+		publisher->top = publisher->number;
 		publisher->slot.batch_seq = publisher->number;
 		publisher->slot.last_id = batch->rows[batch->row_count - 1].id;
 		publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
 		return committed(publisher);
 	case ERROR_IN_DOUBT:
+		publisher->top = publisher->number;
 		publisher->fate = FATE_UNKNOWN;
-		publisher->deadline_us = now_us(publisher) + publisher->config.patience_ms * 1000;
 		return PUBLISHER_SETTLING;
 	case ERROR_FENCED: /* the statement raised: nothing was kept */
 		answer_failed(publisher, error, &note);
@@ -596,7 +605,6 @@ static enum publisher_state do_publishing(struct publisher *publisher)
 	enum error error = publisher->log->vtable->commit(publisher->log, &note);
 	if (error != ERROR_OK) {
 		publisher->status.aborted++;
-		publisher->deadline_us = now_us(publisher) + publisher->config.patience_ms * 1000;
 		return PUBLISHER_SETTLING;
 	}
 	publisher->newest = publisher->number;

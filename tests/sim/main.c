@@ -18,8 +18,6 @@
 
 enum {
 	JOBS_MAX = 256,
-	SEEDS_DEFAULT = 500,
-	STEPS_DEFAULT = 4000,
 	TWICE_EVERY = 16,   /* seeds: one of these is run again and must go the same way */
 	SEED_LIMIT_S = 120, /* a seed that takes longer hangs */
 };
@@ -176,13 +174,13 @@ static _Noreturn void usage(FILE *to, int code)
 	fprintf(to,
 		"usage: ping-sim [options]\n"
 		"  --seed N            one seed; its trace's hash is printed\n"
-		"  --seeds A..B        these seeds (1..PING_SIM_SEEDS, or %d)\n"
+		"  --seeds A..B        these seeds (1..PING_SIM_SEEDS, or %" PRIu64 ")\n"
 		"  --seconds S         new seeds for so long\n"
-		"  --steps N           a seed (%d)\n"
+		"  --steps N           a seed (%" PRIu64 ")\n"
 		"  --jobs N            processes at once (as many as there are cores)\n"
 		"  --adapter NAME      model, or sqlite: real files on a RAM disk\n"
 		"  --mutation NAME     with this safeguard left out:\n",
-		SEEDS_DEFAULT, STEPS_DEFAULT);
+		run_defaults.seeds, run_defaults.steps);
 	for (size_t i = 0; mutation_at(i) != NULL; i++)
 		fprintf(to, "                        %-24s %s\n", mutation_name(mutation_at(i)), mutation_what(mutation_at(i)));
 	fprintf(to, "  --mutations         each of them must be found by one of the seeds\n"
@@ -270,9 +268,9 @@ static void parse_options(struct options *options, int argc, char **argv)
 					      {0}};
 	const char *seeds = getenv("PING_SIM_SEEDS");
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	*options = (struct options){.run = {.steps = STEPS_DEFAULT, .mutation = mutation_at(0)},
+	*options = (struct options){.run = {.steps = run_defaults.steps, .mutation = mutation_at(0)},
 				    .first_seed = 1,
-				    .last_seed = seeds != NULL ? parse_number(seeds, 0, NULL) : SEEDS_DEFAULT,
+				    .last_seed = seeds != NULL ? parse_number(seeds, 0, NULL) : run_defaults.seeds,
 				    .jobs = cores > 0 ? (unsigned)cores : 1};
 	for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
 		parse_option(options, option, optarg);

@@ -11,6 +11,8 @@
 #include "stream/stream.h"
 #include "truth.h"
 
+const struct run_defaults run_defaults = {.seeds = 500, .steps = 4000};
+
 enum { SETTLE_STEPS_MAX = 20000, QUIET_STEPS = 100 };
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS	INT64_C(86400000)

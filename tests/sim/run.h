@@ -17,6 +17,12 @@ struct run_options {
 	const char *replay; /* the command that replays a run, but for the seed */
 };
 
+/* Without options. */
+struct run_defaults {
+	uint64_t seeds, steps;
+};
+extern const struct run_defaults run_defaults;
+
 struct run_result {
 	uint64_t hash; /* of all that happened */
 	uint64_t pings, rows_checked, crashes, failures;

@@ -1,0 +1,56 @@
+/* Safeguards of the publisher's, left out one at a time in the models of its servers: seeds must find each of them. */
+#include "../mutation.h"
+
+#include <string.h>
+
+#include "safeguard.h"
+
+struct mutation {
+	const char *name, *what;
+	enum safeguard without;
+};
+
+static const struct mutation mutations[] = {
+	{"none", "nothing is left out", WITH_ALL},
+	{"raise", "the slot's UPDATE does not raise when the epoch is another's: the rows are kept", WITHOUT_RAISE},
+	{"epoch", "taking a slot leaves its epoch as it was", WITHOUT_EPOCH},
+	{"epoch-in-republish", "positions are moved whatever the epoch", WITHOUT_EPOCH_IN_REPUBLISH},
+	{"returning", "batch_seq is read by a statement of its own before the epoch's UPDATE", WITHOUT_RETURNING},
+	{"newest-after-open", "the newest record is read before init_transactions", WITHOUT_NEWEST_AFTER_OPEN},
+	{"row-lock", "after an unknown COMMIT the slot is read by a plain SELECT", WITHOUT_ROW_LOCK},
+	{"max", "a ledger that lost batches goes on with numbers that the log has already", WITHOUT_MAX},
+	{"doubt", "an unknown COMMIT is taken for a failure", WITHOUT_DOUBT},
+	{"fenced-in-settle", "who was fenced while COMMIT's outcome was unknown takes it for a failure",
+	 WITHOUT_FENCED_IN_SETTLE},
+	{"aborted-commit", "a transaction that the log aborted is taken for published", WITHOUT_ABORTED_COMMIT},
+	{"key-locks", "a key that another transaction has claimed can be claimed, too", WITHOUT_KEY_LOCKS},
+	{"order-in-republish", "of the batches that are missing the newest is published first", WITHOUT_ORDER_IN_REPUBLISH},
+};
+
+enum safeguard mutation_safeguard(const struct mutation *mutation)
+{
+	return mutation->without;
+}
+
+const struct mutation *mutation_at(size_t index)
+{
+	return index < sizeof mutations / sizeof mutations[0] ? &mutations[index] : NULL;
+}
+
+const struct mutation *mutation_find(const char *name)
+{
+	for (size_t i = 0; mutation_at(i) != NULL; i++)
+		if (strcmp(mutations[i].name, name) == 0)
+			return &mutations[i];
+	return NULL;
+}
+
+const char *mutation_name(const struct mutation *mutation)
+{
+	return mutation->name;
+}
+
+const char *mutation_what(const struct mutation *mutation)
+{
+	return mutation->what;
+}
