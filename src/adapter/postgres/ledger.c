@@ -114,7 +114,7 @@ static enum error ledger_append(struct ledger *base, struct ledger_ping *pings, 
 		pg_abandon(ledger->connection);
 		return ERROR_OK;
 	}
-	struct pg_step insert = rows_insert(&ledger->parameters, ledger->rows, ledger->row_count, NULL, 0);
+	struct pg_step insert = rows_insert(&ledger->parameters, ledger->rows, ledger->row_count, false, NULL, 0);
 	error = pg_run_commit(ledger->connection, &insert, 1, note);
 	if (error == ERROR_OK)
 		pg_clear_results(&insert, 1);

@@ -5,25 +5,39 @@
 
 enum { DAYS_AHEAD = 7 };
 
-struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count,
-			   const struct publish_slot *slot, int64_t batch)
+static void add_ids(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count)
 {
 	pg_parameters_clear(parameters);
 	pg_add_array(parameters, PG_UUID, count);
 	for (size_t i = 0; i < count; i++)
 		pg_element_uuid(parameters, &rows[i].id);
+	pg_add_array(parameters, PG_TIMESTAMPTZ, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_time(parameters, rows[i].received_at_ms);
+}
+
+static void add_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count, bool positions)
+{
+	pg_add_array(parameters, PG_INT8, count);
+	for (size_t i = 0; i < count; i++) {
+		if (positions && rows[i].position >= 0)
+			pg_element_int8(parameters, rows[i].position);
+		else
+			pg_element_null(parameters);
+	}
+}
+
+struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count, bool positions,
+			   const struct publish_slot *slot, int64_t batch)
+{
+	add_ids(parameters, rows, count);
 	pg_add_array(parameters, PG_INET, count);
 	for (size_t i = 0; i < count; i++)
 		pg_element_address(parameters, &rows[i].client);
 	pg_add_array(parameters, PG_TIMESTAMPTZ, count);
 	for (size_t i = 0; i < count; i++)
 		pg_element_time(parameters, rows[i].pinged_at_ms);
-	pg_add_array(parameters, PG_TIMESTAMPTZ, count);
-	for (size_t i = 0; i < count; i++)
-		pg_element_time(parameters, rows[i].received_at_ms);
-	pg_add_array(parameters, PG_INT8, count);
-	for (size_t i = 0; i < count; i++)
-		rows[i].position < 0 ? pg_element_null(parameters) : pg_element_int8(parameters, rows[i].position);
+	add_positions(parameters, rows, count, positions);
 	if (slot != NULL) {
 		pg_add_int4(parameters, slot->slot);
 		pg_add_int8(parameters, batch);
@@ -32,8 +46,27 @@ struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger
 		pg_add_null(parameters, PG_INT8);
 	}
 	return (struct pg_step){
-		.text = "INSERT INTO pings (id, client_ip, pinged_at, received_at, position, slot, batch_seq)"
+		.text = "INSERT INTO pings (id, received_at, client_ip, pinged_at, position, slot, batch_seq)"
 			" SELECT r.*, $6, $7 FROM unnest($1, $2, $3, $4, $5) r",
+		.parameters = parameters,
+	};
+}
+
+/* The two bounds let the planner pass over the days that have none of them. */
+struct pg_step rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count)
+{
+	int64_t first_ms = rows[0].received_at_ms, last_ms = rows[0].received_at_ms;
+	for (size_t i = 1; i < count; i++) {
+		first_ms = rows[i].received_at_ms < first_ms ? rows[i].received_at_ms : first_ms;
+		last_ms = rows[i].received_at_ms > last_ms ? rows[i].received_at_ms : last_ms;
+	}
+	add_ids(parameters, rows, count);
+	add_positions(parameters, rows, count, true);
+	pg_add_time(parameters, first_ms);
+	pg_add_time(parameters, last_ms);
+	return (struct pg_step){
+		.text = "UPDATE pings p SET position = r.position FROM unnest($1, $2, $3) r (id, received_at, position)"
+			" WHERE p.id = r.id AND p.received_at = r.received_at AND p.received_at BETWEEN $4 AND $5",
 		.parameters = parameters,
 	};
 }
