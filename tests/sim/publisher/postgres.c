@@ -7,7 +7,8 @@ enum late_kind { LATE_COMMIT, LATE_MOVE, LATE_EPOCH, LATE_RELEASE };
 struct postgres_late {
 	struct postgres_late *next;
 	enum late_kind kind;
-	bool locked; /* it has begun and holds the slot's row */
+	bool locked;	/* it has begun and holds the slot's row */
+	int64_t due_us; /* at the earliest */
 	int32_t slot;
 	int64_t epoch, batch;
 	uint32_t transaction;
@@ -202,6 +203,8 @@ static struct postgres_late *delay(struct postgres *postgres, enum late_kind kin
 	/* Where the statement before COMMIT was carried out, the row is locked until the transaction ends. */
 	late->locked = slot >= 0 && (kind == LATE_COMMIT || kind == LATE_MOVE) && postgres->slots[slot].epoch == epoch &&
 		       world_once_in(world_of(postgres), 2);
+	if (world_once_in(world_of(postgres), 2)) /* long enough for a lease to run out */
+		late->due_us = world_of(postgres)->true_us + world_between(world_of(postgres), 0, 3 * LEASE_MS) * 1000;
 	if (count > 0)
 		memcpy(late->rows, rows, count * sizeof *rows);
 	postgres->late = late;
@@ -239,18 +242,17 @@ static void wait_for_lock(struct postgres *postgres, int32_t slot)
 	}
 }
 
-bool postgres_land(struct postgres *postgres)
+bool postgres_land(struct postgres *postgres, int64_t due_us)
 {
-	size_t count = 0;
-	for (struct postgres_late *late = postgres->late; late != NULL; late = late->next)
-		count++;
-	if (count == 0)
+	uint64_t count = 0;
+	struct postgres_late **chosen = NULL;
+	for (struct postgres_late **link = &postgres->late; *link != NULL; link = &(*link)->next)
+		if ((*link)->due_us <= due_us && random_below(world_random(world_of(postgres)), ++count) == 0)
+			chosen = link;
+	if (chosen == NULL)
 		return false;
-	struct postgres_late **link = &postgres->late;
-	for (uint64_t i = random_below(world_random(world_of(postgres)), count); i > 0; i--)
-		link = &(*link)->next;
-	struct postgres_late *late = *link;
-	*link = late->next;
+	struct postgres_late *late = *chosen;
+	*chosen = late->next;
 	if (late->slot >= 0 && !late->locked)
 		wait_for_lock(postgres, late->slot);
 	carry_out(postgres, late);
@@ -335,7 +337,7 @@ static enum error take(struct slot_ledger *ledger, enum publish_take which, stru
 	struct postgres_slot *row = &postgres->slots[slot];
 	struct postgres_slot early = *row;
 	if (postgres->net->without == WITHOUT_RETURNING) /* read by a statement before the UPDATE */
-		for (int i = 0; i < 4 && postgres_land(postgres); i++)
+		for (int i = 0; i < 4 && postgres_land(postgres, INT64_MAX); i++)
 			;
 	wait_for_lock(postgres, slot);
 	postgres->takeovers += row->lease_until_us != 0;

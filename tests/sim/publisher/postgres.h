@@ -63,8 +63,8 @@ void postgres_init(struct postgres *postgres, struct net *net);
 void postgres_release(struct postgres *postgres);
 
 struct slot_ledger *postgres_connect(struct postgres *postgres, struct process *process);
-/* One late request is carried out, or is found to be lost. False: there is none. */
-bool postgres_land(struct postgres *postgres);
+/* One late request that is due is carried out, or is found to be lost. False: there is none. */
+bool postgres_land(struct postgres *postgres, int64_t due_us);
 /* idle_in_transaction_session_timeout: every open transaction is rolled back. */
 void postgres_end_idle_transactions(struct postgres *postgres);
 /* The newest batch of some slot is gone. */

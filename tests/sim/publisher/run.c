@@ -276,7 +276,7 @@ static void disturb(void)
 	if (chance(100))
 		postgres_end_idle_transactions(&sim.postgres);
 	if (chance(8))
-		postgres_land(&sim.postgres);
+		postgres_land(&sim.postgres, sim.world.true_us);
 	if (chance(8))
 		kafka_land(&sim.kafka);
 	if (sim.net.loss && chance(250))
@@ -314,7 +314,7 @@ static void step_all(void)
 static void become_quiet(void)
 {
 	sim.net.quiet = true;
-	while (postgres_land(&sim.postgres) || kafka_land(&sim.kafka))
+	while (postgres_land(&sim.postgres, INT64_MAX) || kafka_land(&sim.kafka))
 		;
 	postgres_end_idle_transactions(&sim.postgres);
 	for (size_t i = 0; i < REPLICAS; i++) {
