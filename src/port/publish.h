@@ -28,7 +28,7 @@ struct publish_slot {
 	int64_t epoch;	     /* the fence: the slot's row with another epoch refuses all that is asked for this one */
 	int64_t batch_seq;   /* of the newest batch whose rows are committed; 0: the slot was never used */
 	struct uuid last_id; /* the greatest id in those rows; all zero: none */
-	int64_t taken_us;    /* when it was taken, by the database's clock: Unix microseconds */
+	int64_t taken_us;    /* when it was taken or settled, by the database's clock: Unix microseconds */
 };
 
 enum publish_take {

@@ -164,6 +164,8 @@ static void a_dead_slot_is_taken_with_what_it_had_come_to(void **state)
 	struct publish_slot taken = take(b, PUBLISH_TAKE_DEAD);
 	assert_int_equal(taken.slot, slot.slot);
 	assert_true(taken.epoch > slot.epoch);
+	assert_true(slot.taken_us > NOW_MS * 1000);
+	assert_true(taken.taken_us >= slot.taken_us);
 	assert_int_equal(taken.batch_seq, 1);
 	assert_memory_equal(taken.last_id.bytes, slot.last_id.bytes, sizeof slot.last_id.bytes);
 }

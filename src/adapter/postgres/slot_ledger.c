@@ -17,7 +17,7 @@ static struct postgres_slot_ledger *of(struct slot_ledger *base)
 }
 
 #define LEASE "clock_timestamp() + $1 * interval '1 ms'"
-#define SLOT  "slot, epoch, batch_seq, last_id"
+#define SLOT  "slot, epoch, batch_seq, last_id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 static void begin_parameters(struct postgres_slot_ledger *ledger)
 {
@@ -41,6 +41,7 @@ static enum error update_slot(struct postgres_slot_ledger *ledger, const char *t
 			.epoch = pg_int8(step.result, 0, 1),
 			.batch_seq = pg_int8(step.result, 0, 2),
 			.last_id = pg_uuid(step.result, 0, 3),
+			.taken_us = pg_int8(step.result, 0, 4),
 		};
 	pg_clear_results(&step, 1);
 	return error;

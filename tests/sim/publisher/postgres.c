@@ -404,7 +404,8 @@ static enum error settle(struct slot_ledger *ledger, struct publish_slot *slot, 
 	if (error != ERROR_OK)
 		return error;
 	const struct postgres_slot *row = &postgres->slots[slot->slot];
-	*slot = (struct publish_slot){slot->slot, row->epoch, row->batch_seq, row->last_id, slot->taken_us};
+	*slot = (struct publish_slot){slot->slot, row->epoch, row->batch_seq, row->last_id,
+				      world_true_ms(world_of(postgres)) * 1000};
 	return ERROR_OK;
 }
 
