@@ -1,0 +1,1125 @@
+/* The publisher's state machine, against a ledger and a log that write down what they are asked and answer as they are told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "ingest/publisher.h"
+
+#define START_MS INT64_C(1728926331000)
+
+enum { MAX_PINGS = 16, MAX_ANSWERS = 8 };
+
+/* Errors for the next calls to one function; OK behind the last. */
+struct script {
+	enum error errors[MAX_ANSWERS];
+	size_t next, count;
+};
+
+static struct {
+	struct script take, renew, settle, claim, commit, insert, commit_inserted, read_batch, set_positions, release;
+	struct script open, newest_errors, produce, log_commit, log_abort;
+	int64_t newest;
+	struct publish_slot slot; /* the row */
+	int64_t settled_batch;	  /* that settle finds; 0: the row's */
+	int64_t missing[4];	  /* batches with rows */
+	bool released_finished;
+	enum publish_take take_which;
+	bool first_is_other; /* the first claim was another batch's, with this: */
+	int64_t first_pinged_at_ms;
+	char calls[2048]; /* in order: "take open newest …" */
+	int64_t produced_batch, committed_batch;
+	size_t produced_count, committed_count;
+	struct ledger_ping committed[MAX_PINGS];
+} fake;
+
+static int64_t wall_ms, monotonic_us;
+static struct random_seeded randomness;
+static struct ingest *ingest;
+static struct publisher *publisher;
+static char news[2048];
+
+static void call(const char *name)
+{
+	size_t length = strlen(fake.calls);
+	snprintf(fake.calls + length, sizeof fake.calls - length, "%s%s", length > 0 ? " " : "", name);
+}
+
+static enum error answer(struct script *script, const char *name, struct error_note *note)
+{
+	call(name);
+	enum error error = script->next < script->count ? script->errors[script->next++] : ERROR_OK;
+	return error == ERROR_OK ? error : error_noted(note, error, "%s said so", name);
+}
+
+#define will(function, ...) \
+	(fake.function =    \
+		 (struct script){.errors = {__VA_ARGS__}, .count = sizeof((enum error[]){__VA_ARGS__}) / sizeof(enum error)})
+
+static enum error fake_take(struct slot_ledger *ledger, enum publish_take which, struct publish_slot *ret_slot,
+			    struct error_note *note)
+{
+	(void)ledger;
+	enum error error = answer(&fake.take, "take", note);
+	fake.take_which = which;
+	fake.slot.epoch += error == ERROR_OK;
+	if (error == ERROR_OK)
+		*ret_slot = fake.slot;
+	return error;
+}
+
+static enum error fake_renew(struct slot_ledger *ledger, const struct publish_slot *slot, struct error_note *note)
+{
+	(void)ledger;
+	assert_int_equal(slot->epoch, fake.slot.epoch);
+	return answer(&fake.renew, "renew", note);
+}
+
+static enum error fake_release(struct slot_ledger *ledger, const struct publish_slot *slot, bool finished,
+			       struct error_note *note)
+{
+	(void)ledger;
+	(void)slot;
+	fake.released_finished = finished;
+	return answer(&fake.release, "release", note);
+}
+
+static enum error fake_settle(struct slot_ledger *ledger, struct publish_slot *slot, struct error_note *note)
+{
+	(void)ledger;
+	enum error error = answer(&fake.settle, "settle", note);
+	if (error != ERROR_OK)
+		return error;
+	fake.slot.epoch++;
+	if (fake.settled_batch != 0)
+		fake.slot.batch_seq = fake.settled_batch;
+	*slot = fake.slot;
+	return error;
+}
+
+static enum error fake_claim(struct slot_ledger *ledger, struct publish_claim *claims, size_t count, struct error_note *note)
+{
+	(void)ledger;
+	for (size_t i = 0; i < count; i++) {
+		claims[i].claimed = i > 0 || !fake.first_is_other;
+		claims[i].first_pinged_at_ms = fake.first_pinged_at_ms;
+	}
+	return answer(&fake.claim, "claim", note);
+}
+
+static void note_rows(const struct ledger_ping *rows, size_t count)
+{
+	fake.committed_count = count;
+	memcpy(fake.committed, rows, count * sizeof *rows);
+}
+
+static enum error fake_commit(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t batch,
+			      const struct ledger_ping *rows, size_t count, struct error_note *note)
+{
+	(void)ledger;
+	fake.committed_batch = batch;
+	note_rows(rows, count);
+	enum error error = answer(&fake.commit, "commit", note);
+	if (error == ERROR_OK && slot != NULL) {
+		assert_int_equal(slot->epoch, fake.slot.epoch);
+		fake.slot.batch_seq = batch;
+	}
+	return error;
+}
+
+static enum error fake_insert(struct slot_ledger *ledger, const struct ledger_ping *rows, size_t count, struct error_note *note)
+{
+	(void)ledger;
+	(void)rows;
+	(void)count;
+	return answer(&fake.insert, "insert", note);
+}
+
+static enum error fake_commit_inserted(struct slot_ledger *ledger, const struct ledger_ping *rows, size_t count,
+				       struct error_note *note)
+{
+	(void)ledger;
+	note_rows(rows, count);
+	return answer(&fake.commit_inserted, "commit-inserted", note);
+}
+
+static void fake_abandon(struct slot_ledger *ledger)
+{
+	(void)ledger;
+	call("abandon");
+}
+
+static enum error fake_read_batch(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, int64_t *ret_batch,
+				  void (*visit)(void *context, const struct ledger_ping *row), void *context,
+				  struct error_note *note)
+{
+	(void)ledger;
+	enum error error = answer(&fake.read_batch, "read", note);
+	if (error != ERROR_OK)
+		return error;
+	for (size_t i = 0; i < 4; i++) {
+		if (fake.missing[i] <= after || fake.missing[i] > slot->batch_seq)
+			continue;
+		visit(context, &(struct ledger_ping){.pinged_at_ms = START_MS, .position = -1});
+		*ret_batch = fake.missing[i];
+		return ERROR_OK;
+	}
+	return ERROR_NOT_FOUND;
+}
+
+static enum error fake_set_positions(struct slot_ledger *ledger, const struct publish_slot *slot, const struct ledger_ping *rows,
+				     size_t count, struct error_note *note)
+{
+	(void)ledger;
+	(void)count;
+	assert_int_equal(slot->epoch, fake.slot.epoch);
+	assert_int_equal(rows[0].position, 1000);
+	return answer(&fake.set_positions, "move", note);
+}
+
+static enum error fake_prune_keys(struct slot_ledger *ledger, int64_t retention_ms, size_t max, size_t *ret_removed,
+				  struct error_note *note)
+{
+	(void)ledger;
+	(void)max;
+	(void)note;
+	assert_int_equal(retention_ms, 86400000);
+	call("prune");
+	*ret_removed = 0;
+	return ERROR_OK;
+}
+
+static const struct slot_ledger_vtable ledger_vtable = {
+	.take = fake_take,
+	.renew = fake_renew,
+	.release = fake_release,
+	.settle = fake_settle,
+	.claim = fake_claim,
+	.commit = fake_commit,
+	.insert = fake_insert,
+	.commit_inserted = fake_commit_inserted,
+	.abandon = fake_abandon,
+	.read_batch = fake_read_batch,
+	.set_positions = fake_set_positions,
+	.prune_keys = fake_prune_keys,
+};
+static struct slot_ledger ledger = {&ledger_vtable};
+
+static enum error fake_open(struct publish_log *log, int32_t slot, struct error_note *note)
+{
+	(void)log;
+	(void)slot;
+	return answer(&fake.open, "open", note);
+}
+
+static enum error fake_newest(struct publish_log *log, int64_t *ret_batch, struct error_note *note)
+{
+	(void)log;
+	enum error error = answer(&fake.newest_errors, "newest", note);
+	if (error == ERROR_OK)
+		*ret_batch = fake.newest;
+	return error;
+}
+
+static enum error fake_produce(struct publish_log *log, int64_t batch, struct ledger_ping *rows, size_t count,
+			       struct error_note *note)
+{
+	(void)log;
+	fake.produced_batch = batch;
+	fake.produced_count = count;
+	for (size_t i = 0; i < count; i++)
+		rows[i].position = 1000 + (int64_t)i;
+	return answer(&fake.produce, "produce", note);
+}
+
+static enum error fake_log_commit(struct publish_log *log, struct error_note *note)
+{
+	(void)log;
+	enum error error = answer(&fake.log_commit, "publish", note);
+	if (error == ERROR_OK)
+		fake.newest = fake.produced_batch;
+	return error;
+}
+
+static enum error fake_abort(struct publish_log *log, struct error_note *note)
+{
+	(void)log;
+	return answer(&fake.log_abort, "abort", note);
+}
+
+static const struct publish_log_vtable log_vtable = {
+	.open = fake_open, .newest = fake_newest, .produce = fake_produce, .commit = fake_log_commit, .abort = fake_abort};
+static struct publish_log log_port = {&log_vtable};
+
+static int64_t test_wall_ms(struct clock *clock)
+{
+	(void)clock;
+	return wall_ms;
+}
+
+static int64_t test_monotonic_us(struct clock *clock)
+{
+	(void)clock;
+	return monotonic_us;
+}
+
+static struct clock test_clock = {test_wall_ms, test_monotonic_us};
+
+struct submitted {
+	struct ingest_ping ping;
+	int done;
+	enum error error;
+	char note[256];
+};
+
+static struct submitted pings[MAX_PINGS];
+
+static void remember(struct ingest_ping *ping, enum error error, const struct error_note *note)
+{
+	struct submitted *submitted = (struct submitted *)ping;
+	submitted->done++;
+	submitted->error = error;
+	snprintf(submitted->note, sizeof submitted->note, "%s", note == NULL ? "" : note->text);
+}
+
+static struct submitted *submit_at(size_t index, const char *key, int64_t pinged_at_ms)
+{
+	struct submitted *submitted = &pings[index];
+	*submitted = (struct submitted){.ping.done = remember};
+	submitted->ping.ping.client = address_from_ipv4((const uint8_t[]){203, 0, 113, 7});
+	submitted->ping.ping.pinged_at_ms = pinged_at_ms;
+	submitted->ping.ping.received_at_ms = wall_ms;
+	if (key != NULL)
+		submitted->ping.ping.key = slice_from_string(key);
+	assert_int_equal(ingest_submit(ingest, &submitted->ping), ERROR_OK);
+	return submitted;
+}
+
+static struct submitted *submit(size_t index)
+{
+	return submit_at(index, NULL, START_MS);
+}
+
+static void hear(void *context, enum publisher_news what, const struct publisher_status *status, enum error error,
+		 const char *text)
+{
+	static const char *const names[] = {"", "taken", "fenced", "trouble", "failed", "unknown", "recovered", "ledger-lost"};
+	(void)context;
+	(void)status;
+	(void)error;
+	(void)text;
+	size_t length = strlen(news);
+	if (what != PUBLISHER_CHANGED)
+		snprintf(news + length, sizeof news - length, "%s%s", length > 0 ? " " : "", names[what]);
+}
+
+static void make(enum publisher_mode mode, bool rescuer, struct publish_log *log)
+{
+	const struct ingest_config ingest_config = {0};
+	const struct publisher_config config = {.mode = mode, .rescuer = rescuer, .max_batch = MAX_PINGS, .tell = hear};
+	assert_int_equal(ingest_create(&ingest_config, &test_clock, &ingest), ERROR_OK);
+	assert_int_equal(publisher_create(&config, ingest, &ledger, log, &test_clock, &randomness.random, &publisher), ERROR_OK);
+}
+
+static enum publisher_state state(void)
+{
+	return publisher_status(publisher).state;
+}
+
+/* Until it has nothing to do. */
+static void run(void)
+{
+	int steps = 0;
+	while (publisher_step(publisher))
+		assert_true(++steps < 100);
+}
+
+/* Until the back-off is over, and then. */
+static void run_later(void)
+{
+	monotonic_us += 6000000;
+	run();
+}
+
+static void forget_calls(void)
+{
+	fake.calls[0] = 0;
+	news[0] = 0;
+}
+
+static void become_ready(enum publisher_mode mode)
+{
+	fake.slot.batch_seq = fake.newest = 7;
+	make(mode, false, &log_port);
+	run();
+	assert_int_equal(state(), PUBLISHER_READY);
+	forget_calls();
+}
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	memset(&fake, 0, sizeof fake);
+	fake.slot = (struct publish_slot){.slot = 3, .epoch = 40, .taken_us = START_MS * 1000};
+	wall_ms = START_MS;
+	monotonic_us = 1000000;
+	random_seeded_init(&randomness, 1);
+	forget_calls();
+	return 0;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	publisher_destroy(publisher);
+	ingest_destroy(ingest);
+	publisher = NULL;
+	ingest = NULL;
+	return 0;
+}
+
+#define assert_calls(text) assert_string_equal(fake.calls, text)
+#define assert_answered(submitted, expected) \
+	(assert_int_equal((submitted)->done, 1), assert_string_equal(error_name((submitted)->error), error_name(expected)))
+
+/* Taking a slot */
+
+static void takes_a_slot_fences_and_reads_the_newest_record_in_that_order(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.newest = 7;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest");
+	struct publisher_status status = publisher_status(publisher);
+	assert_true(status.ready);
+	assert_int_equal(status.slot, 3);
+	assert_int_equal(status.epoch, 41);
+	assert_int_equal(status.newest, 7);
+}
+
+static void a_slot_that_was_never_used_gets_its_first_record(void **unused)
+{
+	(void)unused;
+	will(newest_errors, ERROR_NOT_FOUND);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest produce publish");
+	assert_int_equal(fake.produced_batch, 0);
+	assert_int_equal(fake.produced_count, 0);
+	assert_int_equal(state(), PUBLISHER_READY);
+}
+
+static void batches_without_any_record_are_those_of_another_log(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 7;
+	will(newest_errors, ERROR_NOT_FOUND);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	struct publisher_status status = publisher_status(publisher);
+	assert_false(status.ready);
+	assert_int_equal(status.error, ERROR_FAILED_PRECONDITION);
+	assert_non_null(strstr(status.error_text, "log_epoch"));
+}
+
+static void without_a_free_slot_it_is_not_ready_and_says_so(void **unused)
+{
+	(void)unused;
+	will(take, ERROR_RESOURCE_EXHAUSTED);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_string_equal(ping->note, "take said so");
+	assert_string_equal(publisher_status(publisher).error_text, "take said so");
+	run_later();
+	assert_int_equal(state(), PUBLISHER_READY);
+	assert_int_equal(publisher_status(publisher).error, ERROR_OK);
+}
+
+static void pings_that_come_while_it_waits_to_try_again_are_refused_at_once(void **unused)
+{
+	(void)unused;
+	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	fake.slot.batch_seq = fake.newest = 7;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("take open");
+}
+
+static void each_missing_batch_is_published_again_in_order(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 9;
+	fake.newest = 6;
+	fake.missing[0] = 7;
+	fake.missing[1] = 9;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read produce move publish read produce move publish");
+	assert_int_equal(fake.newest, 9);
+	assert_string_equal(news, "taken recovered recovered");
+	assert_int_equal(publisher_status(publisher).recovered, 2);
+}
+
+static void positions_in_doubt_begin_the_recovery_anew_under_another_epoch(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.missing[0] = 7;
+	fake.newest = 6;
+	will(set_positions, ERROR_IN_DOUBT);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read produce move settle open newest read produce move publish");
+}
+
+static void who_is_fenced_while_it_recovers_publishes_nothing(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.missing[0] = 7;
+	fake.newest = 6;
+	will(set_positions, ERROR_FENCED);
+	will(take, ERROR_OK, ERROR_RESOURCE_EXHAUSTED);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read produce move take");
+	assert_int_equal(publisher_status(publisher).slot, PUBLISH_NO_SLOT);
+}
+
+static void a_ledger_that_lost_batches_is_said_loudly_and_goes_on_above_both(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 7;
+	fake.newest = 12;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_int_equal(fake.committed_batch, 13);
+	assert_string_equal(news, "taken ledger-lost");
+	assert_int_equal(publisher_status(publisher).lost, 1);
+}
+
+/* A batch */
+
+static void a_batch_is_produced_committed_published_and_then_answered(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	struct submitted *a = submit(0), *b = submit(1);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(a->done, 0);
+		publisher_step(publisher);
+	}
+	assert_calls("produce commit publish");
+	assert_answered(a, ERROR_OK);
+	assert_answered(b, ERROR_OK);
+	assert_int_equal(fake.committed_batch, 8);
+	assert_int_equal(fake.committed_count, 2);
+	assert_int_equal(fake.committed[1].position, 1001);
+	assert_true(memcmp(&fake.committed[0].id, &fake.committed[1].id, sizeof(struct uuid)) < 0);
+	assert_int_equal(ingest_stats(ingest).accepted, 2);
+	assert_int_equal(ingest_stats(ingest).depth, 0);
+}
+
+static void ids_go_on_above_the_slots_last(void **unused)
+{
+	(void)unused;
+	memset(&fake.slot.last_id, 0x77, sizeof fake.slot.last_id);
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	submit(0);
+	run();
+	assert_true(memcmp(&fake.committed[0].id, &fake.slot.last_id, sizeof(struct uuid)) > 0);
+}
+
+static void what_the_log_refuses_is_rolled_back_in_both(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(produce, ERROR_UNAVAILABLE);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("produce abandon abort");
+	assert_int_equal(state(), PUBLISHER_READY);
+}
+
+static void what_the_ledger_refuses_is_aborted_in_the_log(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_DISK_FULL);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_DISK_FULL);
+	assert_calls("produce commit abort renew");
+}
+
+static void a_ledger_that_failed_is_asked_something_small_before_the_next_batch(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_UNAVAILABLE);
+	will(renew, ERROR_UNAVAILABLE);
+	submit(0);
+	run();
+	assert_false(publisher_status(publisher).ready);
+	struct submitted *ping = submit(1);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	run_later();
+	assert_true(publisher_status(publisher).ready);
+}
+
+static void an_abort_that_fails_fences_anew(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(produce, ERROR_UNAVAILABLE);
+	will(log_abort, ERROR_UNAVAILABLE);
+	submit(0);
+	run();
+	assert_int_equal(state(), PUBLISHER_FENCING);
+	run_later();
+	assert_calls("produce abandon abort renew open newest");
+}
+
+static void an_unknown_commit_that_was_kept_is_published_and_answered(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	fake.settled_batch = 8;
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("produce commit settle publish");
+}
+
+static void an_unknown_commit_that_was_not_kept_is_a_failure(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("produce commit settle abort");
+}
+
+static void a_number_whose_outcome_was_unknown_is_not_used_again(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	submit(0);
+	run();
+	submit(1);
+	run();
+	assert_int_equal(fake.committed_batch, 9);
+}
+
+static void who_is_fenced_with_a_commit_unknown_never_says_unavailable(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	will(settle, ERROR_FENCED);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_IN_DOUBT);
+	assert_string_equal(news, "fenced unknown taken");
+}
+
+static void who_is_told_fenced_by_the_commit_itself_knows_that_nothing_was_kept(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_FENCED);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("produce commit take open newest");
+}
+
+static void pings_in_doubt_wait_while_the_ledger_cannot_be_asked_but_not_for_ever(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	will(settle, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	fake.settled_batch = 8;
+	struct submitted *ping = submit(0);
+	run();
+	assert_int_equal(ping->done, 0);
+	assert_int_equal(state(), PUBLISHER_SETTLING);
+	monotonic_us += 31000000;
+	publisher_step(publisher);
+	assert_answered(ping, ERROR_IN_DOUBT);
+	run_later();
+	assert_calls("produce commit settle settle settle publish");
+	assert_int_equal(ping->done, 1);
+}
+
+static void a_transaction_that_the_log_aborted_is_published_again_under_a_new_epoch_before_the_answer(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(log_commit, ERROR_ABORTED);
+	fake.missing[0] = 8;
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("produce commit publish settle open newest read produce move publish");
+	assert_int_equal(publisher_status(publisher).aborted, 1);
+}
+
+static void an_unknown_publish_that_took_place_is_not_made_again(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(log_commit, ERROR_IN_DOUBT);
+	struct submitted *ping = submit(0);
+	for (int i = 0; i < 4; i++)
+		publisher_step(publisher);
+	fake.newest = 8;
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("produce commit publish settle open newest");
+}
+
+static void who_is_fenced_before_it_could_publish_does_not_know(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(log_commit, ERROR_FENCED);
+	will(settle, ERROR_FENCED);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_IN_DOUBT);
+}
+
+/* Keys */
+
+static void keys_are_claimed_before_anything_is_produced(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	struct submitted *keyed = submit_at(0, "k", START_MS), *plain = submit(1);
+	run();
+	assert_calls("claim produce commit publish");
+	assert_answered(keyed, ERROR_OK);
+	assert_answered(plain, ERROR_OK);
+	assert_int_equal(fake.committed_count, 2);
+}
+
+static void a_key_that_another_batch_was_first_with_is_answered_and_not_produced(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	fake.first_is_other = true;
+	fake.first_pinged_at_ms = START_MS;
+	struct submitted *same = submit_at(0, "k", START_MS), *differs = submit_at(1, "k", START_MS + 1), *plain = submit(2);
+	run();
+	assert_answered(same, ERROR_OK);
+	assert_true(same->ping.ping.duplicate);
+	assert_answered(differs, ERROR_KEY_REUSED);
+	assert_answered(plain, ERROR_OK);
+	assert_int_equal(fake.committed_count, 1);
+	assert_int_equal(ingest_stats(ingest).duplicates, 2);
+}
+
+static void a_batch_of_duplicates_alone_ends_its_transaction(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	fake.first_is_other = true;
+	fake.first_pinged_at_ms = START_MS;
+	struct submitted *ping = submit_at(0, "k", START_MS);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("claim abandon");
+	assert_int_equal(state(), PUBLISHER_READY);
+}
+
+static void a_keys_repetitions_in_a_batch_share_its_fate(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	struct submitted *first = submit_at(0, "k", START_MS), *again = submit_at(1, "k", START_MS),
+			 *differs = submit_at(2, "k", START_MS + 1);
+	run();
+	assert_answered(first, ERROR_OK);
+	assert_false(first->ping.ping.duplicate);
+	assert_answered(again, ERROR_OK);
+	assert_true(again->ping.ping.duplicate);
+	assert_answered(differs, ERROR_KEY_REUSED);
+	assert_int_equal(fake.committed_count, 1);
+	will(produce, ERROR_UNAVAILABLE);
+	first = submit_at(0, "l", START_MS);
+	differs = submit_at(1, "l", START_MS + 1);
+	run();
+	assert_answered(first, ERROR_UNAVAILABLE);
+	assert_answered(differs, ERROR_UNAVAILABLE);
+}
+
+static void a_lock_timeout_fails_the_keyed_pings_alone(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(claim, ERROR_ABORTED);
+	struct submitted *keyed = submit_at(0, "k", START_MS), *plain = submit(1);
+	run();
+	assert_answered(keyed, ERROR_UNAVAILABLE);
+	assert_answered(plain, ERROR_OK);
+	assert_calls("claim produce commit publish");
+}
+
+static void old_keys_are_forgotten_once_a_minute(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_ORDERED);
+	monotonic_us += 61000000;
+	run();
+	assert_calls("prune");
+	run();
+	assert_calls("prune");
+}
+
+/* The lease */
+
+static void the_lease_is_renewed_when_nothing_else_does_it(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	assert_true(publisher_due_us(publisher) <= monotonic_us + 3000000);
+	monotonic_us += 3000000;
+	run();
+	assert_calls("renew");
+	monotonic_us += 2000000;
+	submit(0);
+	run();
+	monotonic_us += 2000000;
+	run();
+	assert_calls("renew produce commit publish");
+}
+
+static void the_lease_is_renewed_while_the_log_is_away(void **unused)
+{
+	(void)unused;
+	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	fake.slot.batch_seq = fake.newest = 7;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	run_later();
+	assert_calls("take open renew open");
+}
+
+static void who_finds_its_lease_gone_takes_another_slot(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(renew, ERROR_FENCED);
+	run_later();
+	assert_calls("renew take open newest");
+	assert_int_equal(publisher_status(publisher).fenced, 1);
+}
+
+/* The end */
+
+static void a_clean_stop_carries_out_what_waits_and_frees_the_slot(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	struct submitted *ping = submit(0);
+	ingest_close(ingest);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("produce commit publish release");
+	assert_true(fake.released_finished);
+	assert_true(publisher_ended(publisher));
+}
+
+static void a_stop_in_trouble_leaves_a_dead_slot_and_answers_all(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(commit, ERROR_IN_DOUBT);
+	will(settle, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	struct submitted *ping = submit(0);
+	run();
+	ingest_close(ingest);
+	run();
+	assert_answered(ping, ERROR_IN_DOUBT);
+	assert_false(fake.released_finished);
+	assert_true(publisher_ended(publisher));
+}
+
+static void a_stop_before_there_is_a_slot_refuses_what_waits(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	struct submitted *ping = submit(0);
+	ingest_close(ingest);
+	run();
+	assert_answered(ping, ERROR_SHUTTING_DOWN);
+	assert_calls("");
+}
+
+/* A rescuer */
+
+static void a_rescuer_finishes_dead_slots_and_takes_no_pings(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.missing[0] = 7;
+	fake.newest = 6;
+	will(take, ERROR_OK, ERROR_RESOURCE_EXHAUSTED);
+	make(PUBLISHER_TRANSACTIONAL, true, &log_port);
+	struct submitted *ping = submit(0);
+	run();
+	assert_calls("take open newest read produce move publish release take");
+	assert_int_equal(fake.take_which, PUBLISH_TAKE_DEAD);
+	assert_true(fake.released_finished);
+	assert_int_equal(ping->done, 0);
+	assert_false(publisher_status(publisher).ready);
+	assert_int_equal(publisher_status(publisher).error, ERROR_OK);
+	publisher_destroy(publisher);
+	publisher = NULL;
+}
+
+/* outbox */
+
+static void an_outbox_answers_after_the_ledger_and_publishes_behind(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_OUTBOX);
+	fake.missing[0] = 8;
+	struct submitted *ping = submit(0);
+	publisher_step(publisher);
+	publisher_step(publisher);
+	assert_answered(ping, ERROR_OK);
+	assert_calls("commit");
+	assert_int_equal(fake.committed[0].position, -1);
+	assert_true(publisher_status(publisher).behind);
+	run();
+	assert_calls("commit read produce move publish");
+	assert_false(publisher_status(publisher).behind);
+}
+
+static void an_outbox_fails_no_ping_while_the_log_is_away(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 7;
+	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	make(PUBLISHER_OUTBOX, false, &log_port);
+	for (size_t i = 0; i < 4; i++) {
+		struct submitted *ping = submit(i);
+		run();
+		assert_answered(ping, ERROR_OK);
+	}
+	assert_true(publisher_status(publisher).ready);
+	assert_int_equal(publisher_status(publisher).error, ERROR_UNAVAILABLE);
+}
+
+static void an_outbox_that_cannot_ask_the_log_numbers_its_first_batch_above_whatever_the_log_has(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 7;
+	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	make(PUBLISHER_OUTBOX, false, &log_port);
+	submit(0);
+	run();
+	assert_int_equal(fake.committed_batch, START_MS * 1000 + 1);
+	submit(1);
+	run();
+	assert_int_equal(fake.committed_batch, START_MS * 1000 + 2);
+}
+
+static void an_outbox_catches_up_when_the_log_is_back(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.newest = 7;
+	fake.missing[0] = START_MS * 1000 + 1;
+	will(open, ERROR_UNAVAILABLE);
+	make(PUBLISHER_OUTBOX, false, &log_port);
+	submit(0);
+	run();
+	forget_calls();
+	run_later();
+	assert_calls("renew open newest read produce move publish");
+	assert_false(publisher_status(publisher).behind);
+}
+
+static void an_outbox_first_takes_a_record_for_a_slot_that_was_never_used(void **unused)
+{
+	(void)unused;
+	will(open, ERROR_UNAVAILABLE);
+	will(newest_errors, ERROR_NOT_FOUND);
+	make(PUBLISHER_OUTBOX, false, &log_port);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	run_later();
+	assert_true(publisher_status(publisher).ready);
+}
+
+static void a_stopped_outbox_that_is_behind_leaves_a_dead_slot(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 7;
+	will(open, ERROR_UNAVAILABLE);
+	make(PUBLISHER_OUTBOX, false, &log_port);
+	run();
+	ingest_close(ingest);
+	run();
+	assert_calls("take open release");
+	assert_false(fake.released_finished);
+}
+
+/* ordered */
+
+static void ordered_inserts_produces_and_commits(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_ORDERED, false, &log_port);
+	struct submitted *ping = submit_at(0, "k", START_MS);
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("open claim insert produce commit-inserted");
+	assert_int_equal(fake.committed[0].position, 1000);
+}
+
+static void ordered_publishes_nothing_that_could_not_be_inserted(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_ORDERED, false, &log_port);
+	will(insert, ERROR_UNAVAILABLE);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("open insert");
+}
+
+static void ordered_cannot_call_a_failure_what_is_in_the_log(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_ORDERED, false, &log_port);
+	will(commit_inserted, ERROR_UNAVAILABLE);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_IN_DOUBT);
+	will(produce, ERROR_IN_DOUBT);
+	ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_IN_DOUBT);
+	will(produce, ERROR_UNAVAILABLE);
+	ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+}
+
+static void without_a_log_a_batch_is_one_transaction(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_ORDERED, false, NULL);
+	struct submitted *ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_OK);
+	will(commit, ERROR_UNAVAILABLE);
+	ping = submit(0);
+	run();
+	assert_answered(ping, ERROR_UNAVAILABLE);
+	assert_calls("commit commit");
+}
+
+/* Several at once */
+
+static void *run_thread(void *context)
+{
+	struct publisher *mine = context;
+	while (!publisher_ended(mine))
+		if (!publisher_step(mine))
+			publisher_wait(mine, 1000);
+	return NULL;
+}
+
+static void status_can_be_read_while_its_thread_works(void **unused)
+{
+	(void)unused;
+	make(PUBLISHER_ORDERED, false, NULL);
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run_thread, publisher), 0);
+	for (size_t i = 0; i < MAX_PINGS; i++) {
+		submit(i);
+		publisher_status(publisher);
+	}
+	ingest_close(ingest);
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < MAX_PINGS; i++)
+		assert_answered(&pings[i], ERROR_OK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(takes_a_slot_fences_and_reads_the_newest_record_in_that_order),
+		TEST(a_slot_that_was_never_used_gets_its_first_record),
+		TEST(batches_without_any_record_are_those_of_another_log),
+		TEST(without_a_free_slot_it_is_not_ready_and_says_so),
+		TEST(pings_that_come_while_it_waits_to_try_again_are_refused_at_once),
+		TEST(each_missing_batch_is_published_again_in_order),
+		TEST(positions_in_doubt_begin_the_recovery_anew_under_another_epoch),
+		TEST(who_is_fenced_while_it_recovers_publishes_nothing),
+		TEST(a_ledger_that_lost_batches_is_said_loudly_and_goes_on_above_both),
+		TEST(a_batch_is_produced_committed_published_and_then_answered),
+		TEST(ids_go_on_above_the_slots_last),
+		TEST(what_the_log_refuses_is_rolled_back_in_both),
+		TEST(what_the_ledger_refuses_is_aborted_in_the_log),
+		TEST(a_ledger_that_failed_is_asked_something_small_before_the_next_batch),
+		TEST(an_abort_that_fails_fences_anew),
+		TEST(an_unknown_commit_that_was_kept_is_published_and_answered),
+		TEST(an_unknown_commit_that_was_not_kept_is_a_failure),
+		TEST(a_number_whose_outcome_was_unknown_is_not_used_again),
+		TEST(who_is_fenced_with_a_commit_unknown_never_says_unavailable),
+		TEST(who_is_told_fenced_by_the_commit_itself_knows_that_nothing_was_kept),
+		TEST(pings_in_doubt_wait_while_the_ledger_cannot_be_asked_but_not_for_ever),
+		TEST(a_transaction_that_the_log_aborted_is_published_again_under_a_new_epoch_before_the_answer),
+		TEST(an_unknown_publish_that_took_place_is_not_made_again),
+		TEST(who_is_fenced_before_it_could_publish_does_not_know),
+		TEST(keys_are_claimed_before_anything_is_produced),
+		TEST(a_key_that_another_batch_was_first_with_is_answered_and_not_produced),
+		TEST(a_batch_of_duplicates_alone_ends_its_transaction),
+		TEST(a_keys_repetitions_in_a_batch_share_its_fate),
+		TEST(a_lock_timeout_fails_the_keyed_pings_alone),
+		TEST(old_keys_are_forgotten_once_a_minute),
+		TEST(the_lease_is_renewed_when_nothing_else_does_it),
+		TEST(the_lease_is_renewed_while_the_log_is_away),
+		TEST(who_finds_its_lease_gone_takes_another_slot),
+		TEST(a_clean_stop_carries_out_what_waits_and_frees_the_slot),
+		TEST(a_stop_in_trouble_leaves_a_dead_slot_and_answers_all),
+		TEST(a_stop_before_there_is_a_slot_refuses_what_waits),
+		TEST(a_rescuer_finishes_dead_slots_and_takes_no_pings),
+		TEST(an_outbox_answers_after_the_ledger_and_publishes_behind),
+		TEST(an_outbox_fails_no_ping_while_the_log_is_away),
+		TEST(an_outbox_that_cannot_ask_the_log_numbers_its_first_batch_above_whatever_the_log_has),
+		TEST(an_outbox_catches_up_when_the_log_is_back),
+		TEST(an_outbox_first_takes_a_record_for_a_slot_that_was_never_used),
+		TEST(a_stopped_outbox_that_is_behind_leaves_a_dead_slot),
+		TEST(ordered_inserts_produces_and_commits),
+		TEST(ordered_publishes_nothing_that_could_not_be_inserted),
+		TEST(ordered_cannot_call_a_failure_what_is_in_the_log),
+		TEST(without_a_log_a_batch_is_one_transaction),
+		TEST(status_can_be_read_while_its_thread_works),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
