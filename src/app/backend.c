@@ -1,5 +1,6 @@
 #include "app/backend.h"
 
+#include "adapter/kafka/kafka.h"
 #include "adapter/postgres/postgres.h"
 #include "adapter/sqlite/sqlite.h"
 #include "base/log.h"
@@ -10,6 +11,7 @@ struct backend {
 	const struct pingd_config *config;
 	struct data_directory *directory; /* NULL: nothing lies in it */
 	struct postgres_config postgres;
+	struct kafka_config kafka;
 };
 
 static struct postgres_config postgres_config_from(const struct pingd_config *config)
@@ -57,6 +59,36 @@ static enum error open_postgres(struct backend *backend, struct error_note *note
 	return postgres_migrate(&backend->postgres, modes[backend->config->migrate], tell_migration, NULL, NULL, note);
 }
 
+static void tell_kafka(void *context, int level, const char *text)
+{
+	(void)context;
+	enum { SYSLOG_ERROR = 3, SYSLOG_WARNING = 4 };
+	log_limited(level <= SYSLOG_ERROR ? LOG_ERROR : level == SYSLOG_WARNING ? LOG_WARN : LOG_DEBUG, "kafka", log_text("detail", text));
+}
+
+static void tell_difference(void *context, const char *text)
+{
+	(void)context;
+	log_event(LOG_WARN, "a topic is not as it should be", log_text("detail", text));
+}
+
+static enum error open_kafka(struct backend *backend, struct error_note *note)
+{
+	const struct pingd_config *config = backend->config;
+	backend->kafka = (struct kafka_config){
+		.settings = config->kafka.items,
+		.setting_count = config->kafka.count,
+		.partitions = (int32_t)config->log_partitions,
+		.slots = (int32_t)config->publisher_slots,
+		.log_epoch = (int32_t)config->log_epoch,
+		.observer = {.line = tell_kafka},
+	};
+	enum error error = kafka_url_parse(config->log, &backend->kafka.brokers, note);
+	if (error == ERROR_OK)
+		error = kafka_config_check(&backend->kafka, note);
+	return error == ERROR_OK ? kafka_topics_ensure(&backend->kafka, tell_difference, NULL, note) : error;
+}
+
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note)
 {
 	struct backend *backend = calloc(1, sizeof *backend);
@@ -68,6 +100,8 @@ enum error backend_open(const struct pingd_config *config, struct backend **ret_
 		error = data_directory_open(config->data_dir, &backend->directory, note);
 	if (error == ERROR_OK && config->backends.ledger == PINGD_BACKEND_POSTGRES)
 		error = open_postgres(backend, note);
+	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_KAFKA)
+		error = open_kafka(backend, note);
 	if (error != ERROR_OK) {
 		backend_close(backend);
 		return error;
@@ -96,6 +130,17 @@ enum error backend_open_ledger(struct backend *backend, struct ledger **ret_ledg
 	return backend->config->backends.ledger == PINGD_BACKEND_POSTGRES
 		       ? postgres_ledger_open(&backend->postgres, ret_ledger)
 		       : sqlite_ledger_open(backend->directory, ret_ledger, note);
+}
+
+enum error backend_open_slot_ledger(struct backend *backend, struct slot_ledger **ret_ledger, struct error_note *note)
+{
+	(void)note;
+	return postgres_slot_ledger_open(&backend->postgres, ret_ledger);
+}
+
+enum error backend_open_publish_log(struct backend *backend, struct publish_log **ret_log, struct error_note *note)
+{
+	return kafka_publish_log_create(&backend->kafka, ret_log, note);
 }
 
 enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note)

@@ -1,9 +1,9 @@
 /* The adapters that the config's URLs choose, opened. Nothing else in the program knows which they are.
  *
- *   backends       sqlite            postgres
- *   ledger         ledger.db         pings
- *   log            the ledger        —
- *   store          metrics.db        —
+ *   backends       sqlite            postgres          postgres and kafka
+ *   ledger         ledger.db         pings             pings, in batches of slots
+ *   log            the ledger        —                 raw-pings
+ *   store          metrics.db        —                 — (whoever reads raw-pings)
  */
 #ifndef PING_APP_BACKEND_H
 #define PING_APP_BACKEND_H
@@ -11,6 +11,7 @@
 #include "app/pingd_settings.h"
 #include "port/ledger.h"
 #include "port/log.h"
+#include "port/publish.h"
 #include "port/store.h"
 
 struct backend;
@@ -30,7 +31,10 @@ struct backend_names backend_names(const struct pingd_config *config);
 int64_t backend_log_end(const struct backend *backend);
 
 enum error backend_open_ledger(struct backend *backend, struct ledger **ret_ledger, struct error_note *note);
-/* Where backend_names says that there are such. */
+/* Where the log is Kafka: the two halves of a publisher. */
+enum error backend_open_slot_ledger(struct backend *backend, struct slot_ledger **ret_ledger, struct error_note *note);
+enum error backend_open_publish_log(struct backend *backend, struct publish_log **ret_log, struct error_note *note);
+/* Where backend_names says that there are such, and the log is the embedded one. */
 enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note);
 enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note);
 

@@ -1,5 +1,6 @@
 #include "app/pingd_settings.h"
 
+#include "adapter/kafka/kafka.h"
 #include "app/settings_file.h"
 
 #include <pwd.h>
@@ -42,6 +43,13 @@ static bool is_store(const char *url)
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
+static bool is_assignment(const char *text)
+{
+	const char *equals = strchr(text, '=');
+	return equals != NULL && equals != text;
+}
+
+static const char *const publish_words[] = {"transactional", "ordered", "outbox", NULL};
 static const char *const migrate_words[] = {"auto", "check", "off", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_format_words[] = {"logfmt", "json", NULL};
@@ -80,6 +88,22 @@ const struct setting pingd_settings[] = {
 	{.name = "migrate", SETTING_CHOICE(CONFIG, migrate), .section = "storage", .initial = "auto", .choices = migrate_words,
 	 .metavar = "WHEN", .help = "The schema in PostgreSQL at start: auto brings it up to date, check ends pingd when it is not (then "
 				    "`pingctl migrate` does it), off does not look."},
+	{.name = "kafka", SETTING_LIST(CONFIG, kafka), .section = "log", .metavar = "NAME=VALUE,…", .initial = "", .initial_help = "none",
+	 .groups = PINGD_GROUP_DATA, .accepts = is_assignment, .expected = "NAME=VALUE, a setting of librdkafka's",
+	 .secrecy = SETTING_SECRET, .help = "Settings of librdkafka's for every connection to Kafka: security.protocol=sasl_ssl, sasl.mechanism=SCRAM-SHA-512, …"},
+	{.name = "log-partitions", SETTING_INTEGER(CONFIG, log_partitions), .section = "log", .initial = "6", .min = 1, .max = 10000,
+	 .groups = PINGD_GROUP_DATA, .help = "Partitions of raw-pings. A topic that has another number is refused: growing is a procedure."},
+	{.name = "log-epoch", SETTING_INTEGER(CONFIG, log_epoch), .section = "log", .initial = "0", .max = 32767, .groups = PINGD_GROUP_DATA,
+	 .help = "Which life of the log this is: one more each time the topic is made anew or its partitions are changed."},
+	{.name = "publisher-slots", SETTING_INTEGER(CONFIG, publisher_slots), .section = "log", .initial = "32", .min = 1, .max = 1000,
+	 .help = "Publishers that all processes together may have: the partitions of ping-publishers."},
+	{.name = "publishers", SETTING_INTEGER(CONFIG, publishers), .section = "log", .initial = "2", .min = 1, .max = 16,
+	 .help = "Publishers of this process, each with a connection and a slot: while one waits for Kafka's commit, another fills."},
+	{.name = "publish", SETTING_CHOICE(CONFIG, publish), .section = "log", .initial = "transactional", .choices = publish_words,
+	 .metavar = "MODE",
+	 .help = "When a ping is answered: transactional, once PostgreSQL and Kafka both have it, exactly once; outbox, once PostgreSQL has it, "
+		 "and Kafka follows, also after an outage; ordered, as transactional but without Kafka's transactions: a crash may leave "
+		 "events without rows."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
 	 .min = 30 * HOUR_MS, .zero = "for ever", /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
@@ -228,9 +252,6 @@ static enum error check_postgres(const struct pingd_backends *backends, struct e
 	if (backends->log == PINGD_BACKEND_NONE && backends->store != PINGD_BACKEND_NONE)
 		return error_noted(note, ERROR_INVALID_ARGUMENT,
 				   "a store is filled from the log: add --log kafka://…, or leave out --store");
-	if (backends->log == PINGD_BACKEND_KAFKA && backends->store == PINGD_BACKEND_NONE)
-		return error_noted(note, ERROR_INVALID_ARGUMENT,
-				   "nothing would read the log: add --store scylla://… or --store sqlite:, or leave out --log");
 	return ERROR_OK;
 }
 
@@ -247,12 +268,10 @@ enum error pingd_config_check_urls(const char *ledger, const char *log, const ch
 
 enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note)
 {
-	if (backends->log == PINGD_BACKEND_KAFKA || backends->store == PINGD_BACKEND_SCYLLA)
+	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
 		return error_noted(note, ERROR_UNIMPLEMENTED,
-				   "this version has no Kafka and ScyllaDB adapters yet: leave out --log and --store; PostgreSQL "
-				   "alone keeps and "
-				   "counts pings");
-	return ERROR_OK;
+				   "this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
+	return backends->log == PINGD_BACKEND_KAFKA ? kafka_check_build(note) : ERROR_OK;
 }
 
 static enum error set_default_data_dir(struct settings *settings, char *const *environment, struct error_note *note)
@@ -410,7 +429,7 @@ bool pingd_config_answer(const struct pingd_config *config, const struct setting
 	struct buffer text;
 	buffer_init(&text, MIB);
 	enum error error = config->help != MANUAL_NONE ? manual_write(&pingd_manual, config->help, &text)
-			   : config->version	       ? buffer_append_string(&text, "pingd " PING_VERSION "\n")
+			   : config->version	       ? buffer_append_format(&text, "pingd %s\n%s\n", PING_VERSION, kafka_client_text())
 						       : settings_print(settings, &text);
 	bool written = error == ERROR_OK && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
 	buffer_release(&text);

@@ -12,6 +12,7 @@ enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS
 /* Rows that pingctl's commands on the data itself take too. */
 enum { PINGD_GROUP_DATA = 1 };
 
+enum pingd_publish { PINGD_PUBLISH_TRANSACTIONAL, PINGD_PUBLISH_ORDERED, PINGD_PUBLISH_OUTBOX };
 enum pingd_backend {
 	PINGD_BACKEND_NONE,
 	PINGD_BACKEND_SQLITE,
@@ -36,7 +37,9 @@ struct pingd_config {
 	int help; /* enum manual_form */
 	bool version, check_config;
 	const char *config, *data_dir, *ledger, *log, *store;
-	struct setting_list listen, roles, trusted_proxies;
+	struct setting_list listen, roles, trusted_proxies, kafka;
+	int64_t log_partitions, log_epoch, publisher_slots, publishers;
+	int publish; /* enum pingd_publish */
 	int64_t threads, query_threads, max_connections, max_streams, max_body_bytes;
 	int64_t default_timeout_ms, max_timeout_ms, header_timeout_ms, idle_timeout_ms, write_timeout_ms, drain_timeout_ms;
 	int64_t ingest_queue, ingest_batch, idempotency_retention_ms, max_future_skew_ms;

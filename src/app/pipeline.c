@@ -2,6 +2,7 @@
 
 #include "app/backend.h"
 #include "app/observed_ledger.h"
+#include "app/publishers.h"
 #include "base/log.h"
 #include "service/watch.h"
 
@@ -23,8 +24,9 @@ struct pipeline {
 	struct pipeline_status_source status; /* what the service asks */
 	struct backend *backend;
 	struct health *health;
-	struct ledger *ledger;
+	struct ledger *ledger; /* NULL: publishers have their own */
 	struct ingest *ingest;
+	struct publishers *publishers; /* NULL: one thread appends to the ledger */
 	struct log_reader *log;
 	struct store *store;
 	struct watch_hub *hub;
@@ -48,10 +50,16 @@ static bool has_store(const struct pipeline *pipeline)
 	return pipeline->config->backends.store != PINGD_BACKEND_NONE;
 }
 
-/* Without a log there is nothing to stream. */
+/* Ledger and log are two systems. */
+static bool publishes(const struct pipeline *pipeline)
+{
+	return pipeline->config->backends.log == PINGD_BACKEND_KAFKA;
+}
+
+/* Without a log, or with no store to fill, there is nothing to stream. */
 static bool streams(const struct pipeline *pipeline)
 {
-	return pipeline->config->role_stream && has_log(pipeline);
+	return pipeline->config->role_stream && has_log(pipeline) && has_store(pipeline);
 }
 
 /* ─── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -95,8 +103,20 @@ static void *publisher_main(void *context)
 	}
 }
 
+static struct ingest_config ingest_config_from(const struct pingd_config *config)
+{
+	return (struct ingest_config){
+		.max_queue = (size_t)config->ingest_queue,
+		.max_batch = (size_t)config->ingest_batch,
+		.idempotency_retention_ms = config->idempotency_retention_ms,
+	};
+}
+
 static enum error open_ledger(struct pipeline *pipeline, struct error_note *note)
 {
+	const struct ingest_config config = ingest_config_from(pipeline->config);
+	if (publishes(pipeline))
+		return ingest_create(&config, pipeline->clock, &pipeline->ingest);
 	const struct ledger_observer observer = {on_appended, pipeline};
 	struct ledger *inner;
 	enum error error = backend_open_ledger(pipeline->backend, &inner, note);
@@ -107,11 +127,6 @@ static enum error open_ledger(struct pipeline *pipeline, struct error_note *note
 		inner->vtable->close(inner);
 		return error;
 	}
-	const struct ingest_config config = {
-		.max_queue = (size_t)pipeline->config->ingest_queue,
-		.max_batch = (size_t)pipeline->config->ingest_batch,
-		.idempotency_retention_ms = pipeline->config->idempotency_retention_ms,
-	};
 	return ingest_create_simple(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest, note);
 }
 
@@ -273,6 +288,12 @@ static enum error open_service(struct pipeline *pipeline)
 
 /* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Whoever answers only when Kafka has it can't do without; an outbox can. */
+static bool log_required(const struct pipeline *pipeline)
+{
+	return !pipeline->config->role_api || (publishes(pipeline) && pipeline->config->publish != PINGD_PUBLISH_OUTBOX);
+}
+
 /* A probe must not take the API away because the metrics are: those are required only of a process that does nothing else. */
 static enum error open_health(struct pipeline *pipeline)
 {
@@ -281,7 +302,7 @@ static enum error open_health(struct pipeline *pipeline)
 	if (error == ERROR_OK)
 		error = health_add(pipeline->health, ledger_name, true);
 	if (error == ERROR_OK)
-		error = has_log(pipeline) ? health_add(pipeline->health, log_name, !api) : ERROR_OK;
+		error = has_log(pipeline) ? health_add(pipeline->health, log_name, log_required(pipeline)) : ERROR_OK;
 	if (error == ERROR_OK)
 		error = has_store(pipeline) ? health_add(pipeline->health, store_name, !api) : ERROR_OK;
 	if (error == ERROR_OK && streams(pipeline))
@@ -304,13 +325,16 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 		error = open_service(pipeline);
 	if (error != ERROR_OK)
 		return error;
-	set_ledger_health(pipeline, HEALTH_OK, NULL);
+	if (!publishes(pipeline)) /* else publishers tell */
+		set_ledger_health(pipeline, HEALTH_OK, NULL);
 	health_set(pipeline->health, store_name, HEALTH_OK, NULL);
 	return ERROR_OK;
 }
 
-static enum error start_threads(struct pipeline *pipeline)
+static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
+	if (publishes(pipeline))
+		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, pipeline->health, &pipeline->publishers, note);
 	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
 	if (!pipeline->publisher_runs)
 		return ERROR_RESOURCE_EXHAUSTED;
@@ -331,7 +355,7 @@ enum error pipeline_start(const struct pingd_config *config, const struct pipeli
 	pipeline->observer = *observer;
 	enum error error = open_parts(pipeline, note);
 	if (error == ERROR_OK)
-		error = start_threads(pipeline);
+		error = start_threads(pipeline, note);
 	if (error != ERROR_OK) {
 		pipeline_stop(pipeline);
 		return error;
@@ -347,6 +371,8 @@ void pipeline_stop(struct pipeline *pipeline)
 		ingest_close(pipeline->ingest);
 	if (pipeline->publisher_runs)
 		pthread_join(pipeline->publisher, NULL);
+	if (pipeline->publishers != NULL)
+		publishers_stop(pipeline->publishers);
 	/* Only now: what the publisher still kept, the stream still sees. */
 	atomic_store(&pipeline->streamer_closes, true);
 	if (pipeline->streamer_runs)
@@ -386,6 +412,14 @@ struct health *pipeline_health(struct pipeline *pipeline)
 struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline)
 {
 	return ingest_stats(pipeline->ingest);
+}
+
+bool pipeline_publishers_totals(struct pipeline *pipeline, struct publishers_totals *ret_totals)
+{
+	if (pipeline->publishers == NULL)
+		return false;
+	*ret_totals = publishers_totals(pipeline->publishers);
+	return true;
 }
 
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events)

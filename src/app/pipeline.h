@@ -2,13 +2,14 @@
  * pings from one to the next.
  *
  *   publisher's thread   ingest ──► ledger              role api
+ *   or publishers        ingest ──► ledger and log      role api, where those are two systems
  *   query workers        ledger, store ──► answers      role api
  *   stream's thread      log ──► engine ──► store       role stream
  */
 #ifndef PING_APP_PIPELINE_H
 #define PING_APP_PIPELINE_H
 
-#include "app/pingd_settings.h"
+#include "app/publishers.h"
 #include "service/service.h"
 #include "stream/stream.h"
 
@@ -31,6 +32,8 @@ struct service *pipeline_service(struct pipeline *pipeline);
 struct health *pipeline_health(struct pipeline *pipeline);
 /* Any thread. */
 struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
+/* False where there are none. */
+bool pipeline_publishers_totals(struct pipeline *pipeline, struct publishers_totals *ret_totals);
 /* False where this process has no stream role. ret_lag_events: kept, and not in the store yet. */
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events);
 

@@ -15,6 +15,14 @@
 	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                    \
 	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                \
 	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                             \
+	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                            \
+	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                       \
+	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                   \
+	X(publish_failed, "ping_publisher_failed_batches_total", counter, "Batches whose pings were told a failure.", NULL)     \
+	X(publish_unknown, "ping_publisher_unknown_batches_total", counter, "Batches whose outcome is not known.", NULL)        \
+	X(publish_aborted, "ping_publisher_aborted_batches_total", counter, "Transactions that the log ended.", NULL)           \
+	X(publish_recovered, "ping_publisher_recovered_batches_total", counter, "Batches published again, or at last.", NULL)   \
+	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                         \
 	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                    \
 	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.", \
 	  NULL)                                                                                                              \
@@ -148,6 +156,21 @@ static void sample_ingest(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_depth] = (double)ingest.depth;
 }
 
+static void sample_publishers(double *samples, struct pipeline *pipeline)
+{
+	struct publishers_totals totals;
+	if (!pipeline_publishers_totals(pipeline, &totals))
+		return;
+	samples[SAMPLE_publishers] = (double)totals.count;
+	samples[SAMPLE_publishers_ready] = (double)totals.ready;
+	samples[SAMPLE_published] = (double)totals.batches;
+	samples[SAMPLE_publish_failed] = (double)totals.failed;
+	samples[SAMPLE_publish_unknown] = (double)totals.unknown;
+	samples[SAMPLE_publish_aborted] = (double)totals.aborted;
+	samples[SAMPLE_publish_recovered] = (double)totals.recovered;
+	samples[SAMPLE_publish_fenced] = (double)totals.fenced;
+}
+
 static void sample_stream(double *samples, struct pipeline *pipeline)
 {
 	struct stream_status stream;
@@ -189,6 +212,7 @@ enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
 	pthread_mutex_lock(&telemetry->lock);
 	if (telemetry->pipeline != NULL) {
 		sample_ingest(telemetry->samples, telemetry->pipeline);
+		sample_publishers(telemetry->samples, telemetry->pipeline);
 		sample_stream(telemetry->samples, telemetry->pipeline);
 	}
 	sample_process(telemetry->samples);
