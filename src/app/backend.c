@@ -63,7 +63,10 @@ static void tell_kafka(void *context, int level, const char *text)
 {
 	(void)context;
 	enum { SYSLOG_ERROR = 3, SYSLOG_WARNING = 4 };
-	log_limited(level <= SYSLOG_ERROR ? LOG_ERROR : level == SYSLOG_WARNING ? LOG_WARN : LOG_DEBUG, "kafka", log_text("detail", text));
+	log_limited(level <= SYSLOG_ERROR     ? LOG_ERROR
+		    : level == SYSLOG_WARNING ? LOG_WARN
+					      : LOG_DEBUG,
+		    "kafka", log_text("detail", text));
 }
 
 static void tell_difference(void *context, const char *text)

@@ -334,7 +334,8 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
 	if (publishes(pipeline))
-		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, pipeline->health, &pipeline->publishers, note);
+		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, pipeline->health,
+					&pipeline->publishers, note);
 	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
 	if (!pipeline->publisher_runs)
 		return ERROR_RESOURCE_EXHAUSTED;

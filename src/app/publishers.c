@@ -74,9 +74,12 @@ static void note_status(struct member *member)
 {
 	struct publishers *publishers = member->publishers;
 	struct publisher_status status = publisher_status(member->publisher);
-	enum trouble trouble = status.error == ERROR_OK ? TROUBLE_NONE : trouble_in(status.state);
+	/* On the way to being ready what was known last still stands. */
+	enum trouble trouble = status.ready		  ? TROUBLE_NONE
+			       : status.error != ERROR_OK ? trouble_in(status.state)
+							  : member->trouble;
 	pthread_mutex_lock(&publishers->lock);
-	if (trouble != member->trouble || trouble != TROUBLE_NONE) {
+	if (trouble != member->trouble || status.error != ERROR_OK) {
 		member->trouble = trouble;
 		snprintf(member->text, sizeof member->text, "%s", status.error_text);
 		set_health(publishers, TROUBLE_LEDGER, "ledger");
@@ -85,7 +88,8 @@ static void note_status(struct member *member)
 	pthread_mutex_unlock(&publishers->lock);
 }
 
-static void tell(void *context, enum publisher_news news, const struct publisher_status *status, enum error error, const char *text)
+static void tell(void *context, enum publisher_news news, const struct publisher_status *status, enum error error,
+		 const char *text)
 {
 	static const struct {
 		enum log_level level;
@@ -102,12 +106,13 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 	};
 	struct member *member = context;
 	if (news == PUBLISHER_CHANGED) {
-		log_event(LOG_DEBUG, lines[news].message, log_int("publisher", (int64_t)member->number), log_int("slot", status->slot),
-			  log_text("state", publisher_state_text(status->state)));
+		log_event(LOG_DEBUG, lines[news].message, log_int("publisher", (int64_t)member->number),
+			  log_int("slot", status->slot), log_text("state", publisher_state_text(status->state)));
 		return;
 	}
-	log_limited(lines[news].level, lines[news].message, log_int("publisher", (int64_t)member->number), log_int("slot", status->slot),
-		    log_text("state", publisher_state_text(status->state)), log_error(error), log_text("detail", text));
+	log_limited(lines[news].level, lines[news].message, log_int("publisher", (int64_t)member->number),
+		    log_int("slot", status->slot), log_text("state", publisher_state_text(status->state)), log_error(error),
+		    log_text("detail", text));
 }
 
 static void *member_main(void *context)
@@ -122,8 +127,8 @@ static void *member_main(void *context)
 	return NULL;
 }
 
-static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
-			      struct error_note *note)
+static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend,
+			      struct ingest *ingest, struct error_note *note)
 {
 	static const enum publisher_mode modes[] = {[PINGD_PUBLISH_TRANSACTIONAL] = PUBLISHER_TRANSACTIONAL,
 						    [PINGD_PUBLISH_ORDERED] = PUBLISHER_ORDERED,
@@ -140,8 +145,8 @@ static enum error open_member(struct member *member, const struct pingd_config *
 	enum error error = backend_open_slot_ledger(backend, &member->ledger, note);
 	if (error == ERROR_OK)
 		error = backend_open_publish_log(backend, &member->log, note);
-	return error == ERROR_OK ? publisher_create(&settings, ingest, member->ledger, member->log, clock_system(), random_system(),
-						    &member->publisher)
+	return error == ERROR_OK ? publisher_create(&settings, ingest, member->ledger, member->log, clock_system(),
+						    random_system(), &member->publisher)
 				 : error;
 }
 
@@ -157,8 +162,8 @@ static void close_member(struct member *member)
 		member->ledger->vtable->close(member->ledger);
 }
 
-enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest, struct health *health,
-			    struct publishers **ret_publishers, struct error_note *note)
+enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
+			    struct health *health, struct publishers **ret_publishers, struct error_note *note)
 {
 	/* Without slots there is nothing to rescue. */
 	size_t count = (size_t)config->publishers + (config->publish == PINGD_PUBLISH_ORDERED ? 0 : 1);
@@ -171,7 +176,11 @@ enum error publishers_start(const struct pingd_config *config, struct backend *b
 	enum error error = ERROR_OK;
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
 		struct member *member = &publishers->members[i];
-		*member = (struct member){.publishers = publishers, .number = i, .rescuer = i == (size_t)config->publishers};
+		*member = (struct member){.publishers = publishers,
+					  .number = i,
+					  .rescuer = i == (size_t)config->publishers,
+					  .trouble = TROUBLE_LOG,
+					  .text = "starting"};
 		error = open_member(member, config, backend, ingest, note);
 	}
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {

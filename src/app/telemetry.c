@@ -9,35 +9,35 @@
 #include <unistd.h>
 
 /* What is read at each scrape: one row makes the number's place and its text. X(name, metric, type, help, labels) */
-#define SAMPLE_TABLE(X)                                                                                                      \
-	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                              \
-	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)       \
-	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                    \
-	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                \
-	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                             \
-	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                            \
-	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                       \
-	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                   \
-	X(publish_failed, "ping_publisher_failed_batches_total", counter, "Batches whose pings were told a failure.", NULL)     \
-	X(publish_unknown, "ping_publisher_unknown_batches_total", counter, "Batches whose outcome is not known.", NULL)        \
-	X(publish_aborted, "ping_publisher_aborted_batches_total", counter, "Transactions that the log ended.", NULL)           \
-	X(publish_recovered, "ping_publisher_recovered_batches_total", counter, "Batches published again, or at last.", NULL)   \
-	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                         \
-	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                    \
-	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.", \
-	  NULL)                                                                                                              \
-	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)       \
-	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                            \
-	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)             \
-	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)          \
-	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                \
-	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                           \
-	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                   \
-	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                     \
-	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                      \
-	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                     \
-	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)        \
-	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                     \
+#define SAMPLE_TABLE(X)                                                                                                       \
+	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                               \
+	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)        \
+	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                     \
+	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                 \
+	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                              \
+	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                          \
+	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                     \
+	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                 \
+	X(publish_failed, "ping_publisher_failed_batches_total", counter, "Batches whose pings were told a failure.", NULL)   \
+	X(publish_unknown, "ping_publisher_unknown_batches_total", counter, "Batches whose outcome is not known.", NULL)      \
+	X(publish_aborted, "ping_publisher_aborted_batches_total", counter, "Transactions that the log ended.", NULL)         \
+	X(publish_recovered, "ping_publisher_recovered_batches_total", counter, "Batches published again, or at last.", NULL) \
+	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                       \
+	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                     \
+	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.",  \
+	  NULL)                                                                                                               \
+	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)        \
+	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                             \
+	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)              \
+	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)           \
+	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                 \
+	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                            \
+	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                    \
+	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                      \
+	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                       \
+	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                      \
+	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)         \
+	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                      \
 	X(memory, "process_resident_memory_bytes", gauge, "Memory in RAM.", NULL)
 
 enum sample {
