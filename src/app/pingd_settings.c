@@ -118,7 +118,7 @@ const struct setting pingd_settings[] = {
 	{.name = "max-future-skew", SETTING_DURATION(CONFIG, max_future_skew_ms), .section = "pipeline", .initial = "5m",
 	 .max = 24 * HOUR_MS, .help = "How far ahead of this clock a ping's timestamp may lie."},
 	{.name = "flush-interval", SETTING_DURATION(CONFIG, flush_interval_ms), .section = "pipeline", .initial = "500ms", .min = 1,
-	 .max = MINUTE_MS, .help = "How often changed rows are written to the store: how long a ping may take to show."},
+	 .max = SECOND_MS, .help = "How often changed rows are written to the store: most of what a ping takes to show."},
 	{.name = "engine-rows", SETTING_INTEGER(CONFIG, engine_rows), .section = "pipeline", .initial = "400000", .min = 1000,
 	 .max = 1 << 30, .help = "Rows of metrics that the engine keeps in memory."},
 
