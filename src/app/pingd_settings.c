@@ -242,7 +242,7 @@ enum error pingd_config_check_build(const struct pingd_backends *backends, struc
 	if (backends->ledger == PINGD_BACKEND_POSTGRES)
 		return error_noted(
 			note, ERROR_UNIMPLEMENTED,
-			"this version has no PostgreSQL, Kafka and ScyllaDB adapters yet: leave out --ledger, --log and --store "
+			"this version has no PostgreSQL, Kafka or ScyllaDB adapters yet: leave out --ledger, --log and --store "
 			"to use the embedded ones");
 	return ERROR_OK;
 }

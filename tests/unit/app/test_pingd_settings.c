@@ -103,7 +103,7 @@ static void a_backend_without_adapter_is_refused_plainly(void **state)
 	(void)state;
 	assert_int_equal(load(ARGUMENTS("--ledger=postgres://ping@db/ping"), ENVIRONMENT(HOME)), ERROR_UNIMPLEMENTED);
 	assert_string_equal(note.text,
-			    "this version has no PostgreSQL, Kafka and ScyllaDB adapters yet: leave out --ledger, --log and "
+			    "this version has no PostgreSQL, Kafka or ScyllaDB adapters yet: leave out --ledger, --log and "
 			    "--store to use the embedded ones");
 }
 
