@@ -1,8 +1,7 @@
 #include "app/pingctl.h"
 
 #include "app/sparkline.h"
-
-enum { WINDOW_MS = 300000 };
+#include "engine/row.h"
 
 static void print_summary(struct pingctl *ctl, const struct ping_v1_activity *activity)
 {

@@ -22,24 +22,6 @@ void log_configure(const struct log_config *wanted)
 	config = *wanted;
 }
 
-bool log_level_parse(struct slice text, enum log_level *ret_level)
-{
-	for (enum log_level level = 0; level < LOG_LEVEL_COUNT; level++)
-		if (slice_equal_string(text, level_names[level])) {
-			*ret_level = level;
-			return true;
-		}
-	return false;
-}
-
-bool log_format_parse(struct slice text, enum log_format *ret_format)
-{
-	if (!slice_equal_string(text, "json") && !slice_equal_string(text, "logfmt"))
-		return false;
-	*ret_format = slice_equal_string(text, "json") ? LOG_JSON : LOG_LOGFMT;
-	return true;
-}
-
 /* A line being made. Each field is written whole or not at all, and the end always has room. */
 struct line {
 	char data[LOG_LINE_MAX];

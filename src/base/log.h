@@ -30,9 +30,6 @@ struct log_config {
 
 /* Before other threads start. Until then: logfmt, LOG_INFO, the system's clock, standard error. */
 void log_configure(const struct log_config *config);
-/* Names as in settings: "debug", "info", "warn", "error"; "logfmt", "json". false: no such name. */
-bool log_level_parse(struct slice text, enum log_level *ret_level);
-bool log_format_parse(struct slice text, enum log_format *ret_format);
 
 /* ── Fields: keys are literals of letters, digits and '_'; what values point to need only live through the call ── */
 

@@ -258,26 +258,12 @@ const struct slice *rpc_request_header(const struct rpc_request *request, const 
 	return NULL;
 }
 
-static bool slice_equal_fold(struct slice slice, const char *text)
-{
-	return slice.size == strlen(text) && strncasecmp((const char *)slice.data, text, slice.size) == 0;
-}
-
 static const struct rpc_codec *find_codec(struct slice name)
 {
 	for (size_t i = 0; i < rpc_codec_count; i++)
-		if (slice_equal_fold(name, rpc_codecs[i].name))
+		if (slice_equal_ignoring_case(name, rpc_codecs[i].name))
 			return &rpc_codecs[i];
 	return NULL;
-}
-
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = slice_make(text.data + 1, text.size - 1);
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
 }
 
 /* Splits "application/json; charset=utf-8"; no other parameter is known, so none is taken. */
@@ -285,14 +271,15 @@ static bool split_content_type(struct slice text, struct slice *ret_type, bool *
 {
 	const uint8_t *semicolon = memchr(text.data, ';', text.size);
 	if (semicolon == NULL) {
-		*ret_type = trim(text);
+		*ret_type = slice_trim(text);
 		*ret_charset = false;
 		return true;
 	}
 	size_t size = (size_t)(semicolon - text.data);
-	struct slice parameter = trim(slice_make(semicolon + 1, text.size - size - 1));
-	*ret_type = trim(slice_make(text.data, size));
-	*ret_charset = slice_equal_fold(parameter, "charset=utf-8") || slice_equal_fold(parameter, "charset=\"utf-8\"");
+	struct slice parameter = slice_trim(slice_make(semicolon + 1, text.size - size - 1));
+	*ret_type = slice_trim(slice_make(text.data, size));
+	*ret_charset = slice_equal_ignoring_case(parameter, "charset=utf-8") ||
+		       slice_equal_ignoring_case(parameter, "charset=\"utf-8\"");
 	return *ret_charset;
 }
 

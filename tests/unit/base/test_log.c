@@ -196,18 +196,6 @@ static void a_place_that_floods_is_held_back_and_the_rest_counted(void **state)
 		"time=2024-10-14T15:45:31.123Z level=error msg=\"disk full\" i=1\n");
 }
 
-static void names_of_levels_and_formats_are_known(void **state)
-{
-	(void)state;
-	enum log_level level;
-	enum log_format format;
-	assert_true(log_level_parse(SLICE_LITERAL("warn"), &level) && level == LOG_WARN);
-	assert_false(log_level_parse(SLICE_LITERAL("WARN"), &level));
-	assert_true(log_format_parse(SLICE_LITERAL("json"), &format) && format == LOG_JSON);
-	assert_true(log_format_parse(SLICE_LITERAL("logfmt"), &format) && format == LOG_LOGFMT);
-	assert_false(log_format_parse(SLICE_LITERAL("xml"), &format));
-}
-
 enum { WRITERS = 4, LINES_EACH = 200 };
 
 static void *write_lines(void *context)
@@ -271,7 +259,6 @@ int main(void)
 		LOG_TEST(any_value_is_valid_json_that_reads_back),
 		LOG_TEST(what_is_too_long_is_cut_and_says_so),
 		LOG_TEST(a_place_that_floods_is_held_back_and_the_rest_counted),
-		LOG_TEST(names_of_levels_and_formats_are_known),
 		LOG_TEST(lines_of_several_threads_do_not_mix),
 	};
 	return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
