@@ -4,7 +4,8 @@
  *   time=2024-10-14T15:45:31.123Z level=info msg=listening address=127.0.0.1 port=8080
  *
  * Each line is one write(2) of at most LOG_LINE_MAX bytes, so lines of several threads don't mix, and what doesn't fit is left
- * out (then the line ends in cut=true). Values are escaped: none can begin a line or a field of its own. The core doesn't log;
+ * out (then the line ends in cut=true). A pipe that nobody reads holds up nobody: what it doesn't take is lost, and a later line
+ * says how much. Values are escaped: none can begin a line or a field of its own. The core doesn't log;
  * programs, drivers and, through a callback, the server do.
  */
 #ifndef PING_BASE_LOG_H

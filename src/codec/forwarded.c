@@ -11,7 +11,7 @@ static bool is_trusted(const struct forwarded *forwarded, const struct address *
 void forwarded_init(struct forwarded *forwarded, const struct address *peer, const struct address_network *trusted,
 		    size_t trusted_count)
 {
-	*forwarded = (struct forwarded){.trusted = trusted, .trusted_count = trusted_count};
+	*forwarded = (struct forwarded){.peer = *peer, .trusted = trusted, .trusted_count = trusted_count};
 	forwarded->standard.client = *peer;
 	forwarded->standard.ended = !is_trusted(forwarded, peer);
 	forwarded->legacy = forwarded->standard;
@@ -159,5 +159,8 @@ void forwarded_take_field(struct forwarded *forwarded, struct slice name, struct
 
 const struct address *forwarded_client(const struct forwarded *forwarded)
 {
-	return forwarded->standard.seen ? &forwarded->standard.client : &forwarded->legacy.client;
+	const struct forwarded_walk *standard = &forwarded->standard, *legacy = &forwarded->legacy;
+	if (standard->seen && legacy->seen && !address_equal(&standard->client, &legacy->client))
+		return &forwarded->peer;
+	return standard->seen ? &standard->client : &legacy->client;
 }
