@@ -127,8 +127,8 @@ def test_pingctl_commands_on_a_living_pingd(pingd):
     pingd.caught_up()
     assert "1" in pingd.ctl("count").stdout
     for command in ("windows", "days", "activity"):
-        assert "203.0.113.7" in pingd.ctl(command, "203.0.113.7").stdout, command
-        json.loads(pingd.ctl(command, "203.0.113.7", "--json").stdout)
+        assert len(pingd.ctl(command, "203.0.113.7").stdout.splitlines()) >= 2, command
+        assert "203.0.113.7" in json.dumps(json.loads(pingd.ctl(command, "203.0.113.7", "--json").stdout)), command
     assert "203.0.113.7" in pingd.ctl("top").stdout
     assert "sqlite" in pingd.ctl("status").stdout
     assert "\x1b" not in pingd.ctl("status").stdout
