@@ -17,15 +17,15 @@ struct ledger_ping {
 	int64_t received_at_ms;
 	struct slice key; /* idempotency key, at most LEDGER_KEY_MAX bytes; size 0: none */
 	/* Set by a successful append: */
-	enum error result;   /* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at */
-	bool duplicate;      /* its key was there already: no row was added */
-	int64_t position;    /* of the added row; −1 where none was */
+	enum error result; /* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at */
+	bool duplicate;	   /* its key was there already: no row was added */
+	int64_t position;  /* of the added row; −1 where none was */
 };
 
 struct ledger;
 struct ledger_vtable {
-	/* Keeps the whole batch or nothing, durably. The keys of one batch may repeat: the first counts. Any error but IN_DOUBT means
-	 * that nothing was kept; IN_DOUBT means not known. */
+	/* Keeps the whole batch or nothing, durably. The keys of one batch may repeat: the first counts. Any error but IN_DOUBT
+	 * means that nothing was kept; IN_DOUBT means not known. */
 	enum error (*append)(struct ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note);
 	/* The greatest id ever kept (all zero: none), so that a new process goes on above it. */
 	enum error (*last_id)(struct ledger *ledger, struct uuid *ret_id, struct error_note *note);
