@@ -2,11 +2,11 @@
 #include "app/pages.h"
 #include "app/pingd_settings.h"
 #include "app/pipeline.h"
+#include "app/standard_files.h"
 #include "app/telemetry.h"
 #include "base/log.h"
 #include "net/server.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,16 +33,6 @@ static void configure_log(const struct pingd_config *config)
 		.fd = STDERR_FILENO,
 	};
 	log_configure(&log);
-}
-
-/* A standard descriptor that is closed would be the next file's number, and log lines would end up in that. */
-static bool fill_standard_files(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	return fd >= 0 && close(fd) == 0;
 }
 
 /* For sigwait: from here on no thread is interrupted. */
@@ -167,7 +157,7 @@ int main(int argc, char **argv)
 	static struct pingd_config config;
 	struct settings *settings;
 	struct error_note note = {0};
-	if (!fill_standard_files())
+	if (!standard_files_fill())
 		return EXIT_CODE_FAILURE;
 	enum error error = pingd_config_load(argc, argv, environ, &config, &settings, &note);
 	if (error != ERROR_OK) {

@@ -122,6 +122,7 @@ static void call_free(struct rpc_call *call)
 {
 	arena_release(&call->arena);
 	buffer_release(&call->body);
+	buffer_release(&call->prepared.body);
 	free(call);
 }
 
@@ -188,6 +189,8 @@ static void call_release(struct rpc_call *call)
 	if (call->body.capacity > CALL_KEPT_BODY_BYTES)
 		buffer_release(&call->body);
 	buffer_clear(&call->body);
+	buffer_release(&call->prepared.body);
+	call->prepared.done = false;
 	call->next_free = pool->free;
 	pool->free = call;
 	pool->free_count++;
@@ -464,6 +467,21 @@ struct executor *rpc_call_executor(struct rpc_call *call)
 	return call->pool->executor;
 }
 
+static enum error encode(const struct rpc_call *call, const void *response, struct buffer *body, struct error_note *note)
+{
+	return call->codec->encode(call->method->type->response, response, body, note);
+}
+
+/* Touches nothing that expire, abandon and what they call touch. */
+void rpc_call_prepare(struct rpc_call *call, const void *response)
+{
+	struct buffer *body = &call->prepared.body;
+	buffer_init(body, call->pool->server->config.max_response_bytes);
+	call->prepared.note.text[0] = 0;
+	call->prepared.error = encode(call, response, body, &call->prepared.note);
+	call->prepared.done = true;
+}
+
 void rpc_call_reply(struct rpc_call *call, const void *response)
 {
 	if (call->state == CALL_DETACHED) {
@@ -472,10 +490,15 @@ void rpc_call_reply(struct rpc_call *call, const void *response)
 	}
 	assert(call->state == CALL_HANDLING);
 	struct error_note note = {""};
-	struct buffer *body = response_buffer(call);
-	enum error error = call->codec->encode(call->method->type->response, response, body, &note);
+	struct buffer *body = &call->prepared.body;
+	enum error error = call->prepared.error;
+	if (!call->prepared.done) {
+		body = response_buffer(call);
+		error = encode(call, response, body, &note);
+	}
 	if (error != ERROR_OK) {
-		answer_error(call, error == ERROR_TOO_LARGE ? error : ERROR_INTERNAL, note.text[0] == 0 ? NULL : note.text);
+		const char *text = call->prepared.done ? call->prepared.note.text : note.text;
+		answer_error(call, error == ERROR_TOO_LARGE ? error : ERROR_INTERNAL, text[0] == 0 ? NULL : text);
 	} else {
 		tell_finished(call, ERROR_OK);
 		call->protocol->reply(call, body);

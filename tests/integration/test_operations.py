@@ -135,6 +135,13 @@ def test_pingctl_commands_on_a_living_pingd(pingd):
     assert pingd.audit()["differences"] == 0
 
 
+def test_pingctl_without_standard_output_prints_into_no_file(pingd, tmp_path):
+    subprocess.run(["bash", "-c", 'exec "$0" "$@" >&-', BUILD / "pingctl", "load", "--pings", "10", "--clients", "2", "--record",
+                    tmp_path / "record", "--address", pingd.address], check=True, timeout=60)
+    lines = (tmp_path / "record").read_text().splitlines()
+    assert len(lines) == 10 and all(re.fullmatch(r"[0-9.]+ \d+", line) for line in lines), lines
+
+
 def test_pingctl_exit_codes(pingd):
     assert pingd.ctl("windows", check=False).returncode == 2
     assert pingd.ctl("nonsense", check=False).returncode == 2
