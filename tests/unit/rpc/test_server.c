@@ -447,6 +447,7 @@ static void an_answer_that_was_prepared_is_sent_as_it_was(void **state)
 	send_request(&(struct spec)POST(COUNT, "{}", JSON));
 	expect_response(200, JSON_TYPE, "{\"pingCount\":\"9\"}");
 	prepared_count = 0;
+	fake.responses = 0;
 	send_request(&(struct spec)POST(COUNT, "{}", JSON));
 	expect_response(200, JSON_TYPE, "{\"pingCount\":\"7\"}");
 }
