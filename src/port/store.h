@@ -24,7 +24,8 @@ struct store_vtable {
 						 const struct window_row *windows, size_t window_count),
 				   void *context, struct error_note *note);
 	/* Clients of the partition (those whose rows it wrote) whose materialised activity is due at now_ms, at most max, the
-	 * most overdue first. */
+	 * most overdue first; behind them those whose activity was made, or removed, as seen from later than now_ms: the clock
+	 * was set back. */
 	enum error (*list_due)(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
 			       size_t *ret_count, struct error_note *note);
 	/* Writes every row, and only then the partition's position (embedded: one transaction). FENCED: another owner, drop the
