@@ -311,6 +311,9 @@ static const struct {
 	{POST(PING, "{}", JSON, "connect-timeout-ms", "-1"), 400, JSON_TYPE,
 	 "{\"code\":\"invalid_argument\",\"message\":\"Connect-Timeout-Ms \\\"-1\\\" is not a number of milliseconds of at most "
 	 "10 digits\"}"},
+	{POST(PING, "{}", JSON, "connect-timeout-ms", "1e3"), 400, JSON_TYPE,
+	 "{\"code\":\"invalid_argument\",\"message\":\"Connect-Timeout-Ms \\\"1e3\\\" is not a number of milliseconds of at most "
+	 "10 digits\"}"},
 	{POST(PING, "{}", JSON, "connect-timeout-ms", "0"), 504, JSON_TYPE,
 	 "{\"code\":\"deadline_exceeded\",\"message\":\"the deadline passed; the outcome is not known\"}"},
 	{GET(COUNT, "encoding=json"), 400, JSON_TYPE,
