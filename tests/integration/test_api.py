@@ -9,6 +9,8 @@ import time
 import pytest
 from conftest import wait_for
 
+pytestmark = pytest.mark.sanitized
+
 NOW_MS = 1_728_926_331_000  # 2024-10-14T17:18:51Z
 WINDOW_MS = 300_000
 
