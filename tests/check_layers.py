@@ -17,7 +17,7 @@ ALLOWED = {
     "stream": "base engine port",
     "query": "base engine port",
     "audit": "base engine port",
-    "adapter/sqlite": "base engine event port",
+    "adapter/sqlite": "base engine port",
     "rpc": "base codec",
     "net": "base codec rpc",
     "service": "base codec rpc engine port ingest stream query",
