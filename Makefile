@@ -38,12 +38,13 @@ bench: ## The figures, as ratios measured side by side
 	@scripts/bootstrap run bench
 	@bench/run
 
-fuzz: ## Every fuzzer, SECONDS each
+fuzz: ## Every fuzzer, SECONDS=600 each
 	@scripts/bootstrap run test
 	@scripts/test fuzz --seconds $(SECONDS)
 
 format: ## clang-format over the C sources
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+	@scripts/bootstrap run test
+	@scripts/test format
 
 clean: ## Remove what was built (no data)
 	@rm -rf build build-test

@@ -17,7 +17,7 @@ ALLOWED = {
     "stream": "base engine port",
     "query": "base engine port",
     "audit": "base engine port",
-    "adapter/sqlite": "base engine event port",
+    "adapter/sqlite": "base engine port",
     "adapter/kafka": "base engine event port",
     "adapter/postgres": "base event port",
     "rpc": "base codec",

@@ -1,5 +1,6 @@
 /* pingctl: the command line of Ping. Finds the command, reads its flags, runs it. */
 #include "app/pingctl.h"
+#include "app/standard_files.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -224,6 +225,8 @@ static int run(struct pingctl *ctl, int argc, char *const *argv)
 int main(int argc, char **argv)
 {
 	static struct pingctl ctl;
+	if (!standard_files_fill())
+		return PINGCTL_NEGATIVE;
 	arena_init(&ctl.arena, PINGCTL_MEMORY_LIMIT);
 	buffer_init(&ctl.output, PINGCTL_MEMORY_LIMIT);
 	ctl.environment = environ;

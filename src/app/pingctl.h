@@ -59,9 +59,6 @@ void pingctl_print_json(struct pingctl *ctl, const struct message_type *type, co
 void pingctl_print_json_string(struct pingctl *ctl, const char *text);
 /* Writes ctl->output to stdout. OK; NEGATIVE when it could not be made or written. */
 int pingctl_flush(struct pingctl *ctl);
-/* The columns of a window: client, window, pings, interval, first, last, and whether it is open. */
-void pingctl_window_table_init(struct pingctl *ctl, struct text_table *table);
-void pingctl_window_table_add(struct pingctl *ctl, struct text_table *table, const struct ping_v1_window_stats *window);
 /* Escape sequences, or "" without colours. */
 enum pingctl_style { PINGCTL_PLAIN, PINGCTL_GOOD, PINGCTL_WARN, PINGCTL_BAD, PINGCTL_DIM };
 const char *pingctl_style(const struct pingctl *ctl, enum pingctl_style style);
@@ -70,6 +67,8 @@ const char *pingctl_style(const struct pingctl *ctl, enum pingctl_style style);
 const char *pingctl_text(struct pingctl *ctl, struct slice slice);
 /* "2024-10-14 15:45:31 CET". */
 const char *pingctl_time(struct pingctl *ctl, int64_t ms, enum text_time_detail detail);
+/* "15:45:31": where the date is known. */
+const char *pingctl_time_of_day(struct pingctl *ctl, int64_t ms, enum text_time_detail detail);
 /* "3.0 s ago", "in 2.0 min"; "never" for 0. */
 const char *pingctl_ago(struct pingctl *ctl, int64_t ms);
 const char *pingctl_count(struct pingctl *ctl, int64_t count);

@@ -1,16 +1,19 @@
 #include "app/pingctl.h"
 
 #include "app/sparkline.h"
-
-enum { WINDOW_MS = 300000 };
+#include "engine/row.h"
 
 static void print_summary(struct pingctl *ctl, const struct ping_v1_activity *activity)
 {
 	const char *client = pingctl_text(ctl, activity->client_ip);
+	if (activity->last_ping_ms == 0) {
+		pingctl_print(ctl, "%s: never seen\n", client);
+		return;
+	}
 	if (activity->ping_count == 0) {
-		pingctl_print(ctl, "%s: no ping in the last 24 hours; the last one: %s%s%s\n", client,
-			      pingctl_ago(ctl, activity->last_ping_ms), activity->last_ping_ms == 0 ? "" : ", ",
-			      activity->last_ping_ms == 0 ? "" : pingctl_time(ctl, activity->last_ping_ms, TEXT_TIME_SECONDS));
+		pingctl_print(ctl, "%s: no ping in the last 24 hours; the last one was %s, %s\n", client,
+			      pingctl_ago(ctl, activity->last_ping_ms),
+			      pingctl_time(ctl, activity->last_ping_ms, TEXT_TIME_SECONDS));
 		return;
 	}
 	pingctl_print(ctl, "%s: %s %s in the last 24 hours, in %d of %zu windows\n", client,

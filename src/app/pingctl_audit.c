@@ -81,12 +81,13 @@ static void print_text(struct pingctl *ctl, const struct audit_report *report)
 		pingctl_print(ctl, "%s%s: %s\n", i == 0 ? "\n" : "", audit_kind_name(report->examples[i].kind),
 			      report->examples[i].text);
 	int64_t differences = audit_differences(report);
-	bool good = differences == 0;
-	pingctl_print(ctl, "\n%s%s%s up to position %s in %s\n", pingctl_style(ctl, good ? PINGCTL_GOOD : PINGCTL_BAD),
-		      good		 ? "no difference"
-		      : differences == 1 ? "1 difference"
-					 : "differences",
-		      pingctl_style(ctl, PINGCTL_PLAIN), pingctl_count(ctl, report->position), config.data_dir);
+	pingctl_print(ctl, "\n%s%s %s%s ", pingctl_style(ctl, differences == 0 ? PINGCTL_GOOD : PINGCTL_BAD),
+		      differences == 0 ? "no" : pingctl_count(ctl, differences), differences > 1 ? "differences" : "difference",
+		      pingctl_style(ctl, PINGCTL_PLAIN));
+	if (report->position == POSITION_NONE)
+		pingctl_print(ctl, "in %s; no ping is in the metrics yet\n", config.data_dir);
+	else
+		pingctl_print(ctl, "up to position %s in %s\n", pingctl_count(ctl, report->position), config.data_dir);
 }
 
 static int run(void *program, char *const *arguments, size_t count)

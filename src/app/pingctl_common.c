@@ -82,25 +82,6 @@ void pingctl_print_json(struct pingctl *ctl, const struct message_type *type, co
 		ctl->output_error = error;
 }
 
-void pingctl_window_table_init(struct pingctl *ctl, struct text_table *table)
-{
-	static const struct text_column columns[] = {{"client", false},	 {"window", false},	{"pings", true},
-						     {"interval", true}, {"first ping", false}, {"last ping", false},
-						     {"", false}};
-	text_table_init(table, &ctl->arena, columns, sizeof columns / sizeof columns[0]);
-}
-
-void pingctl_window_table_add(struct pingctl *ctl, struct text_table *table, const struct ping_v1_window_stats *window)
-{
-	text_table_cell(table, "%s", pingctl_text(ctl, window->client_ip));
-	text_table_cell(table, "%s", pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES));
-	text_table_cell(table, "%s", pingctl_count(ctl, window->ping_count));
-	text_table_cell(table, "%s", pingctl_interval(ctl, window->has_avg_interval_ms, window->avg_interval_ms));
-	text_table_cell(table, "%s", pingctl_time(ctl, window->first_ping_ms, TEXT_TIME_MILLISECONDS));
-	text_table_cell(table, "%s", pingctl_time(ctl, window->last_ping_ms, TEXT_TIME_MILLISECONDS));
-	text_table_cell(table, "%s", window->open ? "open" : "");
-}
-
 void pingctl_print_json_string(struct pingctl *ctl, const char *text)
 {
 	enum error error = json_append_string(&ctl->output, slice_from_string(text));
@@ -143,6 +124,13 @@ const char *pingctl_time(struct pingctl *ctl, int64_t ms, enum text_time_detail 
 	text_time_zone(ms, ctl->utc, zone);
 	snprintf(text, sizeof text, "%s %s", time, zone);
 	return keep(ctl, text);
+}
+
+const char *pingctl_time_of_day(struct pingctl *ctl, int64_t ms, enum text_time_detail detail)
+{
+	char text[TEXT_TIME_SIZE];
+	text_time_format(ms, ctl->utc, detail, text);
+	return keep(ctl, text + strlen("2024-10-14 "));
 }
 
 const char *pingctl_ago(struct pingctl *ctl, int64_t ms)

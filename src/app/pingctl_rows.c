@@ -89,13 +89,25 @@ static int list_days(struct pingctl *ctl, const char *client, struct ping_v1_lis
 static void print_rest(struct pingctl *ctl, const char *client, size_t shown, bool more)
 {
 	if (shown == 0)
-		pingctl_print(ctl, "no rows for %s\n", client);
+		pingctl_print(ctl, "no rows of %s%s\n", client, *options.from != 0 || *options.to != 0 ? " in this range" : "");
 	else if (more)
 		pingctl_print(ctl, "… the newest %zu; --limit shows more\n", shown);
 }
 
+static void add_window(struct pingctl *ctl, struct text_table *table, const struct ping_v1_window_stats *window)
+{
+	text_table_cell(table, "%s", pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES));
+	text_table_cell(table, "%s", pingctl_count(ctl, window->ping_count));
+	text_table_cell(table, "%s", pingctl_interval(ctl, window->has_avg_interval_ms, window->avg_interval_ms));
+	text_table_cell(table, "%s", pingctl_time_of_day(ctl, window->first_ping_ms, TEXT_TIME_MILLISECONDS));
+	text_table_cell(table, "%s", pingctl_time_of_day(ctl, window->last_ping_ms, TEXT_TIME_MILLISECONDS));
+	text_table_cell(table, "%s", window->open ? "open" : "");
+}
+
 static int run_windows(void *program, char *const *arguments, size_t count)
 {
+	static const struct text_column columns[] = {{"window", false},	    {"pings", true},	  {"interval", true},
+						     {"first ping", false}, {"last ping", false}, {"", false}};
 	(void)count;
 	struct pingctl *ctl = program;
 	struct ping_v1_list_window_stats_response all = {0};
@@ -107,9 +119,9 @@ static int run_windows(void *program, char *const *arguments, size_t count)
 		return pingctl_flush(ctl);
 	}
 	struct text_table table;
-	pingctl_window_table_init(ctl, &table);
+	text_table_init(&table, &ctl->arena, columns, sizeof columns / sizeof columns[0]);
 	for (size_t i = 0; i < all.window_stats.count; i++)
-		pingctl_window_table_add(ctl, &table, &all.window_stats.items[i]);
+		add_window(ctl, &table, &all.window_stats.items[i]);
 	if (table.count > 0)
 		pingctl_print_table(ctl, &table);
 	print_rest(ctl, arguments[0], all.window_stats.count, all.next_page_token.size > 0);
@@ -118,7 +130,7 @@ static int run_windows(void *program, char *const *arguments, size_t count)
 
 static int run_days(void *program, char *const *arguments, size_t count)
 {
-	static const struct text_column columns[] = {{"client", false}, {"day (UTC)", false}, {"pings", true}};
+	static const struct text_column columns[] = {{"day (UTC)", false}, {"pings", true}};
 	(void)count;
 	struct pingctl *ctl = program;
 	struct ping_v1_list_daily_stats_response all = {0};
@@ -130,10 +142,9 @@ static int run_days(void *program, char *const *arguments, size_t count)
 		return pingctl_flush(ctl);
 	}
 	struct text_table table;
-	text_table_init(&table, &ctl->arena, columns, 3);
+	text_table_init(&table, &ctl->arena, columns, sizeof columns / sizeof columns[0]);
 	for (size_t i = 0; i < all.daily_stats.count; i++) {
 		const struct ping_v1_daily_stats *day = &all.daily_stats.items[i];
-		text_table_cell(&table, "%s", pingctl_text(ctl, day->client_ip));
 		text_table_cell(&table, "%s", pingctl_text(ctl, day->day));
 		text_table_cell(&table, "%s", pingctl_count(ctl, day->total_pings));
 	}

@@ -83,8 +83,11 @@ static void print_figures(struct pingctl *ctl, const struct ping_v1_get_pipeline
 		      pingctl_count(ctl, (int64_t)(status->pings_per_second + 0.5)));
 	pingctl_print(ctl, "lag           %s %s not in the store yet\n", pingctl_count(ctl, status->lag_events),
 		      status->lag_events == 1 ? "event" : "events");
-	pingctl_print(ctl, "freshness     the newest ping in the store was received %s\n",
-		      pingctl_ago(ctl, status->newest_applied_ms));
+	if (status->newest_applied_ms == 0)
+		pingctl_print(ctl, "freshness     no ping in the store yet\n");
+	else
+		pingctl_print(ctl, "freshness     the newest ping in the store was received %s\n",
+			      pingctl_ago(ctl, status->newest_applied_ms));
 	pingctl_print(ctl, "clients       %s in the last 24 hours, %s ever\n", pingctl_count(ctl, status->active_clients),
 		      pingctl_count(ctl, status->clients));
 	pingctl_print(ctl, "windows       %s open\n", pingctl_count(ctl, status->open_windows));

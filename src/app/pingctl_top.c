@@ -38,15 +38,15 @@ static void add_row(struct pingctl *ctl, struct text_table *table, const struct 
 	text_table_cell(table, "%s", pingctl_count(ctl, client->ping_count));
 	text_table_cell(table, "%d", client->active_windows);
 	text_table_cell(table, "%s", pingctl_interval(ctl, client->has_avg_interval_ms, client->avg_interval_ms));
-	text_table_cell(table, "%s", pingctl_time(ctl, client->last_ping_ms, TEXT_TIME_SECONDS));
+	text_table_cell(table, "%s", pingctl_time(ctl, client->last_ping_ms, TEXT_TIME_MINUTES));
 	text_table_cell(table, "%s", pingctl_ago(ctl, client->last_ping_ms));
 }
 
 /* Tables are printed page by page: a million clients need no more memory than a thousand. */
 static int print_page(struct pingctl *ctl, const struct ping_v1_list_clients_response *page)
 {
-	static const struct text_column columns[] = {{"client", false},	 {"pings in 24 h", true}, {"windows", true},
-						     {"interval", true}, {"last ping", false},	  {"", false}};
+	static const struct text_column columns[] = {{"client", false},	 {"pings", true},      {"windows", true},
+						     {"interval", true}, {"last ping", false}, {"", false}};
 	if (ctl->json) {
 		pingctl_print_json(ctl, &ping_v1_list_clients_response_type, page);
 		return pingctl_flush(ctl);
@@ -80,15 +80,17 @@ static int run(void *program, char *const *arguments, size_t count)
 		left -= (int64_t)page.clients.count;
 		request.page_token = page.next_page_token;
 	} while (exit_code == PINGCTL_OK && request.page_token.size > 0 && left > 0);
-	return exit_code;
+	if (exit_code == PINGCTL_OK && request.page_token.size > 0 && !ctl->json)
+		pingctl_print(ctl, "… the first %s; --limit shows more\n", pingctl_count(ctl, options.limit));
+	return exit_code == PINGCTL_OK ? pingctl_flush(ctl) : exit_code;
 }
 
 const struct command pingctl_top_command = {
 	.name = "top",
 	.summary = "list clients with their last 24 hours",
-	.help = "Lists clients with their last 24 hours, the silent ones included. With --json as the API's ListClientsResponse, "
-		"one a line for "
-		"each 1,000 clients.",
+	.help = "Lists clients with their last 24 hours (pings, windows with a ping, average interval), the silent ones "
+		"included. "
+		"With --json as the API's ListClientsResponse, one a line for each 1,000 clients.",
 	.settings = {{.rows = flags, .config = &options}},
 	.examples =
 		(const struct manual_entry[]){{"pingctl top --limit 5", "The busiest five."},

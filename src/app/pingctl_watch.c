@@ -91,12 +91,9 @@ static void print_window(struct watch *watch, const struct ping_v1_window_stats 
 		pingctl_print_json(ctl, &ping_v1_window_stats_type, window);
 		return;
 	}
-	char now[TEXT_TIME_SIZE];
-	text_time_format(pingctl_now_ms(), ctl->utc, TEXT_TIME_SECONDS, now);
-	const char *time_of_day = now + sizeof "2024-10-14";
-	pingctl_print(ctl, "%s  %-15s  window %s  %9s %s", time_of_day, pingctl_text(ctl, window->client_ip),
-		      pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES), pingctl_count(ctl, window->ping_count),
-		      window->ping_count == 1 ? "ping" : "pings");
+	pingctl_print(ctl, "%s  %-15s  window %s  %9s %s", pingctl_time_of_day(ctl, pingctl_now_ms(), TEXT_TIME_SECONDS),
+		      pingctl_text(ctl, window->client_ip), pingctl_time(ctl, window->window_start_ms, TEXT_TIME_MINUTES),
+		      pingctl_count(ctl, window->ping_count), window->ping_count == 1 ? "ping" : "pings");
 	if (window->has_avg_interval_ms)
 		pingctl_print(ctl, ", every %s", pingctl_interval(ctl, true, window->avg_interval_ms));
 	pingctl_print(ctl, "\n");

@@ -2,6 +2,7 @@
 #include "app/pages.h"
 #include "app/pingd_settings.h"
 #include "app/pipeline.h"
+#include "app/standard_files.h"
 #include "app/telemetry.h"
 #include "base/log.h"
 #include "net/server.h"
@@ -44,9 +45,9 @@ static void block_signals(sigset_t *ret_stop)
 	pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
 }
 
-/* A connection is a file descriptor; the rest is for files and epoll. Fewer than wanted only means that accepting pauses earlier.
- */
-static void raise_file_limit(const struct pingd_config *config)
+/* A connection is a file descriptor; the rest is for files and epoll. Where fewer are allowed there are fewer connections: they
+ * must not take the files that queries open. */
+static void raise_file_limit(struct pingd_config *config)
 {
 	enum { OTHER_FILES = 256 };
 	struct rlimit limit;
@@ -55,9 +56,12 @@ static void raise_file_limit(const struct pingd_config *config)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < wanted)
-		log_event(LOG_WARN, "fewer files allowed than max-connections needs", log_int("allowed", (int64_t)limit.rlim_cur),
-			  log_int("wanted", (int64_t)wanted));
+	if (limit.rlim_cur >= wanted)
+		return;
+	rlim_t spared = limit.rlim_cur / 2 < OTHER_FILES ? limit.rlim_cur / 2 : OTHER_FILES;
+	config->max_connections = (int64_t)(limit.rlim_cur - spared);
+	log_event(LOG_WARN, "fewer files allowed than max-connections needs", log_int("allowed", (int64_t)limit.rlim_cur),
+		  log_int("wanted", (int64_t)wanted), log_int("max_connections", config->max_connections));
 }
 
 static struct server_config server_config_from(const struct pingd_config *config, struct pingd *pingd)
@@ -160,6 +164,8 @@ int main(int argc, char **argv)
 	static struct pingd_config config;
 	struct settings *settings;
 	struct error_note note = {0};
+	if (!standard_files_fill())
+		return EXIT_CODE_FAILURE;
 	enum error error = pingd_config_load(argc, argv, environ, &config, &settings, &note);
 	hide_passwords(argc, argv);
 	if (error != ERROR_OK) {

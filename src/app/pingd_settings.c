@@ -115,11 +115,12 @@ const struct setting pingd_settings[] = {
 	 .help = "Where to take connections; HTTP/1.1 and HTTP/2 on one port. Port 0 takes any that is free."},
 	{.name = "trusted-proxies", SETTING_LIST(CONFIG, trusted_proxies), .section = "server", .metavar = "CIDR,…", .initial = "",
 	 .initial_help = "none", .accepts = is_network, .expected = "a network such as 10.0.0.0/8, or an address",
-	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For). Nobody else's is."},
+	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For; where the two headers "
+		 "differ, neither). Nobody else's is."},
 	{.name = "threads", SETTING_INTEGER(CONFIG, threads), .section = "server", .initial = "0", .min = 1, .max = PINGD_MAX_THREADS,
 	 .zero = "one a core", .initial_help = "one a core", .help = "Event loops for connections."},
 	{.name = "max-connections", SETTING_INTEGER(CONFIG, max_connections), .section = "server", .initial = "10000", .min = 1,
-	 .max = 1000000, .help = "Connections open at once; past it new ones are closed at once."},
+	 .max = 1000000, .help = "Connections open at once; past it new ones wait until one closes."},
 	{.name = "max-streams", SETTING_INTEGER(CONFIG, max_streams), .section = "server", .initial = "256", .min = 1, .max = 65535,
 	 .help = "Requests in flight on one HTTP/2 connection."},
 	{.name = "max-body", SETTING_SIZE(CONFIG, max_body_bytes), .section = "server", .initial = "4MiB", .min = KIB, .max = 64 * MIB,
@@ -148,7 +149,7 @@ const struct setting pingd_settings[] = {
 	{.name = "max-future-skew", SETTING_DURATION(CONFIG, max_future_skew_ms), .section = "pipeline", .initial = "5m",
 	 .max = 24 * HOUR_MS, .help = "How far ahead of this clock a ping's timestamp may lie."},
 	{.name = "flush-interval", SETTING_DURATION(CONFIG, flush_interval_ms), .section = "pipeline", .initial = "500ms", .min = 1,
-	 .max = MINUTE_MS, .help = "How often changed rows are written to the store: how long a ping may take to show."},
+	 .max = SECOND_MS, .help = "How often changed rows are written to the store: most of what a ping takes to show."},
 	{.name = "engine-rows", SETTING_INTEGER(CONFIG, engine_rows), .section = "pipeline", .initial = "400000", .min = 1000,
 	 .max = 1 << 30, .help = "Rows of metrics that the engine keeps in memory."},
 
@@ -347,6 +348,9 @@ static enum error set_default_ledger(struct settings *settings, char *const *env
 
 static enum error fill_lists(struct pingd_config *config, struct error_note *note)
 {
+	if (config->listen.count == 0 || config->roles.count == 0)
+		return error_noted(note, ERROR_INVALID_ARGUMENT, "%s: at least one is needed",
+				   config->listen.count == 0 ? "listen" : "roles");
 	if (config->listen.count > PINGD_MAX_LISTEN)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "listen: at most %d addresses", PINGD_MAX_LISTEN);
 	if (config->trusted_proxies.count > PINGD_MAX_TRUSTED_PROXIES)

@@ -11,8 +11,8 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *head; /* the block in use, the older ones behind it */
-	size_t used;              /* bytes given out over all blocks */
-	size_t limit;             /* bytes; past it arena_alloc gives NULL */
+	size_t used;		  /* bytes given out over all blocks */
+	size_t limit;		  /* bytes; past it arena_alloc gives NULL */
 };
 
 /* Allocates nothing yet. */

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -20,24 +21,6 @@ static struct clock *log_clock(void)
 void log_configure(const struct log_config *wanted)
 {
 	config = *wanted;
-}
-
-bool log_level_parse(struct slice text, enum log_level *ret_level)
-{
-	for (enum log_level level = 0; level < LOG_LEVEL_COUNT; level++)
-		if (slice_equal_string(text, level_names[level])) {
-			*ret_level = level;
-			return true;
-		}
-	return false;
-}
-
-bool log_format_parse(struct slice text, enum log_format *ret_format)
-{
-	if (!slice_equal_string(text, "json") && !slice_equal_string(text, "logfmt"))
-		return false;
-	*ret_format = slice_equal_string(text, "json") ? LOG_JSON : LOG_LOGFMT;
-	return true;
 }
 
 /* A line being made. Each field is written whole or not at all, and the end always has room. */
@@ -146,6 +129,35 @@ static bool put_field(struct line *line, const struct log_field *field)
 	return true;
 }
 
+static void make_line(struct line *line, enum log_level level, const char *message, const struct log_field *fields)
+{
+	char time[TIMESTAMP_TEXT_SIZE];
+	size_t time_size = timestamp_format(clock_wall_ms(log_clock()), time);
+	const struct log_field head[] = {
+		log_slice("time", slice_make(time, time_size)),
+		log_text("level", level_names[level]),
+		log_text("msg", message),
+	};
+	bool whole = true;
+	for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+		put_field(line, &head[i]);
+	for (; whole && fields->kind != LOG_KIND_END; fields++)
+		whole = put_field(line, fields);
+	if (!whole)
+		put_string(line, config.format == LOG_JSON ? ",\"cut\":true" : " cut=true");
+	put_string(line, config.format == LOG_JSON ? "}\n" : "\n");
+}
+
+static pthread_mutex_t write_mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t lost; /* guarded by it: lines since the last one that was written */
+
+/* False: nobody reads the pipe. One that says yes takes LOG_LINE_MAX bytes without blocking. */
+static bool takes_line(void)
+{
+	struct pollfd file = {.fd = config.fd, .events = POLLOUT};
+	return poll(&file, 1, 0) != 0;
+}
+
 static void write_line(const struct line *line)
 {
 	/* Once: the rest of a line that was written in part would only mix with another's. */
@@ -157,23 +169,19 @@ void log_write(enum log_level level, const char *message, const struct log_field
 {
 	if (level < config.level)
 		return;
-	struct line line = {.size = 0};
-	char time[TIMESTAMP_TEXT_SIZE];
-	size_t time_size = timestamp_format(clock_wall_ms(log_clock()), time);
-	const struct log_field head[] = {
-		log_slice("time", slice_make(time, time_size)),
-		log_text("level", level_names[level]),
-		log_text("msg", message),
-	};
-	bool whole = true;
-	for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
-		put_field(&line, &head[i]);
-	for (; whole && fields->kind != LOG_KIND_END; fields++)
-		whole = put_field(&line, fields);
-	if (!whole)
-		put_string(&line, config.format == LOG_JSON ? ",\"cut\":true" : " cut=true");
-	put_string(&line, config.format == LOG_JSON ? "}\n" : "\n");
-	write_line(&line);
+	struct line line = {.size = 0}, loss = {.size = 0};
+	make_line(&line, level, message, fields);
+	pthread_mutex_lock(&write_mutex);
+	if (lost > 0 && takes_line()) {
+		make_line(&loss, LOG_WARN, "lines were lost: nobody read them", LOG_FIELDS(log_int("lost", (int64_t)lost)));
+		write_line(&loss);
+		lost = 0;
+	}
+	if (takes_line())
+		write_line(&line);
+	else
+		lost++;
+	pthread_mutex_unlock(&write_mutex);
 }
 
 static pthread_mutex_t limit_mutex = PTHREAD_MUTEX_INITIALIZER;

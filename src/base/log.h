@@ -4,7 +4,8 @@
  *   time=2024-10-14T15:45:31.123Z level=info msg=listening address=127.0.0.1 port=8080
  *
  * Each line is one write(2) of at most LOG_LINE_MAX bytes, so lines of several threads don't mix, and what doesn't fit is left
- * out (then the line ends in cut=true). Values are escaped: none can begin a line or a field of its own. The core doesn't log;
+ * out (then the line ends in cut=true). A pipe that nobody reads holds up nobody: what it doesn't take is lost, and a later line
+ * says how much. Values are escaped: none can begin a line or a field of its own. The core doesn't log;
  * programs, drivers and, through a callback, the server do.
  */
 #ifndef PING_BASE_LOG_H
@@ -30,9 +31,6 @@ struct log_config {
 
 /* Before other threads start. Until then: logfmt, LOG_INFO, the system's clock, standard error. */
 void log_configure(const struct log_config *config);
-/* Names as in settings: "debug", "info", "warn", "error"; "logfmt", "json". false: no such name. */
-bool log_level_parse(struct slice text, enum log_level *ret_level);
-bool log_format_parse(struct slice text, enum log_format *ret_format);
 
 /* ── Fields: keys are literals of letters, digits and '_'; what values point to need only live through the call ── */
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 struct slice {
 	const uint8_t *data;
@@ -32,6 +33,27 @@ static inline bool slice_equal(struct slice a, struct slice b)
 static inline bool slice_equal_string(struct slice a, const char *text)
 {
 	return slice_equal(a, slice_from_string(text));
+}
+
+/* ASCII letters count as equal in both cases: protocol elements. */
+static inline bool slice_equal_ignoring_case(struct slice a, const char *text)
+{
+	return a.size == strlen(text) && strncasecmp((const char *)a.data, text, a.size) == 0;
+}
+
+static inline bool slice_is_blank(uint8_t byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+/* Without the spaces and tabs at both ends (RFC 9110, 5.6.3). */
+static inline struct slice slice_trim(struct slice text)
+{
+	while (text.size > 0 && slice_is_blank(text.data[0]))
+		text = slice_make(text.data + 1, text.size - 1);
+	while (text.size > 0 && slice_is_blank(text.data[text.size - 1]))
+		text.size--;
+	return text;
 }
 
 #endif

@@ -1,7 +1,5 @@
 #include "codec/forwarded.h"
 
-#include <strings.h>
-
 static bool is_trusted(const struct forwarded *forwarded, const struct address *address)
 {
 	for (size_t i = 0; i < forwarded->trusted_count; i++)
@@ -13,7 +11,7 @@ static bool is_trusted(const struct forwarded *forwarded, const struct address *
 void forwarded_init(struct forwarded *forwarded, const struct address *peer, const struct address_network *trusted,
 		    size_t trusted_count)
 {
-	*forwarded = (struct forwarded){.trusted = trusted, .trusted_count = trusted_count};
+	*forwarded = (struct forwarded){.peer = *peer, .trusted = trusted, .trusted_count = trusted_count};
 	forwarded->standard.client = *peer;
 	forwarded->standard.ended = !is_trusted(forwarded, peer);
 	forwarded->legacy = forwarded->standard;
@@ -22,26 +20,6 @@ void forwarded_init(struct forwarded *forwarded, const struct address *peer, con
 static struct slice cut(struct slice text, size_t from, size_t to)
 {
 	return slice_make(text.data + from, to - from);
-}
-
-static bool is_blank(uint8_t byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-static struct slice trim(struct slice text)
-{
-	size_t from = 0, to = text.size;
-	while (from < to && is_blank(text.data[from]))
-		from++;
-	while (to > from && is_blank(text.data[to - 1]))
-		to--;
-	return cut(text, from, to);
-}
-
-static bool equal_ignoring_case(struct slice text, const char *wanted)
-{
-	return text.size == strlen(wanted) && strncasecmp((const char *)text.data, wanted, text.size) == 0;
 }
 
 /* Digits, or "_" and a name (RFC 7239, 6). Its value is of no interest. */
@@ -125,7 +103,7 @@ static size_t parse_pair(struct slice text, struct pair *ret_pair)
 			break;
 		if (quoted && byte == '\\' && ++at == text.size)
 			return 0;
-		if (!quoted && (byte == '"' || byte == '=' || is_blank(byte)))
+		if (!quoted && (byte == '"' || byte == '=' || slice_is_blank(byte)))
 			return 0;
 		if (ret_pair->value_size < NODE_SIZE)
 			ret_pair->value[ret_pair->value_size++] = text.data[at];
@@ -145,12 +123,12 @@ static bool parse_element(struct slice element, struct address *ret_address)
 		size_t size = parse_pair(element, &pair);
 		if (size == 0 || (size < element.size && element.data[size] != ';'))
 			return false;
-		if (equal_ignoring_case(pair.name, "for")) {
+		if (slice_equal_ignoring_case(pair.name, "for")) {
 			if (found || !parse_node(slice_make(pair.value, pair.value_size), &address))
 				return false;
 			found = true;
 		}
-		element = trim(cut(element, size + (size < element.size), element.size));
+		element = slice_trim(cut(element, size + (size < element.size), element.size));
 	}
 	if (found)
 		*ret_address = address;
@@ -162,7 +140,7 @@ static void walk_list(const struct forwarded *forwarded, struct forwarded_walk *
 	walk->seen = true;
 	while (!walk->ended && list.size > 0) {
 		size_t from = last_element(list, standard);
-		struct slice element = trim(cut(list, from, list.size));
+		struct slice element = slice_trim(cut(list, from, list.size));
 		list.size = from > 0 ? from - 1 : 0;
 		if (element.size == 0) /* a list may have empty elements (RFC 9110, 5.6.1.2) */
 			continue;
@@ -173,13 +151,16 @@ static void walk_list(const struct forwarded *forwarded, struct forwarded_walk *
 
 void forwarded_take_field(struct forwarded *forwarded, struct slice name, struct slice value)
 {
-	if (equal_ignoring_case(name, "Forwarded"))
+	if (slice_equal_ignoring_case(name, "Forwarded"))
 		walk_list(forwarded, &forwarded->standard, value, true);
-	else if (equal_ignoring_case(name, "X-Forwarded-For"))
+	else if (slice_equal_ignoring_case(name, "X-Forwarded-For"))
 		walk_list(forwarded, &forwarded->legacy, value, false);
 }
 
 const struct address *forwarded_client(const struct forwarded *forwarded)
 {
-	return forwarded->standard.seen ? &forwarded->standard.client : &forwarded->legacy.client;
+	const struct forwarded_walk *standard = &forwarded->standard, *legacy = &forwarded->legacy;
+	if (standard->seen && legacy->seen && !address_equal(&standard->client, &legacy->client))
+		return &forwarded->peer;
+	return standard->seen ? &standard->client : &legacy->client;
 }

@@ -5,8 +5,10 @@
  *
  * Each hop is believed only as long as the one that tells of it is trusted. A peer that is not trusted is the client, whatever
  * its headers say. An entry without an address (unknown, obfuscated, malformed) ends the walk: the client is then the last
- * address known, that of the trusted proxy that wrote the entry. Where all are trusted it is the leftmost. Forwarded (RFC 7239),
- * if there is one, counts alone; else X-Forwarded-For.
+ * address known, that of the trusted proxy that wrote the entry. Where all are trusted it is the leftmost.
+ *
+ * Most proxies write one of Forwarded (RFC 7239) and X-Forwarded-For and pass the other on as anyone sent it. Which one that is
+ * can't be seen: where the two differ neither is believed, and the client is the peer.
  */
 #ifndef PING_CODEC_FORWARDED_H
 #define PING_CODEC_FORWARDED_H
@@ -20,6 +22,7 @@ struct forwarded_walk {
 };
 
 struct forwarded {
+	struct address peer;
 	const struct address_network *trusted;
 	size_t trusted_count;
 	struct forwarded_walk standard, legacy; /* Forwarded; X-Forwarded-For */

@@ -1,7 +1,6 @@
 #include "codec/http1.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 enum {
 	REQUEST_LINE_MAX = HTTP1_METHOD_MAX + HTTP1_TARGET_MAX + 16, /* with " HTTP/1.1\r\n" */
@@ -85,24 +84,10 @@ static bool is_token(struct slice text)
 	return text.size > 0 && all_in(text, token_bytes);
 }
 
-static bool equal_ignoring_case(struct slice text, const char *wanted)
-{
-	return text.size == strlen(wanted) && strncasecmp((const char *)text.data, wanted, text.size) == 0;
-}
-
 static bool begins_ignoring_case(struct slice text, const char *wanted)
 {
 	size_t size = strlen(wanted);
-	return text.size >= size && equal_ignoring_case(slice_make(text.data, size), wanted);
-}
-
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = slice_make(text.data + 1, text.size - 1);
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
+	return text.size >= size && slice_equal_ignoring_case(slice_make(text.data, size), wanted);
 }
 
 /* What stands before the first `separator`; *rest is what stands behind it, data NULL where there is none. */
@@ -284,7 +269,7 @@ static int note_transfer_encoding(struct http1_parser *parser, struct slice valu
 {
 	if (parser->request.chunked)
 		return fail(parser, 400, "more than one Transfer-Encoding");
-	if (!equal_ignoring_case(value, "chunked"))
+	if (!slice_equal_ignoring_case(value, "chunked"))
 		return is_token(value) ? fail(parser, 501, "transfer coding not known")
 				       : fail(parser, 400, "Transfer-Encoding is not \"chunked\"");
 	parser->request.chunked = true;
@@ -305,16 +290,16 @@ static int note_host(struct http1_parser *parser, struct slice value)
 static int note_connection(struct http1_parser *parser, struct slice value)
 {
 	for (struct slice rest = value; rest.data != NULL;) {
-		struct slice option = trim(split(rest, ',', &rest));
-		parser->wants_close |= equal_ignoring_case(option, "close");
-		parser->wants_keep_alive |= equal_ignoring_case(option, "keep-alive");
+		struct slice option = slice_trim(split(rest, ',', &rest));
+		parser->wants_close |= slice_equal_ignoring_case(option, "close");
+		parser->wants_keep_alive |= slice_equal_ignoring_case(option, "keep-alive");
 	}
 	return GO_ON;
 }
 
 static int note_expect(struct http1_parser *parser, struct slice value)
 {
-	if (!equal_ignoring_case(value, "100-continue"))
+	if (!slice_equal_ignoring_case(value, "100-continue"))
 		return fail(parser, 417, "expectation not known");
 	parser->request.expect_continue = parser->request.minor_version >= 1; /* RFC 9110, 10.1.1 */
 	return GO_ON;
@@ -349,7 +334,7 @@ static int take_field(struct http1_parser *parser, struct buffer *block, struct 
 		return fail(parser, 400, "malformed header line");
 	if (++parser->field_count > HTTP1_FIELD_COUNT_MAX)
 		return fail(parser, 431, "too many header fields");
-	*ret_field = (struct http1_field){name, trim(value)};
+	*ret_field = (struct http1_field){name, slice_trim(value)};
 	return GO_ON;
 }
 
@@ -389,7 +374,7 @@ static int step_field_line(struct http1_parser *parser, struct slice *input, str
 		return finish_head(parser);
 	parser->spans[parser->request.field_count++] = span_of(parser, field.name, field.value);
 	for (size_t i = 0; i < sizeof noted_fields / sizeof noted_fields[0]; i++)
-		if (equal_ignoring_case(field.name, noted_fields[i].name))
+		if (slice_equal_ignoring_case(field.name, noted_fields[i].name))
 			return noted_fields[i].note(parser, field.value);
 	return GO_ON;
 }
@@ -591,18 +576,6 @@ bool http1_parser_is_between(const struct http1_parser *parser)
 struct http1_field http1_request_field(const struct http1_request *request, size_t index)
 {
 	return field_at(request->block, request->spans[index]);
-}
-
-bool http1_request_find(const struct http1_request *request, const char *name, size_t *cursor, struct slice *ret_value)
-{
-	while (*cursor < request->field_count) {
-		struct http1_field field = http1_request_field(request, (*cursor)++);
-		if (equal_ignoring_case(field.name, name)) {
-			*ret_value = field.value;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* ── Writer ── */

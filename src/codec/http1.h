@@ -46,8 +46,6 @@ struct http1_request {
 };
 
 struct http1_field http1_request_field(const struct http1_request *request, size_t index);
-/* The next field of this name (any case) at or behind *cursor, in order; moves the cursor behind it. Start with 0. */
-bool http1_request_find(const struct http1_request *request, const char *name, size_t *cursor, struct slice *ret_value);
 
 enum http1_event {
 	HTTP1_MORE, /* all input is consumed */

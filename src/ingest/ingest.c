@@ -9,7 +9,6 @@
 enum {
 	MAX_QUEUE_DEFAULT = 65536,
 	MAX_BATCH_DEFAULT = 4096,
-	MAX_KEY_SIZE = 128,
 	PRUNE_MAX = 1000, /* keys a step */
 };
 #define RETENTION_LEAST_MS INT64_C(86400000)
@@ -149,7 +148,7 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 {
 	/* What a ledger could refuse must not get into a batch, where it would fail its neighbours. */
 	const struct ledger_ping *content = &ping->ping;
-	if (content->key.size > MAX_KEY_SIZE || content->pinged_at_ms < 1 || content->pinged_at_ms > TIMESTAMP_MAX_MS)
+	if (content->key.size > LEDGER_KEY_MAX || content->pinged_at_ms < 1 || content->pinged_at_ms > TIMESTAMP_MAX_MS)
 		return ERROR_INVALID_ARGUMENT;
 	enum error error = ERROR_OK;
 	pthread_cond_t *wake = NULL;

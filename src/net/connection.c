@@ -11,8 +11,8 @@
 
 enum {
 	LINGER_MS = 1000,
-	LINGER_MAX_BYTES = 1 << 20,
-	ROUNDS_PER_TURN = 16, /* of filling and writing `output`; then the others' turn comes */
+	LINGER_MAX_BYTES = 16 << 20, /* who sends a whole body before it reads must come to read why it was refused */
+	ROUNDS_PER_TURN = 16,	     /* of filling and writing `output`; then the others' turn comes */
 	KEPT_OUTPUT_BYTES = 4096,
 };
 

@@ -131,7 +131,8 @@ static void begin_request(struct http1 *session)
 		request_add_header(request, field.name, field.value);
 	}
 	session->continue_wanted = head->expect_continue;
-	request->head.body_bytes = head->chunked ? -1 : (int64_t)head->content_length;
+	uint64_t length = head->content_length < INT64_MAX ? head->content_length : INT64_MAX;
+	request->head.body_bytes = head->chunked ? -1 : (int64_t)length;
 	set_state(session, HTTP1_IN_BODY);
 	request_begin(request);
 	if (session->state != HTTP1_IN_BODY || !session->continue_wanted)

@@ -182,6 +182,8 @@ static void respond(struct request *request, const struct rpc_response *response
 /* Something that costs the peer nothing. */
 static void spend_token(struct http2 *session)
 {
+	if (session->tokens < 0) /* ended already */
+		return;
 	int64_t now_us = loop_now_us(session->connection->worker->loop);
 	int64_t filled = (now_us - session->tokens_us) * TOKENS_PER_S / 1000000;
 	if (filled > 0) {
@@ -320,9 +322,11 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, co
 
 static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t error_code, void *user_data)
 {
-	(void)error_code;
 	struct http2 *session = user_data;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+	/* A body longer than it was announced is reset by nghttp2, which tells of it here alone. */
+	if (error_code == NGHTTP2_PROTOCOL_ERROR)
+		spend_token(session);
 	if (stream == NULL)
 		return 0;
 	stream_close(stream);

@@ -104,8 +104,9 @@ static enum error listen_on(const char *text, int *fds, unsigned count, unsigned
 	*ret_port = ntohs(endpoint.sin6_port);
 	return ERROR_OK;
 fail:
-	return error_noted(note, errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_UNAVAILABLE, "cannot listen on %s: %s", text,
-			   strerror(errno));
+	return error_noted(note, errno == ENOMEM ? ERROR_NO_MEMORY : ERROR_UNAVAILABLE, "cannot listen on %s: %s%s", text,
+			   strerror(errno),
+			   errno == EADDRINUSE ? "; stop what listens there or choose another address (--listen)" : "");
 }
 
 static void close_all(int *fds, size_t count)

@@ -8,12 +8,14 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
+enum { LEDGER_KEY_MAX = 128 };
+
 struct ledger_ping {
 	struct uuid id;
 	struct address client;
 	int64_t pinged_at_ms;
 	int64_t received_at_ms;
-	struct slice key; /* idempotency key, 1–128 bytes; size 0: none */
+	struct slice key; /* idempotency key, at most LEDGER_KEY_MAX bytes; size 0: none */
 	/* Set by a successful append: */
 	/* OK: kept, now or (duplicate) before; KEY_REUSED: this key stands with another pinged_at; UNAVAILABLE (with a key
 	 * alone): not kept, as another transaction held its key or one beside it for too long. */

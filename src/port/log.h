@@ -20,8 +20,8 @@ struct log_event {
 	/* BATCH: valid until the next poll or seek. */
 	const struct engine_event *events;
 	size_t count;
-	int64_t applied_position;  /* where the partition stands once the batch is applied (>= its last event's position) */
-	int64_t end_position;      /* of the newest event in the log, as far as is known */
+	int64_t applied_position;   /* where the partition stands once the batch is applied (>= its last event's position) */
+	int64_t end_position;	    /* of the newest event in the log, as far as is known */
 	int64_t newest_received_ms; /* received_at of the batch's newest event; 0 where count is 0 */
 };
 
@@ -29,8 +29,8 @@ struct log_reader;
 struct log_reader_vtable {
 	/* Waits until something happens, at most timeout_ms (then IDLE). UNAVAILABLE or IO: try again later. */
 	enum error (*poll)(struct log_reader *log, int timeout_ms, struct log_event *ret_event, struct error_note *note);
-	/* The partition's next BATCH starts with the first event newer than `position`. FAILED_PRECONDITION, with the way out in the
-	 * note, where the log no longer holds it or is another log. */
+	/* The partition's next BATCH starts with the first event newer than `position`. FAILED_PRECONDITION, with the way out in
+	 * the note, where the log no longer holds it or is another log. */
 	enum error (*seek)(struct log_reader *log, int32_t partition, int64_t position, struct error_note *note);
 	/* Tells the log's own tools how far the store is. The store's position is what counts. */
 	enum error (*commit)(struct log_reader *log, int32_t partition, int64_t position, struct error_note *note);

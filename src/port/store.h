@@ -9,22 +9,23 @@
 
 struct store;
 struct store_vtable {
-	/* Becomes the partition's owner; its applied position (POSITION_NONE: an empty store). FAILED_PRECONDITION when the store was
-	 * filled from another log: the note names the way out. */
+	/* Becomes the partition's owner; its applied position (POSITION_NONE: an empty store). FAILED_PRECONDITION when the store
+	 * was filled from another log: the note names the way out. */
 	enum error (*take)(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			   struct error_note *note);
-	/* row->count (total) is 0 where there is no such row. For each of `count` keys at once: client and start_ms of each row are
-	 * filled in by the caller, the rest by the store. */
+	/* row->count (total) is 0 where there is no such row. For each of `count` keys at once: client and start_ms of each row
+	 * are filled in by the caller, the rest by the store. */
 	enum error (*read_windows)(struct store *store, struct window_row *rows, size_t count, struct error_note *note);
 	enum error (*read_days)(struct store *store, struct day_row *rows, size_t count, struct error_note *note);
-	/* A client's row and all its windows from start_ms on, for each of the clients. `visit` is called once a client, in any order;
-	 * row is NULL where the client is unknown. It must not call the store. */
+	/* A client's row and all its windows from start_ms on, for each of the clients. `visit` is called once a client, in any
+	 * order; row is NULL where the client is unknown. It must not call the store. */
 	enum error (*read_clients)(struct store *store, const struct address *clients, size_t count, int64_t start_ms,
 				   void (*visit)(void *context, const struct address *client, const struct client_row *row,
 						 const struct window_row *windows, size_t window_count),
 				   void *context, struct error_note *note);
-	/* Clients of the partition (those whose rows it wrote) whose materialised activity is due at now_ms, at most max, the most overdue
-	 * first. */
+	/* Clients of the partition (those whose rows it wrote) whose materialised activity is due at now_ms, at most max, the
+	 * most overdue first; behind them those whose activity was made, or removed, as seen from later than now_ms: the clock
+	 * was set back. */
 	enum error (*list_due)(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
 			       size_t *ret_count, struct error_note *note);
 	/* Writes every row, and only then the partition's position (embedded: one transaction). FENCED: another owner, drop the
@@ -44,10 +45,11 @@ enum store_client_order { STORE_ORDER_PING_COUNT, STORE_ORDER_LAST_PING, STORE_O
 
 /* A page of clients: its place in the order is (value, client) of the last one before it. */
 struct store_client_page {
-	enum store_client_order order; /* ping count and last ping: greatest first, equal ones by address; client ip: by address */
-	struct slice prefix;           /* of the canonical text; size 0: all */
+	enum store_client_order
+		order;	     /* ping count and last ping: greatest first, equal ones by address; client ip: by address */
+	struct slice prefix; /* of the canonical text; size 0: all */
 	int64_t now_ms;
-	bool after;                    /* false: the first page */
+	bool after; /* false: the first page */
 	int64_t after_value;
 	struct address after_client;
 	size_t max;
@@ -56,18 +58,19 @@ struct store_client_page {
 struct store_client {
 	struct client_row client;
 	struct activity_row activity; /* count 0: silent for 24 h. As materialised; past due_ms the caller derives it again */
-	int64_t order_value;          /* what the page is ordered by */
+	int64_t order_value;	      /* what the page is ordered by */
 };
 
 struct store_totals {
-	int64_t position;      /* of partition 0 where there is one */
-	int64_t clients;       /* ever seen */
+	int64_t position;	/* of partition 0 where there is one */
+	int64_t clients;	/* ever seen */
 	int64_t active_clients; /* with a ping in the last 24 hours */
 	int64_t open_windows;
 };
 
-/* One snapshot of the whole store for the audit. `begin` is told the position that its rows stand at; then every window is visited,
- * then every day, then every client, each kind ordered by client (bytes), then start. A visitor that returns false ends it. */
+/* One snapshot of the whole store for the audit. `begin` is told the position that its rows stand at; then every window is
+ * visited, then every day, then every client, each kind ordered by client (bytes), then start. A visitor that returns false ends
+ * it. */
 struct store_scan {
 	void *context;
 	bool (*begin)(void *context, int64_t position);

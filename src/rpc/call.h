@@ -32,7 +32,9 @@ bool rpc_call_canceled(const struct rpc_call *call);
 /* Where to post the task that answers. */
 struct executor *rpc_call_executor(struct rpc_call *call);
 
-/* `response` is a struct of the method's response type; encoded before the function returns. */
+/* Encodes what rpc_call_reply will be given. On the thread that works on the call: there a long answer holds up nobody else's. */
+void rpc_call_prepare(struct rpc_call *call, const void *response);
+/* `response` is a struct of the method's response type; encoded before the function returns, unless it is prepared. */
 void rpc_call_reply(struct rpc_call *call, const void *response);
 /* message NULL: error_text(error). Copied. */
 void rpc_call_fail(struct rpc_call *call, enum error error, const char *message);

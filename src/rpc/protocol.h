@@ -52,6 +52,12 @@ struct rpc_call {
 	struct address client;
 	struct arena arena;
 	struct buffer body; /* the request's */
+	struct {
+		bool done;
+		enum error error;
+		struct error_note note;
+		struct buffer body;
+	} prepared; /* the answer, encoded already */
 };
 
 /* For protocols: the one way out. */

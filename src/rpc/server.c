@@ -122,6 +122,7 @@ static void call_free(struct rpc_call *call)
 {
 	arena_release(&call->arena);
 	buffer_release(&call->body);
+	buffer_release(&call->prepared.body);
 	free(call);
 }
 
@@ -188,6 +189,8 @@ static void call_release(struct rpc_call *call)
 	if (call->body.capacity > CALL_KEPT_BODY_BYTES)
 		buffer_release(&call->body);
 	buffer_clear(&call->body);
+	buffer_release(&call->prepared.body);
+	call->prepared.done = false;
 	call->next_free = pool->free;
 	pool->free = call;
 	pool->free_count++;
@@ -258,26 +261,12 @@ const struct slice *rpc_request_header(const struct rpc_request *request, const 
 	return NULL;
 }
 
-static bool slice_equal_fold(struct slice slice, const char *text)
-{
-	return slice.size == strlen(text) && strncasecmp((const char *)slice.data, text, slice.size) == 0;
-}
-
 static const struct rpc_codec *find_codec(struct slice name)
 {
 	for (size_t i = 0; i < rpc_codec_count; i++)
-		if (slice_equal_fold(name, rpc_codecs[i].name))
+		if (slice_equal_ignoring_case(name, rpc_codecs[i].name))
 			return &rpc_codecs[i];
 	return NULL;
-}
-
-static struct slice trim(struct slice text)
-{
-	while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = slice_make(text.data + 1, text.size - 1);
-	while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t'))
-		text.size--;
-	return text;
 }
 
 /* Splits "application/json; charset=utf-8"; no other parameter is known, so none is taken. */
@@ -285,14 +274,15 @@ static bool split_content_type(struct slice text, struct slice *ret_type, bool *
 {
 	const uint8_t *semicolon = memchr(text.data, ';', text.size);
 	if (semicolon == NULL) {
-		*ret_type = trim(text);
+		*ret_type = slice_trim(text);
 		*ret_charset = false;
 		return true;
 	}
 	size_t size = (size_t)(semicolon - text.data);
-	struct slice parameter = trim(slice_make(semicolon + 1, text.size - size - 1));
-	*ret_type = trim(slice_make(text.data, size));
-	*ret_charset = slice_equal_fold(parameter, "charset=utf-8") || slice_equal_fold(parameter, "charset=\"utf-8\"");
+	struct slice parameter = slice_trim(slice_make(semicolon + 1, text.size - size - 1));
+	*ret_type = slice_trim(slice_make(text.data, size));
+	*ret_charset = slice_equal_ignoring_case(parameter, "charset=utf-8") ||
+		       slice_equal_ignoring_case(parameter, "charset=\"utf-8\"");
 	return *ret_charset;
 }
 
@@ -477,6 +467,21 @@ struct executor *rpc_call_executor(struct rpc_call *call)
 	return call->pool->executor;
 }
 
+static enum error encode(const struct rpc_call *call, const void *response, struct buffer *body, struct error_note *note)
+{
+	return call->codec->encode(call->method->type->response, response, body, note);
+}
+
+/* Touches nothing that expire, abandon and what they call touch. */
+void rpc_call_prepare(struct rpc_call *call, const void *response)
+{
+	struct buffer *body = &call->prepared.body;
+	buffer_init(body, call->pool->server->config.max_response_bytes);
+	call->prepared.note.text[0] = 0;
+	call->prepared.error = encode(call, response, body, &call->prepared.note);
+	call->prepared.done = true;
+}
+
 void rpc_call_reply(struct rpc_call *call, const void *response)
 {
 	if (call->state == CALL_DETACHED) {
@@ -485,10 +490,15 @@ void rpc_call_reply(struct rpc_call *call, const void *response)
 	}
 	assert(call->state == CALL_HANDLING);
 	struct error_note note = {""};
-	struct buffer *body = response_buffer(call);
-	enum error error = call->codec->encode(call->method->type->response, response, body, &note);
+	struct buffer *body = &call->prepared.body;
+	enum error error = call->prepared.error;
+	if (!call->prepared.done) {
+		body = response_buffer(call);
+		error = encode(call, response, body, &note);
+	}
 	if (error != ERROR_OK) {
-		answer_error(call, error == ERROR_TOO_LARGE ? error : ERROR_INTERNAL, note.text[0] == 0 ? NULL : note.text);
+		const char *text = call->prepared.done ? call->prepared.note.text : note.text;
+		answer_error(call, error == ERROR_TOO_LARGE ? error : ERROR_INTERNAL, text[0] == 0 ? NULL : text);
 	} else {
 		tell_finished(call, ERROR_OK);
 		call->protocol->reply(call, body);

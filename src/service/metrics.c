@@ -25,7 +25,10 @@ static struct question *question_of_work(const struct work *work)
 static enum error run(struct work *work, struct readers *readers, struct error_note *note)
 {
 	struct question *question = question_of_work(work);
-	return question->endpoint->answer(question, readers, note);
+	enum error error = question->endpoint->answer(question, readers, note);
+	if (error == ERROR_OK)
+		rpc_call_prepare(question->call, question->response);
+	return error;
 }
 
 static bool canceled(const struct work *work)

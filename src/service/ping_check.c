@@ -1,10 +1,9 @@
 #include "service/ping_check.h"
 
 #include "base/timestamp.h"
+#include "port/ledger.h"
 
 #include <inttypes.h>
-
-enum { PING_MAX_KEY_SIZE = 128 };
 
 enum error ping_check(const struct ping_v1_ping_request *request, int64_t now_ms, int64_t max_future_skew_ms,
 		      struct error_note *note)
@@ -23,8 +22,8 @@ enum error ping_check(const struct ping_v1_ping_request *request, int64_t now_ms
 				   "timestamp_ms: %" PRId64 " is in the future: more than %" PRId64
 				   " ms ahead of the server's clock (%" PRId64 ")",
 				   at_ms, max_future_skew_ms, now_ms);
-	if (request->idempotency_key.size > PING_MAX_KEY_SIZE)
+	if (request->idempotency_key.size > LEDGER_KEY_MAX)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "idempotency_key: %zu bytes; at most %d",
-				   request->idempotency_key.size, PING_MAX_KEY_SIZE);
+				   request->idempotency_key.size, LEDGER_KEY_MAX);
 	return ERROR_OK;
 }

@@ -46,7 +46,7 @@ static struct activity_row activity(struct address of, int64_t count, int64_t du
 {
 	return (struct activity_row){
 		.client = of,
-		.start_ms = START_MS,
+		.start_ms = activity_start_of(START_MS),
 		.count = count,
 		.active_windows = count > 0 ? 2 : 0,
 		.first_ms = START_MS + 10,
@@ -357,6 +357,62 @@ static void an_activity_without_a_due_is_removed_and_one_of_the_future_is_kept(v
 	write_rows((struct engine_dirty){.activities = rows, .activity_count = 2});
 	struct address due[2];
 	assert_int_equal(list_due(0, START_MS + 5, due, 2), 1);
+	assert_true(address_equal(&due[0], &rows[1].client));
+}
+
+static void after_the_clock_was_set_back_activities_made_ahead_are_due(void **state)
+{
+	(void)state;
+	take(0);
+	int64_t past_ms = START_MS - 2 * WINDOW_MS;
+	struct window_row windows[3];
+	struct client_row clients[3];
+	struct activity_row rows[2];
+	for (unsigned i = 0; i < 3; i++) {
+		windows[i] = window(i, past_ms, 1, 1);
+		clients[i] = (struct client_row){client(i), past_ms + 1, past_ms + 1};
+	}
+	rows[0] = activity(client(0), 1, START_MS + WINDOW_MS); /* ahead of the past */
+	rows[1] = activity(client(1), 1, START_MS + WINDOW_MS);
+	rows[1].start_ms = activity_start_of(past_ms);
+	/* That of client 2 was removed. */
+	write_rows((struct engine_dirty){.windows = windows,
+					 .window_count = 3,
+					 .clients = clients,
+					 .client_count = 3,
+					 .activities = rows,
+					 .activity_count = 2});
+	struct address due[3];
+	assert_int_equal(list_due(0, START_MS, due, 3), 1); /* client 2 */
+	assert_int_equal(list_due(0, past_ms, due, 3), 2);
+	assert_int_equal(list_due(0, past_ms, due, 1), 1);
+	rows[0].start_ms = activity_start_of(past_ms);
+	rows[1].client = client(2);
+	write_rows((struct engine_dirty){.activities = rows, .activity_count = 2});
+	assert_int_equal(list_due(0, past_ms, due, 3), 0);
+	suite->reopen(suite);
+	take(0);
+	assert_int_equal(list_due(0, past_ms, due, 3), 0);
+}
+
+static void after_the_clock_was_set_back_each_partition_makes_its_own_activities_anew(void **state)
+{
+	(void)state;
+	take(0);
+	take(1);
+	int64_t past_ms = START_MS - 2 * WINDOW_MS;
+	struct client_row clients[2] = {{client(1), past_ms, past_ms}, {client(2), past_ms, past_ms}};
+	struct activity_row rows[2] = {activity(client(1), 1, START_MS + 9), activity(client(2), 2, START_MS + 9)};
+	write_at(0, (struct engine_dirty){.clients = clients, .client_count = 1, .activities = rows, .activity_count = 1}, 1);
+	write_at(1, (struct engine_dirty){.clients = clients + 1, .client_count = 1, .activities = rows + 1, .activity_count = 1},
+		 1);
+	struct address due[2];
+	assert_int_equal(list_due(0, past_ms, due, 2), 1);
+	assert_true(address_equal(&due[0], &rows[0].client));
+	rows[0].start_ms = activity_start_of(past_ms);
+	write_at(0, (struct engine_dirty){.activities = rows, .activity_count = 1}, 1);
+	assert_int_equal(list_due(0, past_ms, due, 2), 0);
+	assert_int_equal(list_due(1, past_ms, due, 2), 1);
 	assert_true(address_equal(&due[0], &rows[1].client));
 }
 
@@ -761,6 +817,8 @@ int store_contract_run(struct store_contract *contract)
 		TEST(due_activities_are_listed_the_most_overdue_first),
 		TEST(due_activities_are_those_of_the_partition),
 		TEST(an_activity_without_a_due_is_removed_and_one_of_the_future_is_kept),
+		TEST(after_the_clock_was_set_back_activities_made_ahead_are_due),
+		TEST(after_the_clock_was_set_back_each_partition_makes_its_own_activities_anew),
 		TEST(windows_that_ended_before_are_pruned_the_oldest_first),
 		TEST(windows_of_a_range_are_listed_the_newest_first),
 		TEST(days_of_a_range_are_listed_the_newest_first),

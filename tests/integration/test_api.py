@@ -1,10 +1,15 @@
 """The API as curl, a browser and a generated client meet it."""
+import contextlib
 import json
+import socket
+import struct
 import subprocess
 import time
 
 import pytest
 from conftest import wait_for
+
+pytestmark = pytest.mark.sanitized
 
 NOW_MS = 1_728_926_331_000  # 2024-10-14T17:18:51Z
 WINDOW_MS = 300_000
@@ -122,9 +127,42 @@ def test_ambiguous_requests_are_refused_and_the_connection_closed(pingd, head):
     assert answer.startswith(b"HTTP/1.1 400 "), answer
 
 
+def test_who_sends_a_body_that_is_too_large_gets_to_read_why(pingd):
+    status, error = pingd.call("Ping", {"timestampMs": NOW_MS, "idempotencyKey": "k" * (8 << 20)})  # sent whole before it reads
+    assert (status, error["code"]) == (429, "resource_exhausted")
+    connection = pingd.connect()
+    connection.putrequest("POST", "/ping.v1.PingService/Ping")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "9" * 30)
+    connection.endheaders()
+    assert connection.getresponse().status == 429
+
+
 def test_headers_past_the_limit_are_refused(pingd):
     status = curl(pingd, "/livez", "-H", "X-Large: " + "a" * 20_000)[0]
     assert status == 431
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def test_making_the_server_reset_streams_again_and_again_ends_the_connection(pingd):
+    """Bodies longer than announced (MadeYouReset, CVE-2025-8671)."""
+    head = bytes([0x83, 0x86, 0x84, 0x41, 1]) + b"a" + bytes([0x5C, 1]) + b"1"  # POST http / of "a", content-length 1
+    received = b""
+    with socket.create_connection(("127.0.0.1", pingd.port), timeout=30) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0))
+        with contextlib.suppress(ConnectionError):
+            for stream in range(1, 6001, 2):
+                connection.sendall(frame(1, 4, stream, head) + frame(0, 0, stream, b"long"))
+                if stream % 100 == 1:
+                    received += connection.recv(1 << 20)
+            while chunk := connection.recv(1 << 20):
+                received += chunk
+    end = received[-17:]
+    assert (end[3], end[16]) == (7, 11), received[-64:]  # GOAWAY, ENHANCE_YOUR_CALM
+    assert b"\nhttp_protocol_errors_total 1\n" in pingd.get("/metrics")[1]
 
 
 # --- keys
@@ -255,6 +293,13 @@ def test_the_client_is_the_peer_unless_a_trusted_proxy_says_otherwise(make_pingd
     pingd.caught_up()
     assert pingd.ask("ListWindowStats", {"clientIp": "198.51.100.9"}) == {}
     assert len(pingd.ask("ListWindowStats", {"clientIp": "127.0.0.1"})["windowStats"]) == 1
+
+
+def test_a_proxy_that_passes_the_other_header_on_lends_its_voice_to_nobody(pingd):
+    status, _ = pingd.call("Ping", {"timestampMs": NOW_MS}, {"Forwarded": "for=6.6.6.6", "X-Forwarded-For": "198.51.100.9"})
+    assert status == 200
+    pingd.caught_up()
+    assert [row["clientIp"] for row in pingd.ask("ListClients", {})["clients"]] == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("header, value, client", [

@@ -1,6 +1,9 @@
 """A full disk, a read-only directory, a second process, a clock set back: clear words, and nothing acknowledged is lost."""
+import contextlib
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 
@@ -74,7 +77,6 @@ def test_a_second_pingd_on_the_same_directory_refuses(make_pingd):
 
 
 def test_a_clock_set_back_keeps_ids_and_positions_increasing(make_pingd, tmp_path):
-    import sqlite3
     offset = tmp_path / "offset_ms"
     offset.write_text("0")
     pingd = make_pingd(env={"PING_TEST_CLOCK_OFFSET_FILE": str(offset)}).start()
@@ -95,3 +97,69 @@ def test_a_clock_set_back_keeps_ids_and_positions_increasing(make_pingd, tmp_pat
         received = [row[0] for row in ledger.execute("SELECT received_at FROM pings ORDER BY position")]
     assert len(ids) == count + 1 and all(a < b for a, b in zip(ids, ids[1:]))
     assert min(received) < received[0] - 3_000_000, "the clock was not set back"
+
+
+def test_an_older_ledger_put_back_under_newer_metrics_is_told_however_far_it_got(make_pingd, tmp_path):
+    def ping_some(count, first_ms):
+        for i in range(count):
+            assert pingd.ping(first_ms + i * 1000, "203.0.113.7")[0] == 200
+
+    def engine():
+        return next(d for d in json.loads(pingd.get("/readyz")[1])["dependencies"] if d["name"] == "engine")
+
+    pingd = make_pingd().start()
+    ping_some(20, 1_728_926_331_000)
+    assert pingd.stop() == 0
+    copy = tmp_path / "ledger.db"
+    shutil.copy(pingd.data / "ledger.db", copy)
+    pingd.start()
+    ping_some(20, 1_728_936_331_000)
+    assert pingd.stop() == 0
+    shutil.copy(copy, pingd.data / "ledger.db")
+    # At first it is behind the metrics; a start later it is past them, with other pings at the same positions.
+    for _ in range(2):
+        pingd.start()
+        wait_for("the engine to stop", lambda: engine()["state"] == "down")
+        assert "older copy" in engine()["detail"] and "move metrics.db away" in engine()["detail"]
+        ping_some(30, 1_728_946_331_000)
+        assert pingd.stop() == 0
+    for path in pingd.data.glob("metrics.db*"):
+        path.unlink()
+    pingd.start()
+    pingd.caught_up()
+    report = pingd.audit()
+    assert report["position"] == 80 and report["differences"] == 0
+
+
+def test_after_the_clock_was_set_back_clients_are_in_order_again(make_pingd, tmp_path):
+    """Also those who stay silent: the clock went on by two days, so that nobody was active any more, and came back."""
+    offset = tmp_path / "offset_ms"
+
+    def set_clock(hours):
+        replacement = tmp_path / "offset_new"
+        replacement.write_text(str(hours * 3_600_000))
+        os.replace(replacement, offset)
+
+    def ranking():
+        page = pingd.ask("ListClients", {})
+        return [(client["clientIp"], int(client.get("pingCount", 0))) for client in page.get("clients", [])]
+
+    set_clock(0)
+    pingd = make_pingd(env={"PING_TEST_CLOCK_OFFSET_FILE": str(offset)}).start()
+    now_ms = int(time.time() * 1000)
+    for client in range(5):
+        for i in range(client + 1):
+            assert pingd.ping(now_ms - i, f"203.0.113.{client}")[0] == 200
+    expected = [(f"203.0.113.{client}", client + 1) for client in reversed(range(5))]
+    wait_for("the clients to be listed by their pings", lambda: ranking() == expected)
+    set_clock(48)
+    wait_for("all to be silent", lambda: all(count == 0 for _, count in ranking()))
+
+    def materialised():
+        with contextlib.closing(sqlite3.connect(f"file:{pingd.data}/metrics.db?mode=ro", uri=True)) as metrics:
+            return metrics.execute("SELECT count(*) FROM activity_24h").fetchone()[0]
+
+    wait_for("their activities to go", lambda: materialised() == 0)
+    set_clock(0)
+    wait_for("the order to come back", lambda: materialised() == 5)
+    assert ranking() == expected

@@ -1,12 +1,14 @@
 """What an operator meets: probes, metrics, logs, settings, programs."""
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT
+from conftest import BUILD, ROOT, wait_for
 
 NOW_MS = 1_728_926_331_000
 
@@ -62,7 +64,7 @@ def test_the_config_file_and_its_errors(make_pingd, tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     (["--store", "scylla://127.0.0.1"], "--log"), (["--log", "kafka://127.0.0.1"], "--ledger"), (["--roles", "dance"], "roles"),
-    (["--listen", "nowhere"], "listen"), (["--ledger", "mysql://x"], "ledger")])
+    (["--listen", "nowhere"], "listen"), (["--listen", ""], "listen"), (["--roles", ""], "roles"), (["--ledger", "mysql://x"], "ledger")])
 def test_what_does_not_go_together_is_refused_naming_the_way_out(tmp_path, arguments, words):
     done = subprocess.run([BUILD / "pingd", "--data-dir", tmp_path / "data", *arguments], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2 and words in done.stderr, done
@@ -76,17 +78,68 @@ def test_a_port_in_use_is_named(make_pingd, pingd):
     assert str(pingd.port) in second.log() and "in use" in second.log().lower(), second.log()
 
 
+def test_logs_that_nobody_reads_stop_nothing(make_pingd):
+    """The reader of stderr hangs, then SIGTERM: served all along, and an end in order."""
+    pingd = make_pingd()
+    pingd.folder.mkdir(parents=True)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 100)
+    os.set_blocking(writer, True)
+    pingd.process = subprocess.Popen(pingd.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer)
+    wait_for("pingd to be ready", pingd.ready_or_gone)
+    assert pingd.ping(NOW_MS)[0] == 200
+    assert pingd.stop() == 0
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_without_standard_files_the_log_goes_into_no_file(make_pingd, closed):
+    pingd = make_pingd(prefix=["bash", "-c", f'exec "$0" "$@" {closed}'])
+    pingd.start()
+    for number in (0, 1, 2):
+        assert not os.readlink(f"/proc/{pingd.process.pid}/fd/{number}").startswith(str(pingd.data))
+    assert pingd.ping(NOW_MS)[0] == 200
+    assert pingd.stop() == 0
+    assert all(b"level=" not in path.read_bytes() for path in pingd.data.iterdir())
+
+
+def test_connections_leave_files_for_queries(make_pingd):
+    pingd = make_pingd(prefix=["bash", "-c", 'ulimit -n 100; exec "$0" "$@"']).start()
+    with contextlib.ExitStack() as stack:
+        first = pingd.connect()
+        first.connect()
+        stack.callback(first.close)
+        for _ in range(150):
+            stack.enter_context(socket.create_connection(("127.0.0.1", pingd.port)))
+        wait_for("the limit", lambda: "max_connections is reached" in pingd.log())
+        first.request("POST", "/ping.v1.PingService/PingCount", "{}", {"Content-Type": "application/json"})
+        assert first.getresponse().status == 200
+    assert "Too many open files" not in pingd.log()
+    assert pingd.ping(NOW_MS)[0] == 200
+
+
 def test_pingctl_commands_on_a_living_pingd(pingd):
     pingd.ctl("ping", "--as", "203.0.113.7")
     pingd.caught_up()
     assert "1" in pingd.ctl("count").stdout
     for command in ("windows", "days", "activity"):
-        assert "203.0.113.7" in pingd.ctl(command, "203.0.113.7").stdout, command
-        json.loads(pingd.ctl(command, "203.0.113.7", "--json").stdout)
+        assert len(pingd.ctl(command, "203.0.113.7").stdout.splitlines()) >= 2, command
+        assert "203.0.113.7" in json.dumps(json.loads(pingd.ctl(command, "203.0.113.7", "--json").stdout)), command
     assert "203.0.113.7" in pingd.ctl("top").stdout
     assert "sqlite" in pingd.ctl("status").stdout
     assert "\x1b" not in pingd.ctl("status").stdout
     assert pingd.audit()["differences"] == 0
+
+
+def test_pingctl_without_standard_output_prints_into_no_file(pingd, tmp_path):
+    subprocess.run(["bash", "-c", 'exec "$0" "$@" >&-', BUILD / "pingctl", "load", "--pings", "10", "--clients", "2", "--record",
+                    tmp_path / "record", "--address", pingd.address], check=True, timeout=60)
+    lines = (tmp_path / "record").read_text().splitlines()
+    assert len(lines) == 10 and all(re.fullmatch(r"[0-9.]+ \d+", line) for line in lines), lines
 
 
 def test_pingctl_exit_codes(pingd):

@@ -65,6 +65,7 @@ def test_the_tour(running):
     wait_for("pingd to stop", lambda: process.poll() is not None)
 
 
-def test_links_lead_somewhere():
-    for path in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / path).exists(), path
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for path in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / path).exists(), path

@@ -222,11 +222,23 @@ static int compare_due(const void *a, const void *b)
 	return address_compare(&x->client, &y->client);
 }
 
+/* Made as seen from later than start_ms; or removed then: known to be this partition's where there is no other. */
+static bool is_ahead(const struct model_store *data, const struct client_row *client, int32_t partition, int64_t start_ms)
+{
+	const struct stored_activity *activity = rowset_find(&data->tables[STORE_ACTIVITIES], &client->client);
+	if (activity != NULL)
+		return activity->partition == partition && activity->row.start_ms > start_ms;
+	size_t windows;
+	windows_of(data, &client->client, start_ms, INT64_MAX, &windows);
+	return windows > 0 && data->tables[STORE_PARTITIONS].count == 1;
+}
+
 static enum error model_list_due(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
 				 size_t *ret_count, struct error_note *note)
 {
 	(void)note;
-	const struct rowset *activities = &((struct model_store_handle *)store)->data->tables[STORE_ACTIVITIES];
+	const struct model_store *data = ((struct model_store_handle *)store)->data;
+	const struct rowset *activities = &data->tables[STORE_ACTIVITIES], *clients = &data->tables[STORE_CLIENTS];
 	struct rowset due;
 	rowset_init(&due, sizeof(struct activity_row), compare_due);
 	for (size_t i = 0; i < activities->count; i++) {
@@ -237,6 +249,11 @@ static enum error model_list_due(struct store *store, int32_t partition, int64_t
 	size_t count = due.count < max ? due.count : max;
 	for (size_t i = 0; i < count; i++)
 		ret_clients[i] = ((const struct activity_row *)rowset_at(&due, i))->client;
+	for (size_t i = 0; i < clients->count && count < max; i++) {
+		const struct client_row *client = rowset_at(clients, i);
+		if (is_ahead(data, client, partition, activity_start_of(now_ms)))
+			ret_clients[count++] = client->client;
+	}
 	*ret_count = count;
 	rowset_release(&due);
 	return ERROR_OK;

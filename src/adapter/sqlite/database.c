@@ -47,17 +47,17 @@ static enum error classify(int code, int cause)
 	}
 }
 
-static const char *way_out(enum error error)
+static const char *way_out(const struct database *database, enum error error)
 {
 	switch (error) {
 	case ERROR_DISK_FULL:
-		return "; make room";
+		return "make room";
 	case ERROR_UNAVAILABLE:
-		return "; another program holds its lock";
+		return "another program holds its lock";
 	case ERROR_CORRUPT:
-		return "; move it away, restore it from a backup";
+		return database->schema->damaged;
 	default:
-		return "";
+		return NULL;
 	}
 }
 
@@ -67,8 +67,10 @@ enum error database_failure(struct database *database, const char *doing, struct
 	int cause =
 		(code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN ? sqlite3_system_errno(database->handle) : 0;
 	enum error error = classify(code, cause);
-	return error_noted(note, error, "%s: cannot %s: %s%s%s%s%s", database->path, doing, sqlite3_errmsg(database->handle),
-			   cause == 0 ? "" : " (", cause == 0 ? "" : strerror(cause), cause == 0 ? "" : ")", way_out(error));
+	const char *way = way_out(database, error);
+	return error_noted(note, error, "%s: cannot %s: %s%s%s%s%s%s", database->path, doing, sqlite3_errmsg(database->handle),
+			   cause == 0 ? "" : " (", cause == 0 ? "" : strerror(cause), cause == 0 ? "" : ")",
+			   way == NULL ? "" : "; ", way == NULL ? "" : way);
 }
 
 void database_finalize(sqlite3_stmt **statements, size_t count)

@@ -45,6 +45,7 @@ static const char *const ledger_migrations[] = {
 const struct schema schema_ledger = {
 	.file = "ledger.db",
 	.what = "ledger",
+	.damaged = "move it away, restore it from a backup",
 	.synchronous = "FULL",
 	.application_id = 0x50696e67, /* "Ping" */
 	.version = sizeof ledger_migrations / sizeof *ledger_migrations,
@@ -76,12 +77,15 @@ static const char *const metrics_migrations[] = {
 	"CREATE VIEW activity_24h_readable AS SELECT " ADDRESS ", " TIME(since) ", ping_count, active_windows, avg_interval_ms, "
 	TIME(first_ping) ", " TIME(last_ping) ", " TIME(busiest_window_start) ", busiest_ping_count, " TIME(due)
 	SPELLED("activity_24h") ";",
+	/* Of the ping at the position, where the log is the ledger beside this file (ledger_mark.h). */
+	"ALTER TABLE engine_position ADD COLUMN ping_id BLOB;",
 };
 /* clang-format on */
 
 const struct schema schema_metrics = {
 	.file = "metrics.db",
 	.what = "metrics",
+	.damaged = "move it away: it is made again from the ledger at the next start",
 	.synchronous = "NORMAL",
 	.application_id = 0x50694d74, /* "PiMt" */
 	.version = sizeof metrics_migrations / sizeof *metrics_migrations,

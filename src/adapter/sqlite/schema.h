@@ -12,6 +12,7 @@
 struct schema {
 	const char *file;	 /* its name in the data directory */
 	const char *what;	 /* "ledger": for notes */
+	const char *damaged;	 /* the way out of a damaged file, for notes */
 	const char *synchronous; /* PRAGMA synchronous of the writer */
 	int32_t application_id;
 	int version; /* how many migrations there are */

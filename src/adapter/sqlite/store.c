@@ -1,7 +1,9 @@
+#include "adapter/sqlite/ledger_mark.h"
 #include "adapter/sqlite/rows.h"
 #include "adapter/sqlite/sqlite.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum statement {
 	FIND_POSITION,
@@ -13,6 +15,7 @@ enum statement {
 	FIND_CLIENT,
 	LIST_WINDOWS,
 	LIST_DUE,
+	LIST_AHEAD,
 	PUT_WINDOW,
 	PUT_DAY,
 	PUT_CLIENT,
@@ -23,17 +26,22 @@ enum statement {
 };
 
 static const char *const texts[STATEMENT_COUNT] = {
-	[FIND_POSITION] = "SELECT log_identity = ?2, position FROM engine_position WHERE partition = ?1",
+	[FIND_POSITION] = "SELECT log_identity = ?2, position, ping_id FROM engine_position WHERE partition = ?1",
 	/* Rows of another log; rows of which no position tells where they are from. */
 	[FIND_OTHERS] = "SELECT EXISTS (SELECT 1 FROM engine_position WHERE log_identity <> ?1)"
 			" OR (NOT EXISTS (SELECT 1 FROM engine_position) AND EXISTS (SELECT 1 FROM clients))",
 	[TAKE_PARTITION] = "INSERT INTO engine_position (partition, log_identity, position) VALUES (?1, ?2, -1)",
-	[SET_POSITION] = "UPDATE engine_position SET position = ?2 WHERE partition = ?1",
+	[SET_POSITION] = "UPDATE engine_position SET position = ?2, ping_id = ?3 WHERE partition = ?1",
 	[FIND_WINDOW] = "SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ?1 AND window_start = ?2",
 	[FIND_DAY] = "SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ?1 AND day = ?2",
 	[FIND_CLIENT] = "SELECT " CLIENT_COLUMNS " FROM clients WHERE client_ip = ?1",
 	[LIST_WINDOWS] = "SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ?1 AND window_start >= ?2",
 	[LIST_DUE] = "SELECT client_ip FROM activity_24h WHERE due <= ?2 AND partition = ?1 ORDER BY due LIMIT ?3",
+	/* Made when the clock was further on; or removed then, and nobody knows whose they were if not the only partition's. */
+	[LIST_AHEAD] = "SELECT c.client_ip FROM clients c LEFT JOIN activity_24h a ON a.client_ip = c.client_ip"
+		       " WHERE c.last_ping >= ?2 AND (a.since > ?2 AND ?1 IN (a.partition, -1) OR a.client_ip IS NULL"
+		       " AND (SELECT count(*) FROM engine_position) = 1 AND EXISTS"
+		       " (SELECT 1 FROM window_stats w WHERE w.client_ip = c.client_ip AND w.window_start >= ?2)) LIMIT ?3",
 	[PUT_WINDOW] =
 		"INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms, first_ping, "
 		"last_ping,"
@@ -59,9 +67,15 @@ static const char *const texts[STATEMENT_COUNT] = {
 		" WHERE window_start < ?1 ORDER BY window_start LIMIT ?2)",
 };
 
+enum { ANY_PARTITION = -1 }; /* of LIST_AHEAD */
+
 struct sqlite_store {
 	struct store store;
 	struct database database;
+	char *directory;
+	struct ledger_mark mark; /* since the take */
+	/* No activity was made as seen from later than this; INT64_MAX: not known yet. */
+	int64_t latest_start_ms;
 	/* Windows of the client at hand in read_clients. */
 	struct window_row *windows;
 	size_t window_count, window_capacity;
@@ -101,24 +115,45 @@ static enum error take_first(struct sqlite_store *store, int32_t partition, cons
 	return database_run(&store->database, take, "take a partition", note);
 }
 
+/* The ping at the position must be the one that was there when the row was written. */
+static enum error check_ping(struct sqlite_store *store, int64_t position, const struct uuid *id, struct error_note *note)
+{
+	struct uuid now;
+	bool found = false;
+	enum error error = ledger_mark_read(&store->mark, position, &now, &found, note);
+	if (error != ERROR_OK || !store->mark.open || (found && memcmp(id->bytes, now.bytes, sizeof now.bytes) == 0))
+		return error;
+	return error_noted(
+		note, ERROR_FAILED_PRECONDITION,
+		"%s is at position %lld, where ledger.db has another ping or none: an older copy of it was put back; move "
+		"metrics.db away, it is made again at the next start",
+		store->database.path, (long long)position);
+}
+
 static enum error take(struct sqlite_store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 		       struct error_note *note)
 {
 	sqlite3_stmt *find = statement_of(store, FIND_POSITION);
-	bool row = false, same = false;
+	bool row = false, same = false, known = false;
 	int64_t position = POSITION_NONE;
+	struct uuid id;
 	sqlite3_bind_int(find, 1, partition);
 	sqlite3_bind_blob(find, 2, log_identity, 16, SQLITE_STATIC);
 	enum error error = database_next(&store->database, find, &row, "read the position", note);
 	if (error == ERROR_OK && row) {
 		same = sqlite3_column_int(find, 0) != 0;
 		position = sqlite3_column_int64(find, 1);
+		known = sqlite3_column_bytes(find, 2) == sizeof id.bytes;
+		if (known)
+			memcpy(id.bytes, sqlite3_column_blob(find, 2), sizeof id.bytes);
 	}
 	sqlite3_reset(find);
 	if (error == ERROR_OK && !row)
 		error = take_first(store, partition, log_identity, note);
 	else if (error == ERROR_OK && !same)
 		error = refuse_other_log(store, note);
+	else if (error == ERROR_OK && known)
+		error = check_ping(store, position, &id, note);
 	if (error == ERROR_OK)
 		error = database_commit(&store->database, NULL, note);
 	if (error == ERROR_OK)
@@ -130,7 +165,9 @@ static enum error store_take(struct store *base, int32_t partition, const uint8_
 			     struct error_note *note)
 {
 	struct sqlite_store *store = (struct sqlite_store *)base;
-	enum error error = database_begin_write(&store->database, note);
+	enum error error = ledger_mark_open(&store->mark, store->directory, log_identity, note);
+	if (error == ERROR_OK)
+		error = database_begin_write(&store->database, note);
 	if (error == ERROR_OK)
 		error = take(store, partition, log_identity, ret_position, note);
 	if (error != ERROR_OK)
@@ -242,23 +279,51 @@ static enum error store_read_clients(struct store *base, const struct address *c
 	return error;
 }
 
+/* Adds what the statement lists behind the *count clients there are, up to max. */
+static enum error list_clients(struct sqlite_store *store, enum statement statement, int32_t partition, int64_t ms,
+			       struct address *ret_clients, size_t max, size_t *count, struct error_note *note)
+{
+	sqlite3_stmt *list = statement_of(store, statement);
+	sqlite3_bind_int(list, 1, partition);
+	sqlite3_bind_int64(list, 2, ms);
+	sqlite3_bind_int64(list, 3, (int64_t)(max - *count));
+	for (; *count < max; ++*count) {
+		bool row = false;
+		enum error error = database_next(&store->database, list, &row, "list due activities", note);
+		if (error == ERROR_OK && row)
+			error = database_read_address(&store->database, list, 0, &ret_clients[*count], note);
+		if (error != ERROR_OK || !row)
+			return error;
+	}
+	return ERROR_OK;
+}
+
+/* No index tells what was made ahead of a clock that was set back: the clients are looked through, until none is left. */
+static enum error list_ahead(struct sqlite_store *store, int32_t partition, int64_t start_ms, struct address *ret_clients,
+			     size_t max, size_t *count, struct error_note *note)
+{
+	size_t before = *count, left = 0;
+	struct address any;
+	if (start_ms >= store->latest_start_ms || before == max)
+		return ERROR_OK;
+	enum error error = list_clients(store, LIST_AHEAD, partition, start_ms, ret_clients, max, count, note);
+	if (error == ERROR_OK && *count == before)
+		error = list_clients(store, LIST_AHEAD, ANY_PARTITION, start_ms, &any, 1, &left, note);
+	if (error == ERROR_OK && *count == before && left == 0)
+		store->latest_start_ms = start_ms;
+	return error;
+}
+
 static enum error store_list_due(struct store *base, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
 				 size_t *ret_count, struct error_note *note)
 {
 	struct sqlite_store *store = (struct sqlite_store *)base;
 	size_t count = 0;
 	enum error error = database_begin_read(&store->database, note);
-	if (error == ERROR_OK) {
-		sqlite3_bind_int(statement_of(store, LIST_DUE), 1, partition);
-		sqlite3_bind_int64(statement_of(store, LIST_DUE), 2, now_ms);
-		sqlite3_bind_int64(statement_of(store, LIST_DUE), 3, (int64_t)max);
-	}
-	for (bool row = true; error == ERROR_OK && count < max; count++) {
-		error = database_next(&store->database, statement_of(store, LIST_DUE), &row, "list due activities", note);
-		if (error != ERROR_OK || !row)
-			break;
-		error = database_read_address(&store->database, statement_of(store, LIST_DUE), 0, &ret_clients[count], note);
-	}
+	if (error == ERROR_OK)
+		error = list_clients(store, LIST_DUE, partition, now_ms, ret_clients, max, &count, note);
+	if (error == ERROR_OK)
+		error = list_ahead(store, partition, activity_start_of(now_ms), ret_clients, max, &count, note);
 	database_end(&store->database, error);
 	if (error == ERROR_OK)
 		*ret_count = count;
@@ -312,6 +377,8 @@ static enum error put_activity(struct sqlite_store *store, int32_t partition, co
 			       struct error_note *note)
 {
 	sqlite3_stmt *put = statement_of(store, row->due_ms == 0 ? REMOVE_ACTIVITY : PUT_ACTIVITY);
+	if (row->start_ms > store->latest_start_ms)
+		store->latest_start_ms = row->start_ms;
 	database_bind_address(put, 1, &row->client);
 	if (row->due_ms != 0) {
 		sqlite3_bind_int64(put, 2, row->start_ms);
@@ -335,7 +402,14 @@ static enum error set_position(struct sqlite_store *store, int32_t partition, in
 	sqlite3_stmt *set = statement_of(store, SET_POSITION);
 	sqlite3_bind_int(set, 1, partition);
 	sqlite3_bind_int64(set, 2, position);
-	enum error error = database_run(&store->database, set, "write the position", note);
+	sqlite3_bind_null(set, 3);
+	struct uuid id;
+	bool known = false;
+	enum error error = ledger_mark_read(&store->mark, position, &id, &known, note);
+	if (error == ERROR_OK && known)
+		sqlite3_bind_blob(set, 3, id.bytes, sizeof id.bytes, SQLITE_STATIC);
+	if (error == ERROR_OK)
+		error = database_run(&store->database, set, "write the position", note);
 	if (error == ERROR_OK && sqlite3_changes(store->database.handle) == 0)
 		return error_noted(note, ERROR_FENCED, "%s: partition %d was not taken", store->database.path, (int)partition);
 	return error;
@@ -431,7 +505,9 @@ static enum error store_prune_windows(struct store *base, int64_t before_ms, siz
 static void store_close(struct store *base)
 {
 	struct sqlite_store *store = (struct sqlite_store *)base;
+	ledger_mark_close(&store->mark);
 	database_close(&store->database);
+	free(store->directory);
 	free(store->windows);
 	free(store->order);
 	free(store);
@@ -453,9 +529,13 @@ enum error sqlite_store_open(struct data_directory *directory, struct store **re
 	if (store == NULL)
 		return ERROR_NO_MEMORY;
 	store->store.vtable = &vtable;
-	enum error error = database_open(&store->database, data_directory_path(directory), &schema_metrics, DATABASE_WRITE, texts,
-					 STATEMENT_COUNT, note);
+	store->latest_start_ms = INT64_MAX;
+	store->directory = strdup(data_directory_path(directory));
+	enum error error = store->directory == NULL ? ERROR_NO_MEMORY
+						    : database_open(&store->database, store->directory, &schema_metrics,
+								    DATABASE_WRITE, texts, STATEMENT_COUNT, note);
 	if (error != ERROR_OK) {
+		free(store->directory);
 		free(store);
 		return error;
 	}

@@ -196,16 +196,23 @@ static void a_place_that_floods_is_held_back_and_the_rest_counted(void **state)
 		"time=2024-10-14T15:45:31.123Z level=error msg=\"disk full\" i=1\n");
 }
 
-static void names_of_levels_and_formats_are_known(void **state)
+static void a_pipe_that_nobody_reads_holds_up_nobody(void **state)
 {
 	(void)state;
-	enum log_level level;
-	enum log_format format;
-	assert_true(log_level_parse(SLICE_LITERAL("warn"), &level) && level == LOG_WARN);
-	assert_false(log_level_parse(SLICE_LITERAL("WARN"), &level));
-	assert_true(log_format_parse(SLICE_LITERAL("json"), &format) && format == LOG_JSON);
-	assert_true(log_format_parse(SLICE_LITERAL("logfmt"), &format) && format == LOG_LOGFMT);
-	assert_false(log_format_parse(SLICE_LITERAL("xml"), &format));
+	log_as(LOG_LOGFMT, LOG_INFO);
+	alarm(20); /* a write that blocks would do so for ever */
+	for (int i = 0; i < 10000; i++)
+		log_event(LOG_INFO, "line", log_int("i", i));
+	alarm(0);
+	unsigned kept = count_lines(written());
+	assert_in_range(kept, 1, 9999);
+	log_event(LOG_INFO, "read again");
+	char wanted[256];
+	snprintf(wanted, sizeof wanted,
+		 "time=2024-10-14T15:45:31.123Z level=warn msg=\"lines were lost: nobody read them\" lost=%u\n"
+		 "time=2024-10-14T15:45:31.123Z level=info msg=\"read again\"\n",
+		 10000 - kept);
+	assert_string_equal(written(), wanted);
 }
 
 enum { WRITERS = 4, LINES_EACH = 200 };
@@ -235,6 +242,7 @@ static void lines_of_several_threads_do_not_mix(void **state)
 	(void)state;
 	pthread_t writers[WRITERS], reader;
 	size_t size = 0;
+	assert_true(fcntl(pipe_fds[1], F_SETPIPE_SZ, sizeof captured) > 0); /* all of them */
 	log_as(LOG_JSON, LOG_INFO);
 	pthread_create(&reader, NULL, read_all, &size);
 	for (intptr_t i = 0; i < WRITERS; i++)
@@ -271,7 +279,7 @@ int main(void)
 		LOG_TEST(any_value_is_valid_json_that_reads_back),
 		LOG_TEST(what_is_too_long_is_cut_and_says_so),
 		LOG_TEST(a_place_that_floods_is_held_back_and_the_rest_counted),
-		LOG_TEST(names_of_levels_and_formats_are_known),
+		LOG_TEST(a_pipe_that_nobody_reads_holds_up_nobody),
 		LOG_TEST(lines_of_several_threads_do_not_mix),
 	};
 	return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);

@@ -74,11 +74,14 @@ static void several_lines_are_one_list(void **state)
 	ASSERT_CLIENT("10.0.0.1", "10.0.0.2", "X-Forwarded-For: nobody", "X-Forwarded-For: 10.0.0.2");
 }
 
-static void forwarded_wins_over_x_forwarded_for(void **state)
+static void either_header_will_do_but_where_they_differ_neither_does(void **state)
 {
 	(void)state;
-	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "X-Forwarded-For: 6.6.6.6", "Forwarded: for=203.0.113.7");
-	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "Forwarded: for=203.0.113.7", "X-Forwarded-For: 6.6.6.6");
+	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7");
+	ASSERT_CLIENT("10.0.0.1", "203.0.113.7", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "Forwarded: for=\"203.0.113.7:80\"");
+	ASSERT_CLIENT("10.0.0.1", "10.0.0.1", "X-Forwarded-For: 203.0.113.7", "Forwarded: for=6.6.6.6");
+	ASSERT_CLIENT("10.0.0.1", "10.0.0.1", "Forwarded: for=203.0.113.7", "X-Forwarded-For: 6.6.6.6");
+	ASSERT_CLIENT("10.0.0.1", "10.0.0.1", "Forwarded: for=203.0.113.7, for=10.0.0.2", "X-Forwarded-For: 6.6.6.6");
 	ASSERT_CLIENT("10.0.0.1", "10.0.0.1", "Forwarded: for=unknown", "X-Forwarded-For: 6.6.6.6");
 	ASSERT_CLIENT("10.0.0.1", "10.0.0.1", "Forwarded: ", "X-Forwarded-For: 6.6.6.6");
 }
@@ -151,7 +154,7 @@ int main(void)
 		cmocka_unit_test(the_client_is_the_rightmost_address_that_is_not_trusted),
 		cmocka_unit_test(where_all_are_trusted_it_is_the_leftmost),
 		cmocka_unit_test(several_lines_are_one_list),
-		cmocka_unit_test(forwarded_wins_over_x_forwarded_for),
+		cmocka_unit_test(either_header_will_do_but_where_they_differ_neither_does),
 		cmocka_unit_test(ports_and_brackets_are_taken_off),
 		cmocka_unit_test(what_has_no_address_ends_the_walk_at_the_last_one_known),
 		cmocka_unit_test(empty_elements_are_passed_over),

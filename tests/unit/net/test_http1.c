@@ -1,6 +1,7 @@
 /* HTTP/1.1 on real sockets. */
 #include "fixture.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -161,6 +162,23 @@ static void a_body_past_the_limit_is_answered_though_the_client_keeps_sending(vo
 	assert_int_equal(answer.status, 429);
 	assert_non_null(strstr(answer.body, "\"resource_exhausted\""));
 	expect_end(fd);
+}
+
+static void who_keeps_sending_after_a_refusal_is_cut_off(void **state)
+{
+	(void)state;
+	enum { ALLOWED = 64 << 20 }; /* 16 MiB are taken; the rest fits into sockets' buffers */
+	config.rpc.max_message_bytes = 1000;
+	start_server();
+	int fd = dial();
+	static char body[1 << 20];
+	send_text(fd, CALL_HEAD(COUNT_PATH) "Content-Length: 1000000000\r\n\r\n");
+	size_t sent = 0;
+	ssize_t count = 0;
+	while (sent <= ALLOWED && (count = send(fd, body, sizeof body, MSG_NOSIGNAL)) > 0)
+		sent += (size_t)count;
+	assert_true(count < 0 && (errno == ECONNRESET || errno == EPIPE));
+	close(fd);
 }
 
 static void what_is_no_request_is_answered_and_the_connection_ended(void **state)
@@ -349,6 +367,7 @@ int main(void)
 		TEST(a_page_is_served_to_get_and_head_alone),
 		TEST(a_small_body_that_came_too_late_for_its_answer_does_not_end_the_connection),
 		TEST(a_body_past_the_limit_is_answered_though_the_client_keeps_sending),
+		TEST(who_keeps_sending_after_a_refusal_is_cut_off),
 		TEST(what_is_no_request_is_answered_and_the_connection_ended),
 		TEST(headers_past_the_limit_are_answered_431),
 		TEST(http_1_0_and_connection_close_end_the_connection_after_the_answer),

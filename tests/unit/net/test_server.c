@@ -64,16 +64,21 @@ static void a_port_in_use_is_refused_also_to_this_program(void **state)
 static void every_address_is_served(void **state)
 {
 	(void)state;
-	const char *const addresses[] = {"127.0.0.1:0", "[::1]:0"};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int probe = socket(AF_INET6, SOCK_STREAM, 0);
+	bool has_ipv6 = probe >= 0 && bind(probe, (struct sockaddr *)&six, sizeof six) == 0;
+	close(probe);
+	const char *const addresses[] = {"127.0.0.1:0", has_ipv6 ? "[::1]:0" : "127.0.0.2:0"};
 	config.addresses = addresses;
 	config.address_count = 2;
 	start_server();
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-				   .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-				   .sin6_port = htons((uint16_t)server_port(server, 1))};
-	int fds[] = {dial(), socket(AF_INET6, SOCK_STREAM, 0)};
-	if (connect(fds[1], (struct sockaddr *)&six, sizeof six) != 0)
-		skip(); /* no IPv6 here */
+	struct sockaddr_in four = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1),
+				   .sin_port = htons((uint16_t)server_port(server, 1))};
+	six.sin6_port = four.sin_port;
+	int fds[] = {dial(), socket(has_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0)};
+	const struct sockaddr *second = has_ipv6 ? (struct sockaddr *)&six : (struct sockaddr *)&four;
+	assert_int_equal(connect(fds[1], second, has_ipv6 ? sizeof six : sizeof four), 0);
 	for (int i = 0; i < 2; i++) {
 		send_text(fds[i], CALL);
 		assert_string_equal(read_answer(fds[i], false).body, "{\"pingCount\":\"1\"}"); /* both end in 1 */

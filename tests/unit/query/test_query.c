@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "fake_store.h"
 #include "query/activity.h"
+#include "query/page_token.h"
 #include "query/query.h"
 
 #define NOW_MS	INT64_C(1728926331000)
@@ -143,6 +144,26 @@ static void a_token_is_good_for_its_own_query_alone(void **state)
 	other.end_ms = first.end_ms;
 	struct query_day_page days;
 	expect_invalid(f, query_list_days(f->reader, &other, &f->arena, &days, &f->note), "page_token");
+}
+
+/* A range that ends at 0 would be open. */
+static void a_token_that_was_made_up_does_not_widen_the_range(void **state)
+{
+	struct fixture *f = *state;
+	for (int i = 0; i < 3; i++)
+		fake_store_add_window(f->store, 1, i * WINDOW_MS, 1);
+	struct query_rows_request request = {.client = fake_client(1), .end_ms = WINDOW_MS};
+	uint64_t fingerprint = page_fingerprint_number(0, 'w');
+	fingerprint = page_fingerprint(fingerprint, request.client.bytes, sizeof request.client.bytes);
+	fingerprint = page_fingerprint_number(fingerprint, request.start_ms);
+	fingerprint = page_fingerprint_number(fingerprint, request.end_ms);
+	struct query_window_page page;
+	for (int64_t start_ms = 0; start_ms >= -1; start_ms--) {
+		const struct page_place place = {.value = start_ms, .client = request.client};
+		request.page_token = page_token_make(fingerprint, &place, &f->arena);
+		expect_invalid(f, query_list_windows(f->reader, &request, &f->arena, &page, &f->note),
+			       "page_token: outside time_range");
+	}
 }
 
 static void the_stores_error_is_handed_on(void **state)
@@ -384,6 +405,7 @@ int main(void)
 		TEST(an_unknown_client_has_empty_lists),
 		TEST(days_come_newest_first_page_by_page),
 		TEST(a_token_is_good_for_its_own_query_alone),
+		TEST(a_token_that_was_made_up_does_not_widen_the_range),
 		TEST(the_stores_error_is_handed_on),
 		TEST(an_arena_at_its_limit_is_an_error),
 		TEST(an_activity_is_read_from_the_windows),

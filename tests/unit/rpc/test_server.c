@@ -101,11 +101,15 @@ static void handle_ping(struct rpc_call *call, const void *message, void *contex
 
 static int64_t seen_start;
 
+static int64_t prepared_count; /* 0: none */
+
 static void handle_count(struct rpc_call *call, const void *message, void *context)
 {
 	(void)context;
 	const struct ping_v1_ping_count_request *request = message;
 	seen_start = request->time_range == NULL ? -1 : request->time_range->start;
+	if (prepared_count != 0)
+		rpc_call_prepare(call, &(struct ping_v1_ping_count_response){.ping_count = prepared_count});
 	rpc_call_reply(call, &(struct ping_v1_ping_count_response){.ping_count = 7});
 }
 
@@ -307,6 +311,9 @@ static const struct {
 	{POST(PING, "{}", JSON, "connect-timeout-ms", "-1"), 400, JSON_TYPE,
 	 "{\"code\":\"invalid_argument\",\"message\":\"Connect-Timeout-Ms \\\"-1\\\" is not a number of milliseconds of at most "
 	 "10 digits\"}"},
+	{POST(PING, "{}", JSON, "connect-timeout-ms", "1e3"), 400, JSON_TYPE,
+	 "{\"code\":\"invalid_argument\",\"message\":\"Connect-Timeout-Ms \\\"1e3\\\" is not a number of milliseconds of at most "
+	 "10 digits\"}"},
 	{POST(PING, "{}", JSON, "connect-timeout-ms", "0"), 504, JSON_TYPE,
 	 "{\"code\":\"deadline_exceeded\",\"message\":\"the deadline passed; the outcome is not known\"}"},
 	{GET(COUNT, "encoding=json"), 400, JSON_TYPE,
@@ -436,6 +443,18 @@ static void a_method_may_answer_later(void **state)
 	assert_int_equal(finished_us, 5000);
 }
 
+static void an_answer_that_was_prepared_is_sent_as_it_was(void **state)
+{
+	(void)state;
+	prepared_count = 9;
+	send_request(&(struct spec)POST(COUNT, "{}", JSON));
+	expect_response(200, JSON_TYPE, "{\"pingCount\":\"9\"}");
+	prepared_count = 0;
+	fake.responses = 0;
+	send_request(&(struct spec)POST(COUNT, "{}", JSON));
+	expect_response(200, JSON_TYPE, "{\"pingCount\":\"7\"}");
+}
+
 static void a_deadline_that_passes_is_answered_at_once_and_the_methods_answer_dropped(void **state)
 {
 	(void)state;
@@ -516,6 +535,7 @@ int main(void)
 		TEST(every_error_has_its_code_and_status),
 		TEST(an_error_message_is_valid_json_whatever_is_in_it),
 		TEST(a_method_may_answer_later),
+		TEST(an_answer_that_was_prepared_is_sent_as_it_was),
 		TEST(a_deadline_that_passes_is_answered_at_once_and_the_methods_answer_dropped),
 		TEST(a_deadline_that_passes_within_the_body_ends_the_call),
 		TEST(an_abandoned_call_stays_valid_until_its_method_answers),

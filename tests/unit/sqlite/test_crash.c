@@ -11,6 +11,7 @@
 #include "folder.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static int64_t crash_after(int64_t batches)
 	assert_int_equal(pipe(acknowledged), 0);
 	pid_t child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
 		close(acknowledged[0]);
 		append_for_ever(acknowledged[1]);
 	}

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +83,7 @@ static void the_lock_goes_with_its_holder_however_that_ends(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		struct data_directory *directory;
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
 		if (data_directory_open(folder.path, &directory, NULL) != ERROR_OK || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		for (;;)
