@@ -75,21 +75,16 @@ static void tell_difference(void *context, const char *text)
 	log_event(LOG_WARN, "a topic is not as it should be", log_text("detail", text));
 }
 
+/* A cluster that is away is no reason not to start where pings are answered without it. */
 static enum error open_kafka(struct backend *backend, struct error_note *note)
 {
-	const struct pingd_config *config = backend->config;
-	backend->kafka = (struct kafka_config){
-		.settings = config->kafka.items,
-		.setting_count = config->kafka.count,
-		.partitions = (int32_t)config->log_partitions,
-		.slots = (int32_t)config->publisher_slots,
-		.log_epoch = (int32_t)config->log_epoch,
-		.observer = {.line = tell_kafka},
-	};
-	enum error error = kafka_url_parse(config->log, &backend->kafka.brokers, note);
-	if (error == ERROR_OK)
-		error = kafka_config_check(&backend->kafka, note);
-	return error == ERROR_OK ? kafka_topics_ensure(&backend->kafka, tell_difference, NULL, note) : error;
+	backend->kafka = pingd_config_kafka(backend->config);
+	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka};
+	enum error error = kafka_topics_ensure(&backend->kafka, tell_difference, NULL, note);
+	if (error != ERROR_UNAVAILABLE || backend->config->publish != PINGD_PUBLISH_OUTBOX)
+		return error;
+	log_event(LOG_WARN, "the topics could not be checked", log_error(error), log_text("detail", note->text));
+	return ERROR_OK;
 }
 
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note)

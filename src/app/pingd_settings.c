@@ -1,6 +1,5 @@
 #include "app/pingd_settings.h"
 
-#include "adapter/kafka/kafka.h"
 #include "app/settings_file.h"
 
 #include <pwd.h>
@@ -34,7 +33,8 @@ static bool is_ledger(const char *url)
 
 static bool is_log(const char *url)
 {
-	return strcmp(url, "sqlite:") == 0 || begins_with(url, "kafka://");
+	const char *brokers;
+	return strcmp(url, "sqlite:") == 0 || kafka_url_parse(url, &brokers, NULL) == ERROR_OK;
 }
 
 static bool is_store(const char *url)
@@ -43,12 +43,6 @@ static bool is_store(const char *url)
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
-static bool is_assignment(const char *text)
-{
-	const char *equals = strchr(text, '=');
-	return equals != NULL && equals != text;
-}
-
 static const char *const publish_words[] = {"transactional", "ordered", "outbox", NULL};
 static const char *const migrate_words[] = {"auto", "check", "off", NULL};
 static const char *const log_level_words[] = {"debug", "info", "warn", "error", NULL};
@@ -79,7 +73,7 @@ const struct setting pingd_settings[] = {
 		 "PostgreSQL there, with DB_PORT, DB_USER, DB_PASSWORD and DB_NAME."},
 	{.name = "log", SETTING_TEXT(CONFIG, log), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_log,
-	 .expected = "sqlite: or kafka://HOST:PORT",
+	 .expected = "sqlite: or kafka://HOST:PORT,HOST:PORT… (user and password are set by --kafka)",
 	 .help = "The ordered stream of events that the metrics are made from; the embedded log is the embedded ledger itself."},
 	{.name = "store", SETTING_TEXT(CONFIG, store), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_store,
@@ -88,27 +82,30 @@ const struct setting pingd_settings[] = {
 	{.name = "migrate", SETTING_CHOICE(CONFIG, migrate), .section = "storage", .initial = "auto", .choices = migrate_words,
 	 .metavar = "WHEN", .help = "The schema in PostgreSQL at start: auto brings it up to date, check ends pingd when it is not (then "
 				    "`pingctl migrate` does it), off does not look."},
-	{.name = "kafka", SETTING_LIST(CONFIG, kafka), .section = "log", .metavar = "NAME=VALUE,…", .initial = "", .initial_help = "none",
-	 .groups = PINGD_GROUP_DATA, .accepts = is_assignment, .expected = "NAME=VALUE, a setting of librdkafka's",
-	 .secrecy = SETTING_SECRET, .help = "Settings of librdkafka's for every connection to Kafka: security.protocol=sasl_ssl, sasl.mechanism=SCRAM-SHA-512, …"},
-	{.name = "log-partitions", SETTING_INTEGER(CONFIG, log_partitions), .section = "log", .initial = "6", .min = 1, .max = 10000,
-	 .groups = PINGD_GROUP_DATA, .help = "Partitions of raw-pings. A topic that has another number is refused: growing is a procedure."},
-	{.name = "log-epoch", SETTING_INTEGER(CONFIG, log_epoch), .section = "log", .initial = "0", .max = 32767, .groups = PINGD_GROUP_DATA,
-	 .help = "Which life of the log this is: one more each time the topic is made anew or its partitions are changed."},
-	{.name = "publisher-slots", SETTING_INTEGER(CONFIG, publisher_slots), .section = "log", .initial = "32", .min = 1, .max = 1000,
-	 .help = "Publishers that all processes together may have: the partitions of ping-publishers."},
-	{.name = "publishers", SETTING_INTEGER(CONFIG, publishers), .section = "log", .initial = "2", .min = 1, .max = 16,
-	 .help = "Publishers of this process, each with a connection and a slot: while one waits for Kafka's commit, another fills."},
-	{.name = "publish", SETTING_CHOICE(CONFIG, publish), .section = "log", .initial = "transactional", .choices = publish_words,
-	 .metavar = "MODE",
-	 .help = "When a ping is answered: transactional, once PostgreSQL and Kafka both have it, exactly once; outbox, once PostgreSQL has it, "
-		 "and Kafka follows, also after an outage; ordered, as transactional but without Kafka's transactions: a crash may leave "
-		 "events without rows."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
 	 .min = 30 * HOUR_MS, .zero = "for ever", /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
 	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
 	 .help = "Threads that read the ledger and the store for queries."},
+
+	{.name = "log-partitions", SETTING_INTEGER(CONFIG, log_partitions), .section = "kafka", .initial = "6", .min = 1, .max = 10000,
+	 .groups = PINGD_GROUP_DATA,
+	 .help = "Partitions of raw-pings. A topic that has another number is refused: growing is a procedure."},
+	{.name = "log-epoch", SETTING_INTEGER(CONFIG, log_epoch), .section = "kafka", .initial = "0", .max = 32767,
+	 .groups = PINGD_GROUP_DATA,
+	 .help = "Which life of the log this is: one more each time the topic is made anew or its partitions are changed."},
+	{.name = "publisher-slots", SETTING_INTEGER(CONFIG, publisher_slots), .section = "kafka", .initial = "32", .min = 1, .max = 1000,
+	 .help = "Publishers that all processes together may have: the partitions of ping-publishers."},
+	{.name = "publishers", SETTING_INTEGER(CONFIG, publishers), .section = "kafka", .initial = "2", .min = 1, .max = 16,
+	 .help = "Publishers of this process, each with a connection and a slot: while one waits for Kafka's commit, another fills."},
+	{.name = "publish", SETTING_CHOICE(CONFIG, publish), .section = "kafka", .initial = "transactional", .choices = publish_words,
+	 .metavar = "MODE",
+	 .help = "When a ping is answered: transactional, once PostgreSQL and Kafka both have it, exactly once; outbox, once PostgreSQL "
+		 "has it, and Kafka follows, also after an outage; ordered, as transactional but without Kafka's transactions: a "
+		 "crash may leave events without rows."},
+	{.name = "kafka", SETTING_PAIRS(CONFIG, kafka), .section = "kafka", .groups = PINGD_GROUP_DATA, .initial_help = "none",
+	 .help = "A setting of librdkafka's for every connection to Kafka, as security.protocol=sasl_ssl; may be given many times. "
+		 "In the file each line of [kafka] is one, in the environment each line of the variable."},
 
 	{.name = "listen", SETTING_LIST(CONFIG, listen), .section = "server", .metavar = "ADDRESS:PORT,…", .initial = "127.0.0.1:8080",
 	 .accepts = is_endpoint, .expected = "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080",
@@ -275,6 +272,29 @@ enum error pingd_config_check_build(const struct pingd_backends *backends, struc
 	return backends->log == PINGD_BACKEND_KAFKA ? kafka_check_build(note) : ERROR_OK;
 }
 
+struct kafka_config pingd_config_kafka(const struct pingd_config *config)
+{
+	struct kafka_config kafka = {
+		.settings = config->kafka.items,
+		.setting_count = config->kafka.count,
+		.partitions = (int32_t)config->log_partitions,
+		.slots = (int32_t)config->publisher_slots,
+		.log_epoch = (int32_t)config->log_epoch,
+	};
+	kafka_url_parse(config->log, &kafka.brokers, NULL); /* checked when it was set */
+	return kafka;
+}
+
+/* What is built in, and what each adapter has to say of its settings. */
+static enum error check_adapters(const struct pingd_config *config, struct error_note *note)
+{
+	enum error error = pingd_config_check_build(&config->backends, note);
+	if (error != ERROR_OK || config->backends.log != PINGD_BACKEND_KAFKA)
+		return error;
+	const struct kafka_config kafka = pingd_config_kafka(config);
+	return kafka_config_check(&kafka, note);
+}
+
 static enum error set_default_data_dir(struct settings *settings, char *const *environment, struct error_note *note)
 {
 	const char *state = settings_variable(environment, "XDG_STATE_HOME"), *home = settings_variable(environment, "HOME");
@@ -385,7 +405,7 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)
 		error = error_noted(note, ERROR_INVALID_ARGUMENT,
 				    "roles: without a log there is nothing to stream: add api, or --log and --store");
-	return error == ERROR_OK ? pingd_config_check_build(&config->backends, note) : error;
+	return error == ERROR_OK ? check_adapters(config, note) : error;
 }
 
 enum error pingd_config_complete(struct pingd_config *config, struct settings *settings, char *const *environment,

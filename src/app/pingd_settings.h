@@ -2,6 +2,7 @@
 #ifndef PING_APP_PINGD_SETTINGS_H
 #define PING_APP_PINGD_SETTINGS_H
 
+#include "adapter/kafka/kafka.h"
 #include "app/manual.h"
 #include "base/address.h"
 #include "base/log.h"
@@ -78,6 +79,8 @@ enum error pingd_config_check_urls(const char *ledger, const char *log, const ch
 				   struct error_note *note);
 /* UNIMPLEMENTED where a backend has no adapter in this build. */
 enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note);
+/* What the Kafka adapter is opened with, but for an observer; where the log is Kafka. Lives as long as the config. */
+struct kafka_config pingd_config_kafka(const struct pingd_config *config);
 /* "127.0.0.1:8080", "[::1]:8080". MALFORMED. */
 enum error pingd_endpoint_parse(const char *text, struct pingd_endpoint *ret_endpoint);
 

@@ -3,8 +3,11 @@
 #include "base/log.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { WAIT_MS = 1000 };
 
@@ -88,6 +91,24 @@ static void note_status(struct member *member)
 	pthread_mutex_unlock(&publishers->lock);
 }
 
+#ifdef PING_TEST_HOOKS
+/* PING_CRASH_AT=committing:3 ends this process as a power cut would, when a publisher enters that state for the third time. */
+static void crash_where_a_test_says(enum publisher_state state)
+{
+	static atomic_long entered;
+	const char *where = getenv("PING_CRASH_AT"), *name = publisher_state_text(state);
+	size_t length = strlen(name);
+	if (where != NULL && strncmp(where, name, length) == 0 && where[length] == ':' &&
+	    atomic_fetch_add(&entered, 1) + 1 == strtol(where + length + 1, NULL, 10))
+		kill(getpid(), SIGKILL);
+}
+#else
+static void crash_where_a_test_says(enum publisher_state state)
+{
+	(void)state;
+}
+#endif
+
 static void tell(void *context, enum publisher_news news, const struct publisher_status *status, enum error error,
 		 const char *text)
 {
@@ -106,6 +127,7 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 	};
 	struct member *member = context;
 	if (news == PUBLISHER_CHANGED) {
+		crash_where_a_test_says(status->state);
 		log_event(LOG_DEBUG, lines[news].message, log_int("publisher", (int64_t)member->number),
 			  log_int("slot", status->slot), log_text("state", publisher_state_text(status->state)));
 		return;

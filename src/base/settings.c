@@ -18,7 +18,7 @@ struct value {
 	const struct setting *row;
 	const struct settings_table *table;
 	enum setting_source source;
-	const char *text;  /* a list's items joined by commas */
+	const char *text;  /* a list's items joined by commas, pairs by line ends */
 	const char *place; /* "--threads", "PING_THREADS", "ping.ini:12"; NULL: the default */
 };
 
@@ -138,6 +138,8 @@ static bool item_fits(const struct setting *row, const char *item)
 {
 	if (row->choices != NULL && find_choice(row->choices, item) < 0)
 		return false;
+	if (row->type == SETTING_TYPE_PAIRS && (*item == '=' || strchr(item, '=') == NULL))
+		return false;
 	return row->accepts == NULL || row->accepts(item);
 }
 
@@ -212,6 +214,9 @@ void setting_format_expected(const struct setting *row, char *ret_text, size_t s
 			return;
 		}
 		break;
+	case SETTING_TYPE_PAIRS:
+		snprintf(ret_text, size, "NAME=VALUE");
+		return;
 	case SETTING_TYPE_TEXT:
 		break;
 	}
@@ -227,7 +232,7 @@ void setting_format_variable(const struct setting *row, const char *prefix, char
 
 const char *setting_metavar(const struct setting *row)
 {
-	static const char *const of_type[] = {"TEXT", "N", "DURATION", "SIZE", "", "WORD", "ITEM,…"};
+	static const char *const of_type[] = {"TEXT", "N", "DURATION", "SIZE", "", "WORD", "ITEM,…", "NAME=VALUE"};
 	return row->metavar == NULL ? of_type[row->type] : row->metavar;
 }
 
@@ -271,9 +276,29 @@ static void format_url(const char *url, char *ret_text, size_t size)
 		snprintf(ret_text + used, size - used, "%s", from);
 }
 
+/* The name of a pair whose value must not be seen. */
+static bool speaks_of_a_secret(const char *name, size_t length)
+{
+	static const char *const words[] = {"password", "secret", "key.pem", "jaas", "oauthbearer.config"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (memmem(name, length, words[i], strlen(words[i])) != NULL)
+			return true;
+	return false;
+}
+
+/* NAME=********, and no more of a text that is no pair. */
+static void format_pair(const char *text, char *ret_text, size_t size)
+{
+	size_t length = strcspn(text, "=");
+	bool hidden = text[length] == '=' && speaks_of_a_secret(text, length);
+	snprintf(ret_text, size, "%.*s%s", (int)(hidden ? length + 1 : strlen(text)), text, hidden ? "********" : "");
+}
+
 static void format_shown(const struct setting *row, const char *text, char *ret_text, size_t size)
 {
-	if (row->secrecy == SETTING_SECRET && *text != 0)
+	if (row->type == SETTING_TYPE_PAIRS)
+		format_pair(text, ret_text, size);
+	else if (row->secrecy == SETTING_SECRET && *text != 0)
 		snprintf(ret_text, size, "********");
 	else if (row->secrecy == SETTING_URL_PASSWORD)
 		format_url(text, ret_text, size);
@@ -341,20 +366,26 @@ static enum error refuse(const struct value *value, const char *place, const cha
 			   named ? "" : value->row->name, named ? "" : ": ", expected, shown);
 }
 
-/* Splits `text` at its commas and puts the items behind those of `list`. */
+static char separator_of(const struct setting *row)
+{
+	return row->type == SETTING_TYPE_PAIRS ? '\n' : ',';
+}
+
+/* Splits `text` at its separators and puts the items behind those of `list`. */
 static enum error append_items(struct settings *settings, const struct value *value, const char *place, const char *text,
 			       struct setting_list *list, struct error_note *note)
 {
+	const char separator[] = {separator_of(value->row), 0};
 	size_t more = *text == 0 ? 0 : 1;
 	for (const char *p = text; *p != 0; p++)
-		more += *p == ',';
+		more += *p == *separator;
 	const char **items = arena_alloc_array(&settings->arena, list->count + more, sizeof *items);
 	if (items == NULL)
 		return ERROR_NO_MEMORY;
 	if (list->count > 0)
 		memcpy(items, list->items, list->count * sizeof *items);
 	for (size_t i = list->count; i < list->count + more; i++) {
-		size_t length = strcspn(text, ","), end = length, begin = 0;
+		size_t length = strcspn(text, separator), end = length, begin = 0;
 		while (begin < end && isspace((unsigned char)text[begin]))
 			begin++;
 		while (end > begin && isspace((unsigned char)text[end - 1]))
@@ -387,6 +418,7 @@ static const size_t parsed_size[] = {
 	[SETTING_TYPE_BOOLEAN] = sizeof(bool),
 	[SETTING_TYPE_CHOICE] = sizeof(int),
 	[SETTING_TYPE_LIST] = sizeof(struct setting_list),
+	[SETTING_TYPE_PAIRS] = sizeof(struct setting_list),
 };
 
 static enum error parse(struct settings *settings, const struct value *value, const char *place, const char *text, bool grow,
@@ -412,6 +444,7 @@ static enum error parse(struct settings *settings, const struct value *value, co
 		error = ret_parsed->choice >= 0 ? ERROR_OK : ERROR_MALFORMED;
 		break;
 	case SETTING_TYPE_LIST:
+	case SETTING_TYPE_PAIRS:
 		ret_parsed->list = grow ? *(struct setting_list *)member_of(value) : (struct setting_list){0};
 		return append_items(settings, value, place, text, &ret_parsed->list, note);
 	}
@@ -423,7 +456,7 @@ static enum error set(struct settings *settings, struct value *value, enum setti
 		      const char *text, struct error_note *note)
 {
 	bool again = place != NULL && value->place != NULL && value->source == source;
-	if (again && value->row->type != SETTING_TYPE_LIST)
+	if (again && value->row->type != SETTING_TYPE_LIST && value->row->type != SETTING_TYPE_PAIRS)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "%s: %s is given twice (before: %s)", place, value->row->name,
 				   value->place);
 	const char *kept = copy_text(settings, text, strlen(text));
@@ -436,7 +469,7 @@ static enum error set(struct settings *settings, struct value *value, enum setti
 	if (again) {
 		struct buffer joined;
 		buffer_init(&joined, SETTINGS_MEMORY_LIMIT);
-		error = buffer_append_format(&joined, "%s,%s", value->text, text);
+		error = buffer_append_format(&joined, "%s%c%s", value->text, separator_of(value->row), text);
 		kept = error == ERROR_OK ? copy_text(settings, (char *)joined.data, joined.size) : NULL;
 		buffer_release(&joined);
 	}
@@ -542,10 +575,38 @@ static enum error refuse_unknown(const struct settings *settings, const char *pl
 			   flags ? "--" : "", name, flags ? "--" : "", nearest);
 }
 
+/* The row that takes pairs of other names from the section. */
+static struct value *find_pairs(const struct settings *settings, const char *section)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct setting *row = settings->values[i].row;
+		if (row->type == SETTING_TYPE_PAIRS && row->section != NULL && strcmp(row->section, section) == 0)
+			return &settings->values[i];
+	}
+	return NULL;
+}
+
+static enum error set_pair_from_file(struct settings *settings, struct value *pairs, const char *name, const char *text,
+				     const char *place, struct error_note *note)
+{
+	struct buffer pair;
+	buffer_init(&pair, SETTINGS_MEMORY_LIMIT);
+	enum error error = buffer_append_format(&pair, "%s=%s", name, text);
+	if (error == ERROR_OK)
+		error = buffer_append_byte(&pair, 0);
+	if (error == ERROR_OK)
+		error = set(settings, pairs, SETTING_SOURCE_FILE, place, (const char *)pair.data, note);
+	buffer_release(&pair);
+	return error;
+}
+
 enum error settings_set_from_file(struct settings *settings, const char *section, const char *name, const char *text,
 				  const char *place, struct error_note *note)
 {
-	struct value *value = find(settings, name, strlen(name));
+	struct value *value = find(settings, name, strlen(name)), *pairs = find_pairs(settings, section);
+	bool is_of_section = value != NULL && value->row->section != NULL && strcmp(value->row->section, section) == 0;
+	if (pairs != NULL && !is_of_section)
+		return set_pair_from_file(settings, pairs, name, text, place, note);
 	if (value == NULL || value->row->section == NULL) {
 		char before[256];
 		snprintf(before, sizeof before, "%s: ", place);
@@ -642,13 +703,36 @@ enum error settings_set_from_flags(struct settings *settings, int argc, char *co
 
 /* ─── Printing ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static enum error print_value(const struct value *value, struct buffer *output)
+static enum error print_line(const struct value *value, const char *name, const char *text, struct buffer *output)
 {
 	static const char *const words[] = {"default", "file", "environment", "flag"};
-	char text[1024];
-	format_shown(value->row, value->text, text, sizeof text);
-	return buffer_append_format(output, "%-21s = %-24s ; %s%s%s\n", value->row->name, text, words[value->source],
+	return buffer_append_format(output, "%-21s = %-24s ; %s%s%s\n", name, text, words[value->source],
 				    value->place == NULL ? "" : " ", value->place == NULL ? "" : value->place);
+}
+
+/* One line a pair, as in the file. */
+static enum error print_pairs(const struct value *value, struct buffer *output)
+{
+	const struct setting_list *pairs = member_of(value);
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < pairs->count && error == ERROR_OK; i++) {
+		char text[1024];
+		format_pair(pairs->items[i], text, sizeof text);
+		char *equals = text + strcspn(text, "=");
+		char *shown = *equals == 0 ? equals : equals + 1;
+		*equals = 0;
+		error = print_line(value, text, shown, output);
+	}
+	return error;
+}
+
+static enum error print_value(const struct value *value, struct buffer *output)
+{
+	char text[1024];
+	if (value->row->type == SETTING_TYPE_PAIRS)
+		return print_pairs(value, output);
+	format_shown(value->row, value->text, text, sizeof text);
+	return print_line(value, value->row->name, text, output);
 }
 
 enum error settings_print(const struct settings *settings, struct buffer *output)

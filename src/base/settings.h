@@ -18,10 +18,13 @@ enum setting_type {
 	SETTING_TYPE_BOOLEAN,  /* bool: --name, --no-name, --name=true */
 	SETTING_TYPE_CHOICE,   /* int: the place of the word in `choices` */
 	SETTING_TYPE_LIST,     /* struct setting_list: split at commas, blanks around items dropped */
+	SETTING_TYPE_PAIRS, /* struct setting_list: each a NAME=VALUE for another program's settings, split at line ends; in the
+			     * file, what stands in its section under names that no row has */
 };
 
 enum setting_source { SETTING_SOURCE_DEFAULT, SETTING_SOURCE_FILE, SETTING_SOURCE_ENVIRONMENT, SETTING_SOURCE_FLAG };
 
+/* SECRET of pairs: the values of those whose names speak of a secret. */
 enum setting_secrecy { SETTING_PUBLIC, SETTING_URL_PASSWORD, SETTING_SECRET };
 
 struct setting_list {
@@ -59,6 +62,7 @@ struct setting {
 #define SETTING_BOOLEAN(config, member)	 .type = SETTING_TYPE_BOOLEAN, SETTING_AT(config, member, bool)
 #define SETTING_CHOICE(config, member)	 .type = SETTING_TYPE_CHOICE, SETTING_AT(config, member, int)
 #define SETTING_LIST(config, member)	 .type = SETTING_TYPE_LIST, SETTING_AT(config, member, struct setting_list)
+#define SETTING_PAIRS(config, member)	 .type = SETTING_TYPE_PAIRS, SETTING_AT(config, member, struct setting_list)
 
 /* Rows and where their values go. A program may put several together; a name in an earlier one hides it in a later one. */
 struct settings_table {

@@ -111,6 +111,7 @@ def records(tool, topic="raw-pings"):
     found = []
     for line in tool.ok("read", topic, 6):
         partition, expected, offset, key, value, identity = line.split(" ")
+        identity = bytes.fromhex(identity).decode(errors="replace")
         found.append((int(partition), int(expected), int(offset), key, value, identity))
     return found
 

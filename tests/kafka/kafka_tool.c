@@ -105,8 +105,11 @@ static void print_record(const struct tool *tool, const rd_kafka_message_t *mess
 	if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_header_get_last(headers, "id", &id, &id_size);
 	int32_t expected = event_partition(slice_make(message->key, message->key_len), tool->config.partitions);
-	printf("%d %d %" PRId64 " %.*s %.*s %.*s\n", message->partition, expected, message->offset, (int)message->key_len,
-	       (const char *)message->key, (int)message->len, (const char *)message->payload, (int)id_size, (const char *)id);
+	printf("%d %d %" PRId64 " %.*s %.*s ", message->partition, expected, message->offset, (int)message->key_len,
+	       (const char *)message->key, (int)message->len, (const char *)message->payload);
+	for (size_t i = 0; i < id_size; i++)
+		printf("%02x", ((const uint8_t *)id)[i]);
+	printf("\n");
 }
 
 static rd_kafka_t *open_reader(const struct tool *tool)

@@ -34,7 +34,7 @@ struct kafka_observer {
 
 /* Texts must outlive what is opened with them. */
 struct kafka_config {
-	const char *brokers;	     /* "HOST:PORT,…" */
+	const char *brokers;	     /* "HOST[:PORT],…" */
 	const char *const *settings; /* "NAME=VALUE" of librdkafka's, for all clients: security.protocol, sasl.username, … */
 	size_t setting_count;
 	int32_t partitions;		/* of raw-pings, as configured: chosen over, whatever the broker has */
@@ -47,7 +47,7 @@ struct kafka_config {
 const char *kafka_client_text(void);
 /* UNIMPLEMENTED, saying how to get it, in a build without librdkafka. */
 enum error kafka_check_build(struct error_note *note);
-/* The brokers of kafka://HOST:PORT[,HOST:PORT…], a part of the text. MALFORMED. */
+/* The brokers of kafka://HOST[:PORT][,HOST[:PORT]…], a part of the text. MALFORMED. */
 enum error kafka_url_parse(const char *url, const char **ret_brokers, struct error_note *note);
 /* INVALID_ARGUMENT: a setting that librdkafka does not know or refuses, or that is not the operator's to set. */
 enum error kafka_config_check(const struct kafka_config *config, struct error_note *note);

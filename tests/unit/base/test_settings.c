@@ -10,7 +10,7 @@ struct config {
 	int64_t threads, timeout_ms, retention_ms, body_bytes;
 	bool color, verbose;
 	int format;
-	struct setting_list peers, roles;
+	struct setting_list peers, roles, other;
 };
 
 static bool is_word(const char *text)
@@ -37,6 +37,7 @@ static const struct setting rows[] = {
 	{.name = "roles", SETTING_LIST(struct config, roles), .section = "net", .initial = "api,stream", .choices = roles},
 	{.name = "url", SETTING_TEXT(struct config, url), .section = "secret", .secrecy = SETTING_URL_PASSWORD},
 	{.name = "password", SETTING_TEXT(struct config, password), .section = "secret", .secrecy = SETTING_SECRET},
+	{.name = "other", SETTING_PAIRS(struct config, other), .section = "other"},
 	{0},
 };
 /* clang-format on */
@@ -254,6 +255,47 @@ static void lists_grow_when_given_again(void **state)
 	assert_string_equal(config.peers.items[2], "three");
 }
 
+static void pairs_are_one_an_occurrence_whatever_is_in_them(void **state)
+{
+	(void)state;
+	assert_int_equal(FLAGS("--other", "debug=a,b", "--other=sasl.password=x=y\n"), ERROR_INVALID_ARGUMENT); /* an empty one */
+	settings_destroy(settings);
+	assert_int_equal(set_up(NULL), 0);
+	assert_int_equal(FLAGS("--other", "debug=a,b", "--other=sasl.password=x=y"), ERROR_OK);
+	assert_int_equal(config.other.count, 2);
+	assert_string_equal(config.other.items[0], "debug=a,b");
+	assert_string_equal(config.other.items[1], "sasl.password=x=y");
+}
+
+static void pairs_of_a_variable_are_its_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(VARIABLES("PING_OTHER=a=1,2\nb="), ERROR_OK);
+	assert_int_equal(config.other.count, 2);
+	assert_string_equal(config.other.items[0], "a=1,2");
+	assert_string_equal(config.other.items[1], "b=");
+}
+
+static void pairs_are_a_section_of_the_file_with_names_of_its_own(void **state)
+{
+	(void)state;
+	assert_int_equal(settings_set_from_file(settings, "other", "sasl.password", "x", "ping.ini:7", &note), ERROR_OK);
+	assert_int_equal(settings_set_from_file(settings, "other", "threads", "y", "ping.ini:8", &note), ERROR_OK);
+	assert_int_equal(settings_set_from_file(settings, "other", "other", "a=b", "ping.ini:9", &note), ERROR_OK);
+	assert_int_equal(config.other.count, 3);
+	assert_string_equal(config.other.items[0], "sasl.password=x");
+	assert_string_equal(config.other.items[1], "threads=y");
+	assert_string_equal(config.other.items[2], "a=b");
+	assert_int_equal(config.threads, 0);
+}
+
+static void what_is_no_pair_is_refused(void **state)
+{
+	(void)state;
+	assert_refused(FLAGS("--other=word"), "--other: expected NAME=VALUE, found \"word\"");
+	assert_refused(FLAGS("--other", "=x"), "--other: expected NAME=VALUE, found \"=x\"");
+}
+
 static void each_item_of_a_list_is_checked(void **state)
 {
 	(void)state;
@@ -412,7 +454,9 @@ static void the_print_is_a_config_file_that_says_where_values_came_from(void **s
 static void secrets_are_printed_nowhere(void **state)
 {
 	(void)state;
-	assert_int_equal(FLAGS("--url=postgres://ping:s3cret@db/ping", "--password=hunter2"), ERROR_OK);
+	assert_int_equal(FLAGS("--url=postgres://ping:s3cret@db/ping", "--password=hunter2", "--other=sasl.password=hunter2",
+			       "--other=sasl.username=ping"),
+			 ERROR_OK);
 	struct buffer text;
 	buffer_init(&text, 1 << 16);
 	assert_int_equal(settings_print(settings, &text), ERROR_OK);
@@ -420,6 +464,8 @@ static void secrets_are_printed_nowhere(void **state)
 	const char *print = (const char *)text.data;
 	assert_non_null(strstr(print, "= postgres://ping:********@db/ping"));
 	assert_non_null(strstr(print, "password              = ********"));
+	assert_non_null(strstr(print, "[other]\nsasl.password         = ********"));
+	assert_non_null(strstr(print, "sasl.username         = ping"));
 	assert_null(strstr(print, "s3cret"));
 	assert_null(strstr(print, "hunter2"));
 	buffer_release(&text);
@@ -456,6 +502,10 @@ int main(void)
 		TEST(texts_are_checked_where_their_row_says_how),
 		TEST(lists_are_split_at_commas),
 		TEST(lists_grow_when_given_again),
+		TEST(pairs_are_one_an_occurrence_whatever_is_in_them),
+		TEST(pairs_of_a_variable_are_its_lines),
+		TEST(pairs_are_a_section_of_the_file_with_names_of_its_own),
+		TEST(what_is_no_pair_is_refused),
 		TEST(each_item_of_a_list_is_checked),
 		TEST(a_flag_beats_the_environment_beats_the_file_beats_the_default),
 		TEST(the_order_of_reading_does_not_matter),

@@ -28,13 +28,13 @@ static void a_url_names_one_broker_or_several(void **state)
 	assert_brokers("kafka://127.0.0.1:9092", "127.0.0.1:9092");
 	assert_brokers("kafka://a.example:9092,b.example:9093", "a.example:9092,b.example:9093");
 	assert_brokers("kafka://[::1]:9092", "[::1]:9092");
+	assert_brokers("kafka://a,[::1]", "a,[::1]");
 }
 
 static void a_url_that_names_anything_else_is_refused(void **state)
 {
 	(void)state;
 	assert_brokers("kafka://", NULL);
-	assert_brokers("kafka://host", NULL);
 	assert_brokers("kafka://host:", NULL);
 	assert_brokers("kafka://host:0", NULL);
 	assert_brokers("kafka://host:65536", NULL);
@@ -42,6 +42,9 @@ static void a_url_that_names_anything_else_is_refused(void **state)
 	assert_brokers("kafka://host:9092,", NULL);
 	assert_brokers("kafka://:9092", NULL);
 	assert_brokers("kafka://::1:9092", NULL);
+	assert_brokers("kafka://[::1", NULL);
+	assert_brokers("kafka://[]:1", NULL);
+	assert_brokers("kafka://[::1]9092", NULL);
 	assert_brokers("kafka://user:secret@host:9092", NULL);
 	assert_brokers("kafka://host:9092/topic", NULL);
 	assert_brokers("http://host:9092", NULL);
