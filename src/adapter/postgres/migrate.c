@@ -41,7 +41,7 @@ static enum error read_version(struct migrator *migrator, struct error_note *not
 	enum error error = pg_run(migrator->work, &exists, 1, PG_HARMLESS, note);
 	if (error != ERROR_OK)
 		return error;
-	bool made = pg_bytes(exists.result, 0, 0).size == 1 && pg_bytes(exists.result, 0, 0).data[0] == 1;
+	bool made = pg_bool(exists.result, 0, 0);
 	pg_clear_results(&exists, 1);
 	migrator->schema = (struct postgres_schema){.version = 0, .wanted = VERSION};
 	if (!made)
@@ -62,12 +62,14 @@ static enum error read_version(struct migrator *migrator, struct error_note *not
 static enum error take_lock(struct migrator *migrator, struct error_note *note)
 {
 	for (;;) {
-		struct pg_step steps[] = {{.text = "SELECT set_config('idle_in_transaction_session_timeout', '0', true)"},
-					  {.text = "SELECT pg_try_advisory_xact_lock(1346981447, -2)"}};
+		/* In this order: a SELECT goes on holding its snapshot until the next statement, which CREATE INDEX CONCURRENTLY
+		 * would wait for; SET has none. */
+		struct pg_step steps[] = {{.text = "SELECT pg_try_advisory_xact_lock(1346981447, -2)"},
+					  {.text = "SET LOCAL idle_in_transaction_session_timeout = 0"}};
 		enum error error = pg_run_begin(migrator->guard, steps, 2, note);
 		if (error != ERROR_OK)
 			return error;
-		bool taken = pg_bytes(steps[1].result, 0, 0).size == 1 && pg_bytes(steps[1].result, 0, 0).data[0] == 1;
+		bool taken = pg_bool(steps[0].result, 0, 0);
 		pg_clear_results(steps, 2);
 		if (taken)
 			return ERROR_OK;

@@ -156,6 +156,12 @@ static bool get(const PGresult *result, int row, int column, void *ret_bytes, si
 	return true;
 }
 
+bool pg_bool(const PGresult *result, int row, int column)
+{
+	uint8_t byte;
+	return get(result, row, column, &byte, sizeof byte) && byte != 0;
+}
+
 int64_t pg_int8(const PGresult *result, int row, int column)
 {
 	uint64_t bytes;

@@ -46,6 +46,7 @@ void pg_element_address(struct pg_parameters *parameters, const struct address *
 void pg_element_bytes(struct pg_parameters *parameters, struct slice bytes);
 
 /* Of a result in binary format. NULL and what has another size: 0. */
+bool pg_bool(const PGresult *result, int row, int column);
 int64_t pg_int8(const PGresult *result, int row, int column);
 int64_t pg_int4(const PGresult *result, int row, int column);
 struct uuid pg_uuid(const PGresult *result, int row, int column);
