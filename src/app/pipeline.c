@@ -13,7 +13,9 @@
 enum {
 	PUBLISHER_WAIT_MS = 1000, /* how soon an idle publisher prunes keys, or probes a ledger that failed */
 	STREAM_WAIT_MS = 100,
+	FAR_BEHIND_EVENTS = 100000, /* seconds of work: worth a line in the log, every so often */
 };
+#define TELL_LAG_US INT64_C(10000000)
 
 static const char ledger_name[] = "ledger", log_name[] = "log", store_name[] = "store", engine_name[] = "engine";
 
@@ -35,8 +37,9 @@ struct pipeline {
 	struct service *service;
 	pthread_t publisher, streamer;
 	bool publisher_runs, streamer_runs;
-	bool ledger_failed; /* the publisher's */
-	enum error told;    /* the streamer's: the error that was logged last */
+	bool ledger_failed;  /* the publisher's */
+	enum error told;     /* the streamer's: the error that was logged last */
+	int64_t tell_lag_us; /* the streamer's: not again before */
 	atomic_bool publisher_closes, streamer_closes;
 };
 
@@ -153,6 +156,18 @@ static void tell_stream(struct pipeline *pipeline)
 	pipeline->told = told;
 }
 
+/* A long way to go, as after metrics.db was moved away, is not silence. */
+static void tell_lag(struct pipeline *pipeline)
+{
+	struct stream_status status;
+	int64_t lag_events, now_us = clock_monotonic_us(pipeline->clock);
+	if (now_us < pipeline->tell_lag_us || !pipeline_stream_status(pipeline, &status, &lag_events) ||
+	    status.state != STREAM_RUNNING || lag_events < FAR_BEHIND_EVENTS)
+		return;
+	log_event(LOG_INFO, "the engine catches up", log_int("events_left", lag_events));
+	pipeline->tell_lag_us = now_us + TELL_LAG_US;
+}
+
 /* Before the end: everything that was accepted, while there is time and it gets on. */
 static void finish_stream(struct pipeline *pipeline)
 {
@@ -172,6 +187,7 @@ static void *streamer_main(void *context)
 	while (!atomic_load(&pipeline->streamer_closes)) {
 		enum error error = stream_step(pipeline->stream, STREAM_WAIT_MS, NULL);
 		tell_stream(pipeline);
+		tell_lag(pipeline);
 		if (error != ERROR_OK) {
 			int pause_ms = stream_pause_ms(pipeline->stream);
 			clock_sleep_ms(pause_ms < STREAM_WAIT_MS ? pause_ms : STREAM_WAIT_MS);

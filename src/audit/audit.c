@@ -397,11 +397,31 @@ static enum error check_rollup(struct look *look)
 	return ERROR_OK;
 }
 
+static bool visit_none(void *context, const struct ledger_sum *sum)
+{
+	(void)context;
+	(void)sum;
+	return false;
+}
+
+/* Most of the summing up, before the store's snapshot begins: as long as that is open, the store can't give back the room of what
+ * it overwrites. */
+static enum error sum_ahead(struct look *look, struct store_reader *store)
+{
+	struct store_totals totals;
+	enum error error = store->vtable->totals(store, look->options->now_ms, &totals, look->note);
+	if (error != ERROR_OK)
+		return error;
+	return look->ledger->vtable->sum_windows(look->ledger, totals.position, visit_none, NULL, look->note);
+}
+
 static enum error look_once(struct look *look, struct store_reader *store)
 {
 	struct store_scan scan = {
 		.context = look, .begin = scan_begin, .window = scan_window, .day = scan_day, .client = scan_client};
-	enum error error = store->vtable->scan(store, &scan, look->note);
+	enum error error = sum_ahead(look, store);
+	if (error == ERROR_OK)
+		error = store->vtable->scan(store, &scan, look->note);
 	if (error == ERROR_OK && advance(look, AUDIT_CLIENTS))
 		end_kind(look);
 	sum_stream_close(look->stream);

@@ -5,9 +5,9 @@
  *                                                            ├─► merge-join by (client, start) ─► differences
  *   store ── scan: windows, then days, then clients ─────────┘
  *
- * Memory doesn't grow with either: both are streams in the same order. For that the ledger is summed up three times, once a kind,
- * as the store brings days and clients only after all windows; keeping what is needed for them would take memory for every client
- * and day.
+ * Memory doesn't grow with either: both are streams in the same order. For that the ledger's sums are read three times, once a
+ * kind, as the store brings days and clients only after all windows. Its reader makes them before the store's snapshot begins,
+ * which so is open only for as long as the comparison takes.
  *
  * A difference counts only if it is still there when looked at again: where a first look finds any, a second one follows, and
  * what both found is reported.

@@ -8,10 +8,10 @@
 enum {
 	DEFAULT_FLUSH_INTERVAL_MS = 500,
 	DEFAULT_MAX_STALENESS_MS = 2000,
-	DEFAULT_MAX_DIRTY_ROWS = 16384,
-	OFFER_MAX = 4096,  /* events in one round of reads */
-	REFRESH_MAX = 256, /* activities in one step */
-	PRUNE_MAX = 256,   /* windows in one step */
+	DEFAULT_MAX_DIRTY_ROWS = 65536, /* the more at once, the fewer times the store writes each of its pages */
+	OFFER_MAX = 4096,		/* events in one round of reads */
+	REFRESH_MAX = 256,		/* activities in one step */
+	PRUNE_MAX = 256,		/* windows in one step */
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,

@@ -32,7 +32,7 @@ struct stream_config {
 	struct engine_config engine; /* of each partition; its hash_key is the stream's to draw */
 	int flush_interval_ms;	     /* 0: 500; at most half of max_staleness_ms, the rest is for the write */
 	int max_staleness_ms;	     /* from apply to being visible; 0: 2,000 */
-	size_t max_dirty_rows;	     /* of a partition, then it is flushed at once; 0: 16,384 */
+	size_t max_dirty_rows;	     /* of a partition, then it is flushed at once; 0: 65,536 */
 };
 
 /* What the stream works with: the caller's, and they must outlive it. */

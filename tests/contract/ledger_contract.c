@@ -382,6 +382,30 @@ static void sums_by_window_are_exact_and_in_order(void **state)
 	free(pings);
 }
 
+static void sums_asked_for_again_are_those_of_their_own_position(void **state)
+{
+	(void)state;
+	struct visited *visited = calloc(1, sizeof *visited);
+	struct ledger_reader *reader = open_reader();
+	int64_t positions[4];
+	for (unsigned i = 0; i < 4; i++) {
+		append_one(1, NOW_MS + i, "");
+		visited->count = 0;
+		assert_int_equal(reader->vtable->sum_windows(reader, INT64_MAX, visit, visited, NULL), ERROR_OK);
+		assert_int_equal(visited->sums[0].count, i + 1);
+		assert_int_equal(visited->sums[0].last_ms, NOW_MS + i);
+		positions[i] = visited->sums[0].position;
+	}
+	for (unsigned i = 4; i-- > 0;) {
+		visited->count = 0;
+		assert_int_equal(reader->vtable->sum_windows(reader, positions[i], visit, visited, NULL), ERROR_OK);
+		assert_int_equal(visited->sums[0].count, i + 1);
+		assert_int_equal(visited->sums[0].position, positions[i]);
+	}
+	reader->vtable->close(reader);
+	free(visited);
+}
+
 static void a_visitor_that_returns_false_ends_the_sums(void **state)
 {
 	(void)state;
@@ -459,6 +483,7 @@ int ledger_contract_run(struct ledger_contract *contract)
 		TEST(the_first_and_the_last_time_are_counted),
 		TEST(a_count_equals_the_rows_one_by_one_for_any_range),
 		TEST(sums_by_window_are_exact_and_in_order),
+		TEST(sums_asked_for_again_are_those_of_their_own_position),
 		TEST(a_visitor_that_returns_false_ends_the_sums),
 		TEST(an_open_reader_sees_what_is_appended),
 	};

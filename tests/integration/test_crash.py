@@ -109,6 +109,16 @@ def test_metrics_are_derived_anew_when_their_file_is_gone(make_pingd):
     assert pingd.audit()["differences"] == 0
 
 
+def test_a_long_way_to_catch_up_is_told(make_pingd):
+    pingd = make_pingd("--roles", "api").start()
+    pingd.ctl("load", "--pings", "120000", "--clients", "50", "--duration", "120s")
+    assert pingd.stop() == 0
+    pingd = make_pingd().start()
+    wait_for("a line in the log", lambda: 'msg="the engine catches up" events_left=' in pingd.log())
+    pingd.caught_up()
+    assert pingd.audit()["position"] == 120_000
+
+
 @pytest.mark.sanitized
 def test_the_audit_finds_no_difference_while_pings_pour_in(make_pingd, tmp_path):
     pingd = make_pingd().start()

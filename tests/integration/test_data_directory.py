@@ -120,6 +120,7 @@ def test_an_older_ledger_put_back_under_newer_metrics_is_told_however_far_it_got
     for _ in range(2):
         pingd.start()
         wait_for("the engine to stop", lambda: engine()["state"] == "down")
+        assert int(pingd.ask("GetPipelineStatus", {})["lagEvents"]) > 0
         assert "older copy" in engine()["detail"] and "move metrics.db away" in engine()["detail"]
         ping_some(30, 1_728_946_331_000)
         assert pingd.stop() == 0

@@ -21,6 +21,7 @@ enum statement {
 	LAST_ID,
 	PRUNE_KEYS,
 	PROBE,
+	END,
 	STATEMENT_COUNT
 };
 
@@ -36,6 +37,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[LAST_ID] = "SELECT last_id FROM ledger",
 	[PRUNE_KEYS] = "DELETE FROM idempotency_keys WHERE (client_ip, key) IN"
 		       " (SELECT client_ip, key FROM idempotency_keys WHERE received_at < ?1 ORDER BY received_at LIMIT ?2)",
+	[END] = "SELECT coalesce(max(position), -1) FROM pings",
 	[PROBE] = "UPDATE ledger SET probes = probes + 1", /* what changes nothing is not written */
 };
 
@@ -270,6 +272,18 @@ static void ledger_close(struct ledger *base)
 	free(ledger);
 }
 
+/* The tail begins where the ledger ends, so that what there is to do is known before the log is first read. */
+static enum error find_tail(struct sqlite_ledger *ledger, struct error_note *note)
+{
+	sqlite3_stmt *end = ledger->database.statements[END];
+	bool row = false;
+	enum error error = database_next(&ledger->database, end, &row, "find the end of the ledger", note);
+	if (error == ERROR_OK && row)
+		log_tail_advance(data_directory_tail(ledger->directory), sqlite3_column_int64(end, 0));
+	sqlite3_reset(end);
+	return error;
+}
+
 enum error sqlite_ledger_open(struct data_directory *directory, struct ledger **ret_ledger, struct error_note *note)
 {
 	static const struct ledger_vtable vtable = {ledger_append, ledger_last_id, ledger_prune_keys, ledger_probe, ledger_close};
@@ -280,6 +294,8 @@ enum error sqlite_ledger_open(struct data_directory *directory, struct ledger **
 	ledger->directory = directory;
 	enum error error = database_open(&ledger->database, data_directory_path(directory), &schema_ledger, DATABASE_WRITE, texts,
 					 STATEMENT_COUNT, note);
+	if (error == ERROR_OK && (error = find_tail(ledger, note)) != ERROR_OK)
+		database_close(&ledger->database);
 	if (error != ERROR_OK) {
 		free(ledger);
 		return error;

@@ -21,6 +21,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 struct sqlite_ledger_reader {
 	struct ledger_reader reader;
 	struct database database;
+	int64_t summed; /* temp.sums stands at this position; 0: there is no such table */
 };
 
 static enum error read_number(struct sqlite_ledger_reader *reader, sqlite3_stmt *statement, int64_t *ret_number,
@@ -112,16 +113,20 @@ static const char *const sum_texts[SUM_COUNT] = {
 		"SELECT client_ip, window_start, count, first, last, position FROM temp.sums ORDER BY client_ip, window_start",
 };
 
+/* Brings the sums from where they stand up to a position. */
 static enum error gather_sums(struct sqlite_ledger_reader *reader, sqlite3_stmt *add, int64_t up_to, struct error_note *note)
 {
 	int64_t end = 0;
 	enum error error = read_number(reader, reader->database.statements[END], &end, note);
 	if (end > up_to)
 		end = up_to;
-	for (int64_t from = 0; error == ERROR_OK && from < end; from += SUM_STEP) {
-		sqlite3_bind_int64(add, 1, from);
-		sqlite3_bind_int64(add, 2, end - from < SUM_STEP ? end : from + SUM_STEP);
+	while (error == ERROR_OK && reader->summed < end) {
+		int64_t next = end - reader->summed < SUM_STEP ? end : reader->summed + SUM_STEP;
+		sqlite3_bind_int64(add, 1, reader->summed);
+		sqlite3_bind_int64(add, 2, next);
 		error = database_run(&reader->database, add, "sum up the ledger in a temporary file", note);
+		if (error == ERROR_OK)
+			reader->summed = next;
 	}
 	return error;
 }
@@ -149,9 +154,25 @@ static enum error visit_sums(struct sqlite_ledger_reader *reader, sqlite3_stmt *
 	}
 }
 
+/* The table, empty unless what it holds can be built upon. */
+static enum error prepare_sums(struct sqlite_ledger_reader *reader, int64_t up_to, struct error_note *note)
+{
+	enum error error = database_connect(&reader->database, note);
+	if (error != ERROR_OK || (reader->summed > 0 && reader->summed <= up_to))
+		return error;
+	reader->summed = 0;
+	return database_execute(
+		&reader->database,
+		"DROP TABLE IF EXISTS temp.sums;"
+		"CREATE TEMP TABLE sums (client_ip, window_start INTEGER, count INTEGER, first INTEGER, last INTEGER,"
+		" position INTEGER, PRIMARY KEY (client_ip, window_start)) WITHOUT ROWID",
+		"make a temporary table", note);
+}
+
 /* Rows are only added, at the end: up to a position that is there already the ledger never changes, and any number of reads are
  * one snapshot of it. So the sums are gathered step by step in a temporary table (in SQLite's temporary folder: SQLITE_TMPDIR,
  * else /var/tmp), which is as large as the sums are, not as the ledger is, and the writer can restart its WAL between two steps.
+ * The table stays: whoever asks again, for the same position or a later one, waits only for what came since.
  */
 static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 				     bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
@@ -159,11 +180,7 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 {
 	struct sqlite_ledger_reader *reader = (struct sqlite_ledger_reader *)base;
 	sqlite3_stmt *statements[SUM_COUNT] = {0};
-	enum error error =
-		database_execute(&reader->database,
-				 "CREATE TEMP TABLE sums (client_ip, window_start INTEGER, count INTEGER, first INTEGER,"
-				 " last INTEGER, position INTEGER, PRIMARY KEY (client_ip, window_start)) WITHOUT ROWID",
-				 "make a temporary table", note);
+	enum error error = prepare_sums(reader, up_to, note);
 	if (error == ERROR_OK)
 		error = database_prepare(&reader->database, sum_texts, SUM_COUNT, statements, note);
 	if (error == ERROR_OK)
@@ -171,8 +188,8 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 	if (error == ERROR_OK)
 		error = visit_sums(reader, statements[SUM_LIST], visit, context, note);
 	database_finalize(statements, SUM_COUNT);
-	if (reader->database.handle != NULL)
-		sqlite3_exec(reader->database.handle, "DROP TABLE IF EXISTS temp.sums", NULL, NULL, NULL);
+	if (error != ERROR_OK)
+		reader->summed = 0;
 	database_end(&reader->database, error);
 	return error;
 }

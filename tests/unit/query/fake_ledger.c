@@ -42,6 +42,7 @@ static enum error sum_windows(struct ledger_reader *reader, int64_t up_to,
 {
 	struct fake_ledger *fake = (struct fake_ledger *)reader;
 	fake->runs++;
+	fake->up_to = up_to;
 	if (fake->fail != ERROR_OK)
 		return error_noted(note, fake->fail, "planted");
 	if (!fake->unordered)

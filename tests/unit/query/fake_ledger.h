@@ -14,6 +14,7 @@ struct fake_ledger {
 	int64_t rolled_up; /* beside the rows' sum; 0: it is equal */
 	enum error fail;   /* what every call answers, where it isn't OK */
 	unsigned runs;	   /* of sum_windows */
+	int64_t up_to;	   /* of the last of them */
 	bool unordered;	   /* gives the sums as they were added */
 };
 

@@ -187,6 +187,8 @@ static enum error scan(struct store_reader *reader, const struct store_scan *sca
 	struct fake_store *fake = (struct fake_store *)reader;
 	if (fake->fail != ERROR_OK)
 		return error_noted(note, fake->fail, "planted");
+	if (fake->on_scan != NULL)
+		fake->on_scan(fake->context);
 	if (!fake->unordered)
 		qsort(fake->windows, fake->window_count, sizeof fake->windows[0], window_by_key);
 	qsort(fake->days, fake->day_count, sizeof fake->days[0], day_by_key);

@@ -14,9 +14,11 @@ struct fake_store {
 	struct store_client clients[FAKE_STORE_MAX];
 	size_t window_count, day_count, client_count;
 	int64_t position;
-	enum error fail;       /* what every call answers, where it isn't OK */
-	unsigned window_reads; /* calls of list_windows */
-	bool unordered;	       /* scans windows as they were added */
+	enum error fail;		/* what every call answers, where it isn't OK */
+	unsigned window_reads;		/* calls of list_windows */
+	bool unordered;			/* scans windows as they were added */
+	void (*on_scan)(void *context); /* before the snapshot; NULL: nothing */
+	void *context;
 };
 
 struct fake_store *fake_store_create(void);
