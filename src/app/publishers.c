@@ -16,7 +16,7 @@ enum trouble { TROUBLE_NONE, TROUBLE_LEDGER, TROUBLE_LOG };
 struct member {
 	struct publishers *publishers;
 	size_t number;
-	bool rescuer;
+	bool takes_pings; /* neither a rescuer nor an outbox's carrier */
 	struct slot_ledger *ledger;
 	struct publish_log *log;
 	struct publisher *publisher;
@@ -30,7 +30,7 @@ struct member {
 struct publishers {
 	struct health *health;
 	pthread_mutex_t lock;
-	size_t count; /* of members; the last one is the rescuer */
+	size_t count; /* of members: those who take pings, a carrier for each (outbox), a rescuer (but under ordered) */
 	struct member members[];
 };
 
@@ -58,7 +58,7 @@ static void set_health(struct publishers *publishers, enum trouble trouble, cons
 	const char *text = NULL;
 	for (size_t i = 0; i < publishers->count; i++) {
 		const struct member *member = &publishers->members[i];
-		if (member->rescuer)
+		if (!member->takes_pings)
 			continue;
 		members++;
 		if (member->trouble == trouble) {
@@ -150,14 +150,15 @@ static void *member_main(void *context)
 }
 
 static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend,
-			      struct ingest *ingest, struct error_note *note)
+			      struct ingest *ingest, struct publisher *carries_for, struct error_note *note)
 {
 	static const enum publisher_mode modes[] = {[PINGD_PUBLISH_TRANSACTIONAL] = PUBLISHER_TRANSACTIONAL,
 						    [PINGD_PUBLISH_ORDERED] = PUBLISHER_ORDERED,
 						    [PINGD_PUBLISH_OUTBOX] = PUBLISHER_OUTBOX};
 	const struct publisher_config settings = {
 		.mode = modes[config->publish],
-		.rescuer = member->rescuer,
+		.rescuer = !member->takes_pings && carries_for == NULL,
+		.carries_for = carries_for,
 		.max_batch = (size_t)config->ingest_batch,
 		.idempotency_retention_ms = config->idempotency_retention_ms,
 		.patience_ms = config->default_timeout_ms,
@@ -174,8 +175,6 @@ static enum error open_member(struct member *member, const struct pingd_config *
 
 static void close_member(struct member *member)
 {
-	if (member->runs)
-		pthread_join(member->thread, NULL);
 	if (member->publisher != NULL)
 		publisher_destroy(member->publisher);
 	if (member->log != NULL)
@@ -187,8 +186,9 @@ static void close_member(struct member *member)
 enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
 			    struct health *health, struct publishers **ret_publishers, struct error_note *note)
 {
+	size_t takers = (size_t)config->publishers, carriers = config->publish == PINGD_PUBLISH_OUTBOX ? takers : 0;
 	/* Without slots there is nothing to rescue. */
-	size_t count = (size_t)config->publishers + (config->publish == PINGD_PUBLISH_ORDERED ? 0 : 1);
+	size_t count = takers + carriers + (config->publish == PINGD_PUBLISH_ORDERED ? 0 : 1);
 	struct publishers *publishers = calloc(1, sizeof *publishers + count * sizeof publishers->members[0]);
 	if (publishers == NULL)
 		return ERROR_NO_MEMORY;
@@ -200,10 +200,12 @@ enum error publishers_start(const struct pingd_config *config, struct backend *b
 		struct member *member = &publishers->members[i];
 		*member = (struct member){.publishers = publishers,
 					  .number = i,
-					  .rescuer = i == (size_t)config->publishers,
+					  .takes_pings = i < takers,
 					  .trouble = TROUBLE_LOG,
 					  .text = "starting"};
-		error = open_member(member, config, backend, ingest, note);
+		bool carries = i >= takers && i < takers + carriers;
+		error = open_member(member, config, backend, ingest, carries ? publishers->members[i - takers].publisher : NULL,
+				    note);
 	}
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
 		struct member *member = &publishers->members[i];
@@ -222,6 +224,10 @@ enum error publishers_start(const struct pingd_config *config, struct backend *b
 void publishers_stop(struct publishers *publishers)
 {
 	for (size_t i = 0; i < publishers->count; i++)
+		if (publishers->members[i].runs)
+			pthread_join(publishers->members[i].thread, NULL);
+	/* A carrier goes before the one that it carries for. */
+	for (size_t i = publishers->count; i-- > 0;)
 		close_member(&publishers->members[i]);
 	pthread_mutex_destroy(&publishers->lock);
 	free(publishers);
@@ -232,8 +238,8 @@ struct publishers_totals publishers_totals(struct publishers *publishers)
 	struct publishers_totals totals = {0};
 	for (size_t i = 0; i < publishers->count; i++) {
 		struct publisher_status status = publisher_status(publishers->members[i].publisher);
-		totals.count += !publishers->members[i].rescuer;
-		totals.ready += !publishers->members[i].rescuer && status.ready;
+		totals.count += publishers->members[i].takes_pings;
+		totals.ready += publishers->members[i].takes_pings && status.ready;
 		totals.batches += status.batches;
 		totals.failed += status.failed;
 		totals.unknown += status.unknown;

@@ -2,9 +2,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/timestamp.h"
+#include "ingest/wait.h"
 
 enum {
 	MAX_QUEUE_DEFAULT = 65536,
@@ -77,14 +77,8 @@ static void queue_move(struct queue *from, struct queue *to)
 
 static bool init_threading(struct ingest *ingest)
 {
-	pthread_condattr_t attributes;
-	if (pthread_condattr_init(&attributes) != 0)
-		return false;
-	bool ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-		  pthread_cond_init(&ingest->wake, &attributes) == 0 && pthread_cond_init(&ingest->refuse, &attributes) == 0 &&
-		  pthread_mutex_init(&ingest->mutex, NULL) == 0 && pthread_mutex_init(&ingest->taking, NULL) == 0;
-	pthread_condattr_destroy(&attributes);
-	return ok;
+	return wait_init(&ingest->wake) && wait_init(&ingest->refuse) && pthread_mutex_init(&ingest->mutex, NULL) == 0 &&
+	       pthread_mutex_init(&ingest->taking, NULL) == 0;
 }
 
 enum error ingest_create(const struct ingest_config *config, struct clock *clock, struct ingest **ret_ingest)
@@ -151,7 +145,7 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 	if (content->key.size > LEDGER_KEY_MAX || content->pinged_at_ms < 1 || content->pinged_at_ms > TIMESTAMP_MAX_MS)
 		return ERROR_INVALID_ARGUMENT;
 	enum error error = ERROR_OK;
-	pthread_cond_t *wake = NULL;
+	bool wake = false, refuse = false;
 	pthread_mutex_lock(&ingest->mutex);
 	if (ingest->closed) {
 		error = ERROR_SHUTTING_DOWN;
@@ -161,14 +155,14 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 	} else {
 		queue_push(&ingest->submitted, ping);
 		ingest->stats.depth++;
-		if (ingest->ready == 0)
-			wake = &ingest->refuse;
-		else if (ingest->sleeping > 0)
-			wake = &ingest->wake;
+		refuse = ingest->ready == 0;
+		wake = !refuse && ingest->sleeping > 0;
 	}
 	pthread_mutex_unlock(&ingest->mutex);
-	if (wake != NULL)
-		pthread_cond_signal(wake);
+	if (wake)
+		pthread_cond_signal(&ingest->wake);
+	if (refuse)
+		pthread_cond_broadcast(&ingest->refuse);
 	return error;
 }
 
@@ -300,19 +294,6 @@ bool ingest_step(struct ingest *ingest)
 	return count > 0;
 }
 
-static struct timespec deadline_after(int timeout_ms)
-{
-	struct timespec deadline;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += timeout_ms / 1000;
-	deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (deadline.tv_nsec >= 1000000000) {
-		deadline.tv_sec++;
-		deadline.tv_nsec -= 1000000000;
-	}
-	return deadline;
-}
-
 static bool anything_taken(struct ingest *ingest)
 {
 	pthread_mutex_lock(&ingest->taking);
@@ -325,7 +306,7 @@ void ingest_wait(struct ingest *ingest, int timeout_ms)
 {
 	if (anything_taken(ingest))
 		return;
-	struct timespec deadline = deadline_after(timeout_ms);
+	struct timespec deadline = wait_deadline(timeout_ms);
 	int result = 0;
 	pthread_mutex_lock(&ingest->mutex);
 	ingest->sleeping++;
@@ -335,12 +316,18 @@ void ingest_wait(struct ingest *ingest, int timeout_ms)
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
-void ingest_wait_unready(struct ingest *ingest, int timeout_ms)
+/* Something waits, and nobody will carry it out. */
+static bool has_strays(const struct ingest *ingest)
 {
-	struct timespec deadline = deadline_after(timeout_ms);
+	return ingest->ready == 0 && ingest->submitted.first != NULL;
+}
+
+void ingest_wait_unready(struct ingest *ingest, bool for_pings, int timeout_ms)
+{
+	struct timespec deadline = wait_deadline(timeout_ms);
 	int result = 0;
 	pthread_mutex_lock(&ingest->mutex);
-	while (result == 0 && !(ingest->ready == 0 && ingest->submitted.first != NULL) && !ingest->closed)
+	while (result == 0 && !ingest->closed && !(for_pings && has_strays(ingest)))
 		result = pthread_cond_timedwait(&ingest->refuse, &ingest->mutex, &deadline);
 	pthread_mutex_unlock(&ingest->mutex);
 }

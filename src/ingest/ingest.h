@@ -70,9 +70,9 @@ void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome);
 void ingest_set_ready(struct ingest *ingest, bool ready);
 /* Answers all that wait, unless a publisher is ready to carry it out. How many. */
 size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note);
-/* For a publisher that is not ready: sleeps until something waits and no publisher is ready, or ingest_close
- * was called, at most timeout_ms. */
-void ingest_wait_unready(struct ingest *ingest, int timeout_ms);
+/* For a publisher that is not ready: sleeps until ingest_close was called or (for_pings) something waits and no publisher is
+ * ready, at most timeout_ms. */
+void ingest_wait_unready(struct ingest *ingest, bool for_pings, int timeout_ms);
 
 /* Any thread. */
 struct ingest_stats ingest_stats(struct ingest *ingest);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "ingest/batch.h"
+#include "ingest/shared_slot.h"
 
 enum {
 	MAX_BATCH_DEFAULT = 4096,
@@ -16,8 +17,7 @@ enum {
 	BACK_OFF_MOST_MS = 5000,
 	PRUNE_MS = 60000,
 	PRUNE_MAX = 1000, /* keys a step, beside as many as a batch can have added */
-	CARRY_SHARE =
-		2, /* outbox: batches brought into the log for each that is taken on, so that a backlog shrinks under load */
+	SOON_US = 1000,	  /* until the front or the carrier of an outbox looks again whether the other has done */
 };
 #define RETENTION_LEAST_MS INT64_C(86400000)
 
@@ -33,9 +33,10 @@ struct publisher {
 	struct random *random;
 
 	enum publisher_state state;
-	bool ready;	/* as ingest was told */
-	bool idle;	/* the step found nothing to do */
-	unsigned tries; /* that failed since it was last ready */
+	bool ready;	 /* as ingest was told */
+	bool idle;	 /* the step found nothing to do */
+	int64_t soon_us; /* when there may be something to do again, though nobody says so */
+	unsigned tries;	 /* that failed since it was last ready */
 	int64_t retry_us, renew_us, prune_us;
 	bool prune_turn;
 	enum error error; /* the last trouble */
@@ -51,16 +52,19 @@ struct publisher {
 	int64_t deadline_us; /* for the pings of a fate that is not known */
 
 	/* The log's side. */
-	bool fenced_in; /* the log is open for the slot */
 	bool in_transaction;
 	bool newest_known;
 	int64_t newest;	 /* batch in the log */
 	int64_t missing; /* the batch that is published again */
 	bool no_memory;	 /* for its rows */
-	struct {	 /* outbox: */
-		int64_t retry_us;
-		unsigned tries, share;
-	} carry;
+
+	/* An outbox's. */
+	struct shared_slot shared;   /* the front's */
+	struct publisher *front;     /* the carrier's; NULL: it is none */
+	struct shared_view view;     /* of the shared slot, as last seen */
+	uint64_t version, ownership; /* of the carrier's view; of the slot */
+	bool inside;		     /* the front is */
+	int64_t leave_us;	     /* the front waits until then for its carrier; 0: it is not leaving */
 
 	struct publisher_status status; /* its counters are kept here, the rest is filled in at each step's end */
 
@@ -94,16 +98,20 @@ static bool is_ordered(const struct publisher *publisher)
 	return publisher->config.mode == PUBLISHER_ORDERED;
 }
 
-static bool is_outbox(const struct publisher *publisher)
+static bool is_carrier(const struct publisher *publisher)
 {
-	return publisher->config.mode == PUBLISHER_OUTBOX && !publisher->config.rescuer;
+	return publisher->front != NULL;
 }
 
-/* May pings be taken while the log can't be reached? A slot that was never used first gets its record: one that has batches and
- * no record is one of another log. */
-static bool can_do_without_log(const struct publisher *publisher)
+/* The front of an outbox: it never touches the log. */
+static bool is_outbox(const struct publisher *publisher)
 {
-	return is_outbox(publisher) && (publisher->newest_known || publisher->slot.batch_seq > 0);
+	return publisher->config.mode == PUBLISHER_OUTBOX && !publisher->config.rescuer && !is_carrier(publisher);
+}
+
+static bool takes_pings(const struct publisher *publisher)
+{
+	return !publisher->config.rescuer && !is_carrier(publisher);
 }
 
 static bool is_behind(const struct publisher *publisher)
@@ -114,6 +122,13 @@ static bool is_behind(const struct publisher *publisher)
 static int64_t now_us(const struct publisher *publisher)
 {
 	return clock_monotonic_us(publisher->clock);
+}
+
+static enum publisher_state come_back_soon(struct publisher *publisher)
+{
+	publisher->idle = true;
+	publisher->soon_us = now_us(publisher) + SOON_US;
+	return publisher->state;
 }
 
 static void tell(struct publisher *publisher, enum publisher_news news, enum error error, const char *text)
@@ -192,7 +207,7 @@ static enum publisher_state leave(struct publisher *publisher)
 	if (publisher->fate != FATE_OPEN)
 		answer_unknown(publisher, "the server stopped before the outcome was known");
 	set_ready(publisher, false);
-	return has_slot(publisher) ? PUBLISHER_RELEASING : PUBLISHER_RELEASED;
+	return has_slot(publisher) && !is_carrier(publisher) ? PUBLISHER_RELEASING : PUBLISHER_RELEASED;
 }
 
 /* An attempt failed; `next` is where it is made again. */
@@ -201,6 +216,8 @@ static enum publisher_state trouble(struct publisher *publisher, enum publisher_
 {
 	publisher->error = error;
 	publisher->note = *note;
+	if (is_carrier(publisher))
+		shared_slot_tell_trouble(&publisher->front->shared, error, note);
 	if (ingest_closed(publisher->ingest))
 		return leave(publisher);
 	int64_t wait_us = back_off_us(publisher, publisher->tries++);
@@ -213,26 +230,11 @@ static enum publisher_state trouble(struct publisher *publisher, enum publisher_
 	return next;
 }
 
-/* An outbox goes on without the log, and tries again later. */
-static enum publisher_state log_trouble(struct publisher *publisher, enum error error, const struct error_note *note)
-{
-	publisher->fenced_in = false;
-	if (!can_do_without_log(publisher))
-		return trouble(publisher, PUBLISHER_FENCING, error, note);
-	publisher->error = error;
-	publisher->note = *note;
-	publisher->carry.retry_us = now_us(publisher) + back_off_us(publisher, publisher->carry.tries++);
-	tell(publisher, PUBLISHER_TROUBLE, error, note->text);
-	return PUBLISHER_READY;
-}
-
 static void forget_slot(struct publisher *publisher)
 {
 	publisher->slot = (struct publish_slot){.slot = PUBLISH_NO_SLOT};
-	publisher->fenced_in = publisher->in_transaction = publisher->newest_known = false;
+	publisher->in_transaction = publisher->newest_known = false;
 	publisher->top = 0;
-	publisher->carry.retry_us = 0;
-	publisher->carry.tries = 0;
 }
 
 /* Another owner has the slot. What became of a batch whose COMMIT was asked for, only that one can find out. */
@@ -248,8 +250,34 @@ static enum publisher_state fenced(struct publisher *publisher)
 	return ingest_closed(publisher->ingest) ? PUBLISHER_RELEASED : PUBLISHER_TAKING;
 }
 
+/* The carrier's: the slot as its front has it. False: it is no longer the one that it carries for. */
+static bool look(struct publisher *publisher)
+{
+	publisher->view = shared_slot_look(&publisher->front->shared, &publisher->version);
+	if (publisher->view.slot.slot == PUBLISH_NO_SLOT || publisher->view.lost ||
+	    publisher->view.ownership != publisher->ownership)
+		return false;
+	publisher->slot = publisher->view.slot;
+	return true;
+}
+
+static enum publisher_state take_from_front(struct publisher *publisher)
+{
+	publisher->view = shared_slot_look(&publisher->front->shared, &publisher->version);
+	publisher->ownership = publisher->view.ownership;
+	if (publisher->view.front_left)
+		return PUBLISHER_RELEASED;
+	if (!look(publisher)) {
+		publisher->idle = true;
+		return PUBLISHER_TAKING;
+	}
+	return PUBLISHER_FENCING;
+}
+
 static enum publisher_state do_taking(struct publisher *publisher)
 {
+	if (is_carrier(publisher))
+		return take_from_front(publisher);
 	if (ingest_closed(publisher->ingest))
 		return PUBLISHER_RELEASED;
 	struct error_note note = {0};
@@ -267,8 +295,9 @@ static enum publisher_state do_taking(struct publisher *publisher)
 	publisher->slot = slot;
 	publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
 	uuid_generator_init(&publisher->ids, publisher->random, &slot.last_id);
+	publisher->ownership++;
 	tell(publisher, PUBLISHER_TAKEN, ERROR_OK, "");
-	return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_FENCING;
+	return is_outbox(publisher) ? PUBLISHER_LOOKING : PUBLISHER_FENCING;
 }
 
 static enum publisher_state do_fencing(struct publisher *publisher)
@@ -277,15 +306,43 @@ static enum publisher_state do_fencing(struct publisher *publisher)
 	publisher->in_transaction = false;
 	enum error error = publisher->log->vtable->open(publisher->log, publisher->slot.slot, &note);
 	if (error != ERROR_OK)
-		return log_trouble(publisher, error, &note);
-	publisher->fenced_in = true;
+		return trouble(publisher, PUBLISHER_FENCING, error, &note);
 	return has_slot(publisher) ? PUBLISHER_LOOKING : PUBLISHER_READY;
+}
+
+static void set_newest(struct publisher *publisher, int64_t newest)
+{
+	publisher->newest = newest;
+	publisher->newest_known = true;
+	if (is_carrier(publisher)) {
+		shared_slot_tell_newest(&publisher->front->shared, publisher->ownership, newest);
+		publisher->tries = 0;
+		publisher->error = ERROR_OK;
+	}
+}
+
+/* The front can do without its carrier's having reached the log, but for a slot that was never used: that gets its record first.
+ */
+static enum publisher_state wait_for_first_record(struct publisher *publisher)
+{
+	if (publisher->newest_known || publisher->slot.batch_seq > 0)
+		return PUBLISHER_READY;
+	if (ingest_closed(publisher->ingest))
+		return leave(publisher);
+	if (publisher->view.trouble != ERROR_OK) {
+		publisher->error = publisher->view.trouble;
+		publisher->note = publisher->view.note;
+		ingest_refuse(publisher->ingest, as_answer(publisher->error), &publisher->note);
+	}
+	return come_back_soon(publisher);
 }
 
 /* A slot's first record, of a batch 0 without rows, is made before its first batch: who finds batches and no record knows that
  * the log is another one. */
 static enum publisher_state do_looking(struct publisher *publisher)
 {
+	if (is_outbox(publisher))
+		return wait_for_first_record(publisher);
 	struct error_note note = {0};
 	int64_t newest;
 	enum error error = publisher->log->vtable->newest(publisher->log, &newest, &note);
@@ -299,18 +356,15 @@ static enum publisher_state do_looking(struct publisher *publisher)
 				    "slot %d has published %lld batches, but not to this log: if it is a new one, "
 				    "follow the procedure of log_epoch (drain, count, log_epoch + 1)",
 				    publisher->slot.slot, (long long)publisher->slot.batch_seq);
-	if (error != ERROR_OK) {
-		publisher->fenced_in = false;
-		return log_trouble(publisher, error, &note);
-	}
+	if (error != ERROR_OK)
+		return trouble(publisher, PUBLISHER_FENCING, error, &note);
 	if (newest > publisher->slot.batch_seq) {
 		publisher->status.lost++;
 		tell(publisher, PUBLISHER_LEDGER_LOST, ERROR_DATA_LOSS,
 		     "the ledger lacks batches that the log has: it lost committed rows, as an asynchronous standby may; "
 		     "compare with pingctl audit");
 	}
-	publisher->newest = newest;
-	publisher->newest_known = true;
+	set_newest(publisher, newest);
 	return PUBLISHER_RECOVERING;
 }
 
@@ -328,7 +382,8 @@ static enum publisher_state recovered(struct publisher *publisher)
 	else if (publisher->fate == FATE_COMMITTED)
 		answer_kept(publisher);
 	publisher->fate = FATE_OPEN;
-	return publisher->config.rescuer ? PUBLISHER_RELEASING : PUBLISHER_READY;
+	publisher->idle = is_carrier(publisher); /* until its front has more */
+	return publisher->config.rescuer ? PUBLISHER_RELEASING : is_carrier(publisher) ? PUBLISHER_RECOVERING : PUBLISHER_READY;
 }
 
 static enum publisher_state do_recovering(struct publisher *publisher)
@@ -341,7 +396,7 @@ static enum publisher_state do_recovering(struct publisher *publisher)
 	enum error error = publisher->ledger->vtable->read_batch(publisher->ledger, &publisher->slot, publisher->newest,
 								 &publisher->missing, add_row, publisher, &note);
 	if (error == ERROR_NOT_FOUND) { /* numbers that were never used, or rows past their retention */
-		publisher->newest = publisher->slot.batch_seq;
+		set_newest(publisher, publisher->slot.batch_seq);
 		return recovered(publisher);
 	}
 	if (error == ERROR_OK && publisher->no_memory)
@@ -359,7 +414,7 @@ static enum publisher_state do_reproducing(struct publisher *publisher)
 	if (error == ERROR_FENCED)
 		return PUBLISHER_SETTLING;
 	if (error != ERROR_OK)
-		return log_trouble(publisher, error, &note);
+		return trouble(publisher, PUBLISHER_FENCING, error, &note);
 	return batch->row_count > 0 ? PUBLISHER_MOVING : PUBLISHER_REPUBLISHING;
 }
 
@@ -369,15 +424,11 @@ static enum publisher_state do_moving(struct publisher *publisher)
 	struct batch *batch = &publisher->batch;
 	enum error error = publisher->ledger->vtable->set_positions(publisher->ledger, &publisher->slot, batch->rows,
 								    batch->row_count, &note);
-	if (error == ERROR_FENCED)
+	if (error == ERROR_FENCED && !is_carrier(publisher))
 		return fenced(publisher);
-	if (error == ERROR_IN_DOUBT)
+	if (error == ERROR_IN_DOUBT || error == ERROR_FENCED) /* perhaps it was the front that settled */
 		return PUBLISHER_SETTLING;
-	if (error != ERROR_OK) {
-		publisher->fenced_in = false;
-		return trouble(publisher, PUBLISHER_FENCING, error, &note);
-	}
-	return PUBLISHER_REPUBLISHING;
+	return error == ERROR_OK ? PUBLISHER_REPUBLISHING : trouble(publisher, PUBLISHER_FENCING, error, &note);
 }
 
 static enum publisher_state do_republishing(struct publisher *publisher)
@@ -389,31 +440,19 @@ static enum publisher_state do_republishing(struct publisher *publisher)
 		publisher->status.aborted++;
 		return PUBLISHER_SETTLING;
 	}
-	publisher->carry.tries = 0;
-	publisher->newest = publisher->missing;
-	publisher->newest_known = true;
+	set_newest(publisher, publisher->missing);
 	if (publisher->missing > 0) {
 		publisher->status.recovered++;
-		if (!is_outbox(publisher))
+		if (!is_carrier(publisher))
 			tell(publisher, PUBLISHER_RECOVERED, ERROR_OK, "a batch that was committed, but not published");
 	}
-	return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_RECOVERING;
-}
-
-static bool carry_is_due(const struct publisher *publisher)
-{
-	return is_outbox(publisher) && is_behind(publisher) && now_us(publisher) >= publisher->carry.retry_us;
-}
-
-static enum publisher_state carry_on(struct publisher *publisher)
-{
-	return publisher->fenced_in ? PUBLISHER_RECOVERING : PUBLISHER_FENCING;
+	return PUBLISHER_RECOVERING;
 }
 
 /* Keys are forgotten in small steps between batches, so that none waits for long. */
 static bool prune_is_due(const struct publisher *publisher)
 {
-	return !publisher->config.rescuer && now_us(publisher) >= publisher->prune_us;
+	return now_us(publisher) >= publisher->prune_us;
 }
 
 static void prune_keys(struct publisher *publisher)
@@ -457,30 +496,30 @@ static enum publisher_state carry_out(struct publisher *publisher)
 	return is_outbox(publisher) ? PUBLISHER_COMMITTING : PUBLISHER_PRODUCING;
 }
 
+/* A front that leaves lets its carrier finish, while that gets on, and not for ever. */
+static bool carrier_works(struct publisher *publisher)
+{
+	if (publisher->leave_us == 0)
+		publisher->leave_us = now_us(publisher) + publisher->config.patience_ms * 1000;
+	return is_outbox(publisher) && publisher->shared.has_carrier && is_behind(publisher) &&
+	       publisher->view.trouble == ERROR_OK && now_us(publisher) < publisher->leave_us;
+}
+
 static enum publisher_state do_ready(struct publisher *publisher)
 {
 	set_ready(publisher, true);
 	publisher->tries = 0;
-	if (!is_outbox(publisher) || publisher->carry.tries == 0)
-		publisher->error = ERROR_OK;
-	if (publisher->carry.share > 0 && carry_is_due(publisher)) {
-		publisher->carry.share--;
-		return carry_on(publisher);
-	}
+	publisher->error = ERROR_OK;
 	if (publisher->prune_turn && prune_is_due(publisher)) {
 		publisher->prune_turn = false;
 		prune_keys(publisher);
 		return PUBLISHER_READY;
 	}
 	publisher->prune_turn = true;
-	if (batch_take(&publisher->batch, &publisher->ids, clock_wall_ms(publisher->clock)) > 0) {
-		publisher->carry.share = CARRY_SHARE;
+	if (batch_take(&publisher->batch, &publisher->ids, clock_wall_ms(publisher->clock)) > 0)
 		return publisher->batch.claim_count > 0 ? PUBLISHER_CLAIMING : carry_out(publisher);
-	}
-	if (carry_is_due(publisher))
-		return carry_on(publisher);
 	if (ingest_closed(publisher->ingest))
-		return leave(publisher);
+		return carrier_works(publisher) ? come_back_soon(publisher) : leave(publisher);
 	publisher->idle = true;
 	return PUBLISHER_READY;
 }
@@ -617,11 +656,33 @@ static enum publisher_state do_aborting(struct publisher *publisher)
 	struct error_note note = {0};
 	publisher->in_transaction = false;
 	enum error error = publisher->log->vtable->abort(publisher->log, &note);
-	return error == ERROR_OK ? PUBLISHER_READY : log_trouble(publisher, error, &note);
+	return error == ERROR_OK ? PUBLISHER_READY : trouble(publisher, PUBLISHER_FENCING, error, &note);
+}
+
+/* While it is inside, its front asks for nothing: what that began under the epoch before has ended. */
+static enum publisher_state settle_for_front(struct publisher *publisher)
+{
+	struct shared_slot *shared = &publisher->front->shared;
+	if (!shared_slot_enter(shared, true, &publisher->view))
+		return come_back_soon(publisher);
+	struct shared_view *view = &publisher->view;
+	struct error_note note = {0};
+	enum error error = ERROR_OK;
+	bool same = view->ownership == publisher->ownership && view->slot.slot == publisher->slot.slot && !view->lost;
+	if (same && view->slot.epoch == publisher->slot.epoch)
+		error = publisher->ledger->vtable->settle(publisher->ledger, &view->slot, &note);
+	shared_slot_leave_carrier(shared, &view->slot, view->lost || error == ERROR_FENCED);
+	if (!same || error == ERROR_FENCED) {
+		forget_slot(publisher);
+		return PUBLISHER_TAKING;
+	}
+	return error == ERROR_OK ? PUBLISHER_FENCING : trouble(publisher, PUBLISHER_SETTLING, error, &note);
 }
 
 static enum publisher_state do_settling(struct publisher *publisher)
 {
+	if (is_carrier(publisher))
+		return settle_for_front(publisher);
 	struct error_note note = {0};
 	enum error error = publisher->ledger->vtable->settle(publisher->ledger, &publisher->slot, &note);
 	if (error == ERROR_FENCED)
@@ -629,10 +690,8 @@ static enum publisher_state do_settling(struct publisher *publisher)
 	if (error != ERROR_OK)
 		return trouble(publisher, PUBLISHER_SETTLING, error, &note);
 	publisher->renew_us = now_us(publisher) + publisher->config.renew_ms * 1000;
-	if (publisher->fate != FATE_UNKNOWN) { /* it was the log that left something open */
-		publisher->fenced_in = false;
-		return can_do_without_log(publisher) ? PUBLISHER_READY : PUBLISHER_FENCING;
-	}
+	if (publisher->fate != FATE_UNKNOWN) /* it was the log that left something open */
+		return PUBLISHER_FENCING;
 	if (publisher->slot.batch_seq == publisher->number)
 		return committed(publisher);
 	error_noted(&note, ERROR_UNAVAILABLE, "the ledger did not keep the batch");
@@ -654,7 +713,7 @@ static enum publisher_state do_released(struct publisher *publisher)
 {
 	struct error_note note;
 	error_noted(&note, ERROR_SHUTTING_DOWN, "%s", error_text(ERROR_SHUTTING_DOWN));
-	if (!publisher->config.rescuer)
+	if (takes_pings(publisher))
 		ingest_refuse(publisher->ingest, ERROR_SHUTTING_DOWN, &note);
 	publisher->idle = true;
 	return PUBLISHER_RELEASED;
@@ -684,7 +743,7 @@ static enum publisher_state (*const actions[])(struct publisher *) = {
 static bool renewal_is_due(const struct publisher *publisher)
 {
 	enum publisher_state state = publisher->state;
-	return has_slot(publisher) && now_us(publisher) >= publisher->renew_us &&
+	return has_slot(publisher) && !is_carrier(publisher) && now_us(publisher) >= publisher->renew_us &&
 	       (state == PUBLISHER_FENCING || state == PUBLISHER_LOOKING || state == PUBLISHER_RECOVERING ||
 		state == PUBLISHER_READY);
 }
@@ -732,23 +791,70 @@ static void show_status(struct publisher *publisher)
 /* While it waits to try again: pings that nobody will carry out are told so at once. */
 static enum publisher_state wait_for_retry(struct publisher *publisher)
 {
-	if (!publisher->config.rescuer)
+	if (takes_pings(publisher))
 		ingest_refuse(publisher->ingest, as_answer(publisher->error), &publisher->note);
 	publisher->idle = true;
 	return publisher->state;
 }
 
+/* What has to be known of the other half of an outbox before a step. False: not now. */
+static bool enter(struct publisher *publisher)
+{
+	enum publisher_state state = publisher->state;
+	if (is_carrier(publisher)) {
+		bool looks = state == PUBLISHER_FENCING || state == PUBLISHER_LOOKING || state == PUBLISHER_RECOVERING;
+		if (looks && !look(publisher)) {
+			forget_slot(publisher);
+			change(publisher, PUBLISHER_TAKING);
+		}
+		return true;
+	}
+	if (!is_outbox(publisher) || publisher->inside)
+		return true;
+	if (!shared_slot_enter(&publisher->shared, false, &publisher->view))
+		return false;
+	publisher->inside = true;
+	if (!has_slot(publisher) || publisher->view.ownership != publisher->ownership)
+		return true;
+	publisher->slot = publisher->view.slot;
+	publisher->newest_known = publisher->view.newest_known;
+	publisher->newest = publisher->view.newest;
+	if (publisher->view.lost)
+		change(publisher, fenced(publisher));
+	return true;
+}
+
+static void leave_shared(struct publisher *publisher)
+{
+	enum publisher_state state = publisher->state;
+	bool between_batches = state == PUBLISHER_TAKING || state == PUBLISHER_LOOKING || state == PUBLISHER_READY ||
+			       state == PUBLISHER_RELEASED;
+	if (!publisher->inside || !between_batches)
+		return;
+	publisher->inside = false;
+	shared_slot_leave_front(&publisher->shared, &publisher->slot, publisher->ownership, state == PUBLISHER_RELEASED);
+}
+
+static enum publisher_state act(struct publisher *publisher)
+{
+	if (renewal_is_due(publisher))
+		return renew(publisher);
+	if (now_us(publisher) < publisher->retry_us && !ingest_closed(publisher->ingest))
+		return wait_for_retry(publisher);
+	return actions[publisher->state](publisher);
+}
+
 bool publisher_step(struct publisher *publisher)
 {
 	publisher->idle = false;
+	publisher->soon_us = INT64_MAX;
 	if (publisher->fate != FATE_OPEN && now_us(publisher) >= publisher->deadline_us)
 		answer_unknown(publisher, "the outcome could not be found out in time");
-	if (renewal_is_due(publisher))
-		change(publisher, renew(publisher));
-	else if (now_us(publisher) < publisher->retry_us && !ingest_closed(publisher->ingest))
-		change(publisher, wait_for_retry(publisher));
+	if (enter(publisher))
+		change(publisher, act(publisher));
 	else
-		change(publisher, actions[publisher->state](publisher));
+		come_back_soon(publisher);
+	leave_shared(publisher);
 	show_status(publisher);
 	return !publisher->idle;
 }
@@ -760,30 +866,33 @@ static int64_t earlier(int64_t a, int64_t b)
 
 int64_t publisher_due_us(const struct publisher *publisher)
 {
-	bool ready = publisher->state == PUBLISHER_READY && publisher->ready;
-	int64_t due_us = ready ? publisher->prune_us : publisher->retry_us;
 	if (publisher->state == PUBLISHER_RELEASED)
 		return INT64_MAX;
-	if (has_slot(publisher))
+	int64_t due_us = publisher->soon_us;
+	if (publisher->retry_us > now_us(publisher))
+		due_us = earlier(due_us, publisher->retry_us);
+	else if (publisher->ready)
+		due_us = earlier(due_us, publisher->prune_us);
+	if (has_slot(publisher) && !is_carrier(publisher))
 		due_us = earlier(due_us, publisher->renew_us);
 	if (publisher->fate != FATE_OPEN && publisher->batch.count > 0)
 		due_us = earlier(due_us, publisher->deadline_us);
-	if (is_outbox(publisher) && is_behind(publisher) && ready)
-		due_us = earlier(due_us, publisher->carry.retry_us);
 	return due_us;
 }
 
 void publisher_wait(struct publisher *publisher, int timeout_ms)
 {
-	int64_t wait_us = publisher_due_us(publisher) - now_us(publisher);
-	if (wait_us <= 0)
+	int64_t due_us = publisher_due_us(publisher), now = now_us(publisher);
+	if (due_us <= now)
 		return;
-	if (wait_us < timeout_ms * INT64_C(1000))
-		timeout_ms = (int)((wait_us + 999) / 1000);
-	if (publisher->ready)
+	if (due_us - now < timeout_ms * INT64_C(1000))
+		timeout_ms = (int)((due_us - now + 999) / 1000);
+	if (is_carrier(publisher))
+		shared_slot_wait(&publisher->front->shared, publisher->version, timeout_ms);
+	else if (publisher->ready && publisher->soon_us == INT64_MAX)
 		ingest_wait(publisher->ingest, timeout_ms);
 	else
-		ingest_wait_unready(publisher->ingest, timeout_ms);
+		ingest_wait_unready(publisher->ingest, takes_pings(publisher), timeout_ms);
 }
 
 bool publisher_ended(const struct publisher *publisher)
@@ -814,6 +923,16 @@ static void configure(struct publisher *publisher, const struct publisher_config
 		publisher->config.idempotency_retention_ms = RETENTION_LEAST_MS;
 }
 
+static bool init_sharing(struct publisher *publisher)
+{
+	if (pthread_mutex_init(&publisher->mutex, NULL) != 0)
+		return false;
+	if (shared_slot_init(&publisher->shared))
+		return true;
+	pthread_mutex_destroy(&publisher->mutex);
+	return false;
+}
+
 enum error publisher_create(const struct publisher_config *config, struct ingest *ingest, struct slot_ledger *ledger,
 			    struct publish_log *log, struct clock *clock, struct random *random, struct publisher **ret_publisher)
 {
@@ -827,6 +946,8 @@ enum error publisher_create(const struct publisher_config *config, struct ingest
 	publisher->clock = clock;
 	publisher->random = random;
 	publisher->slot.slot = PUBLISH_NO_SLOT;
+	publisher->soon_us = INT64_MAX;
+	publisher->front = config->carries_for;
 	publisher->prune_us = now_us(publisher) + PRUNE_MS * INT64_C(1000);
 	publisher->state = !is_ordered(publisher) ? PUBLISHER_TAKING : log != NULL ? PUBLISHER_FENCING : PUBLISHER_READY;
 	uuid_generator_init(&publisher->ids, random, &(struct uuid){0});
@@ -835,11 +956,13 @@ enum error publisher_create(const struct publisher_config *config, struct ingest
 		free(publisher);
 		return ERROR_NO_MEMORY;
 	}
-	if (pthread_mutex_init(&publisher->mutex, NULL) != 0) {
+	if (!init_sharing(publisher)) {
 		batch_release(&publisher->batch);
 		free(publisher);
 		return ERROR_NO_MEMORY;
 	}
+	if (is_carrier(publisher))
+		publisher->front->shared.has_carrier = true;
 	show_status(publisher);
 	*ret_publisher = publisher;
 	return ERROR_OK;
@@ -850,6 +973,7 @@ void publisher_destroy(struct publisher *publisher)
 	if (publisher == NULL)
 		return;
 	set_ready(publisher, false);
+	shared_slot_release(&publisher->shared);
 	pthread_mutex_destroy(&publisher->mutex);
 	batch_release(&publisher->batch);
 	free(publisher);

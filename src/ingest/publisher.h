@@ -16,11 +16,14 @@
  *                                                                   epoch + 1, through the row's lock
  *
  *   transactional  as drawn: the log's transaction stands around the ledger's.
- *   outbox         READY ─► [CLAIMING] ─► COMMITTING ─► answered. Behind it, between batches and for ever, FENCING … REPUBLISHING
- * bring what is missing into the log, batch by batch, in order. Only a slot that was never used needs the log before its first
- * batch. ordered        no slot, no transaction of the log's: [CLAIMING] ─► INSERTING ─► PRODUCING ─► COMMITTING ─► answered.
- * Without a log: [CLAIMING] ─► COMMITTING. a rescuer      takes dead slots only, comes by RECOVERING to RELEASING, and begins
- * anew. It takes no pings.
+ *   outbox         Two of them share a slot, each with a thread and a connection, so that no ping ever waits for the log.
+ *                  The front: TAKING ─► READY ─► [CLAIMING] ─► COMMITTING ─► answered.
+ *                  Its carrier, for ever: FENCING … REPUBLISHING until nothing is missing, then on in RECOVERING.
+ *                  Only a slot that was never used needs the log before its first batch (LOOKING).
+ *   ordered        No slot, no transaction of the log's:
+ *                  [CLAIMING] ─► INSERTING ─► PRODUCING ─► COMMITTING ─► answered.
+ *                  Without a log: [CLAIMING] ─► COMMITTING.
+ *   a rescuer      Takes dead slots only, comes by RECOVERING to RELEASING, and begins anew. It takes no pings.
  *
  * Steps belong to one thread; a simulator calls them itself. Without clock, chance or I/O but by its ports.
  */
@@ -32,26 +35,26 @@
 
 /* X(name, text for status and metrics, its successors) */
 /* clang-format off */
-#define PUBLISHER_STATES(X)                                                                                                       \
-	X(TAKING, "taking", TO(TAKING) | TO(FENCING) | TO(READY) | TO(RELEASED))                                                  \
-	X(FENCING, "fencing", TO(FENCING) | TO(LOOKING) | TO(READY) | TO(TAKING) | TO(SETTLING) | TO(RELEASING) | TO(RELEASED))   \
-	X(LOOKING, "looking", TO(LOOKING) | TO(FENCING) | TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING)) \
-	X(RECOVERING, "recovering", TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING))                    \
-	X(REPRODUCING, "reproducing", TO(MOVING) | TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(READY) | TO(RELEASING))     \
-	X(MOVING, "moving", TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(READY) | TO(TAKING) | TO(RELEASING))               \
-	X(REPUBLISHING, "republishing", TO(RECOVERING) | TO(READY) | TO(SETTLING))                                                \
-	X(READY, "ready",                                                                                                         \
-	  TO(READY) | TO(CLAIMING) | TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(FENCING) | TO(RECOVERING) | TO(TAKING) | \
-		  TO(RELEASING) | TO(RELEASED))                                                                                   \
-	X(CLAIMING, "claiming", TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(READY))                                       \
-	X(INSERTING, "inserting", TO(PRODUCING) | TO(READY))                                                                      \
-	X(PRODUCING, "producing", TO(COMMITTING) | TO(ABORTING) | TO(SETTLING) | TO(READY))                                       \
-	X(COMMITTING, "committing", TO(PUBLISHING) | TO(ABORTING) | TO(SETTLING) | TO(READY) | TO(TAKING) | TO(RELEASED))         \
-	X(PUBLISHING, "publishing", TO(READY) | TO(SETTLING))                                                                     \
-	X(ABORTING, "aborting", TO(READY) | TO(FENCING) | TO(RELEASING))                                                          \
-	X(SETTLING, "settling",                                                                                                   \
-	  TO(SETTLING) | TO(PUBLISHING) | TO(ABORTING) | TO(FENCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | TO(RELEASED))     \
-	X(RELEASING, "releasing", TO(RELEASED) | TO(TAKING))                                                                      \
+#define PUBLISHER_STATES(X) \
+	X(TAKING, "taking", TO(TAKING) | TO(FENCING) | TO(LOOKING) | TO(RELEASED)) \
+	X(FENCING, "fencing", TO(FENCING) | TO(LOOKING) | TO(READY) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
+	X(LOOKING, "looking", TO(LOOKING) | TO(FENCING) | TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | \
+	  TO(RELEASED)) \
+	X(RECOVERING, "recovering", TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
+	X(REPRODUCING, "reproducing", TO(MOVING) | TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(RELEASING) | TO(RELEASED)) \
+	X(MOVING, "moving", TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
+	X(REPUBLISHING, "republishing", TO(RECOVERING) | TO(SETTLING)) \
+	X(READY, "ready", TO(READY) | TO(CLAIMING) | TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(TAKING) | TO(RELEASING) | \
+	  TO(RELEASED)) \
+	X(CLAIMING, "claiming", TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(READY)) \
+	X(INSERTING, "inserting", TO(PRODUCING) | TO(READY)) \
+	X(PRODUCING, "producing", TO(COMMITTING) | TO(ABORTING) | TO(SETTLING) | TO(READY)) \
+	X(COMMITTING, "committing", TO(PUBLISHING) | TO(ABORTING) | TO(SETTLING) | TO(READY) | TO(TAKING) | TO(RELEASED)) \
+	X(PUBLISHING, "publishing", TO(READY) | TO(SETTLING)) \
+	X(ABORTING, "aborting", TO(READY) | TO(FENCING) | TO(RELEASING)) \
+	X(SETTLING, "settling", TO(SETTLING) | TO(PUBLISHING) | TO(ABORTING) | TO(FENCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | \
+	  TO(RELEASED)) \
+	X(RELEASING, "releasing", TO(RELEASED) | TO(TAKING)) \
 	X(RELEASED, "released", TO(RELEASED))
 /* clang-format on */
 
@@ -100,6 +103,7 @@ struct publisher_status {
 struct publisher_config {
 	enum publisher_mode mode;
 	bool rescuer;
+	struct publisher *carries_for;	  /* NULL: not a carrier. It is destroyed before the one that it carries for */
 	size_t max_batch;		  /* pings in one transaction; 0: 4,096 */
 	int64_t idempotency_retention_ms; /* 0: 24 h, which is the least */
 	int64_t renew_ms;		  /* between renewals of the lease, well below it; 0: 3 s */

@@ -21,7 +21,9 @@
 enum {
 	REPLICAS = 3,
 	PUBLISHERS = 2,
-	WORKERS = PUBLISHERS + 1, /* the last is the rescuer */
+	CARRIERS = PUBLISHERS, /* first one of each outbox */
+	RESCUER = PUBLISHERS + CARRIERS,
+	WORKERS = RESCUER + 1,
 	MAX_ATTEMPTS = MAX_PINGS,
 	MAX_BATCH = 64,
 	QUIET_STEPS = 200000,
@@ -200,10 +202,11 @@ static void start_replica(struct replica *replica)
 	if (ingest_create(&ingest_config, &replica->clock, &replica->ingest) != ERROR_OK)
 		abort();
 	for (size_t i = 0; i < WORKERS; i++) {
-		bool rescuer = i == PUBLISHERS;
-		if (rescuer && sim.mode == PUBLISHER_ORDERED)
+		bool rescuer = i == RESCUER, carrier = !rescuer && i >= PUBLISHERS;
+		if ((rescuer && sim.mode == PUBLISHER_ORDERED) || (carrier && sim.mode != PUBLISHER_OUTBOX))
 			continue;
 		struct publisher_config config = {.mode = sim.mode, .rescuer = rescuer, .max_batch = MAX_BATCH, .tell = heard};
+		config.carries_for = carrier ? replica->publishers[i - PUBLISHERS] : NULL;
 		replica->ledgers[i] = postgres_connect(&sim.postgres, &replica->process);
 		replica->logs[i] = kafka_connect(&sim.kafka, &replica->process);
 		if (publisher_create(&config, replica->ingest, replica->ledgers[i], replica->logs[i], &replica->clock,
@@ -214,7 +217,7 @@ static void start_replica(struct replica *replica)
 
 static void end_replica(struct replica *replica)
 {
-	for (size_t i = 0; i < WORKERS; i++) {
+	for (size_t i = WORKERS; i-- > 0;) {
 		if (replica->publishers[i] == NULL)
 			continue;
 		publisher_destroy(replica->publishers[i]);

@@ -40,7 +40,7 @@ static struct {
 static int64_t wall_ms, monotonic_us;
 static struct random_seeded randomness;
 static struct ingest *ingest;
-static struct publisher *publisher;
+static struct publisher *publisher, *carrier;
 static char news[2048];
 
 static void call(const char *name)
@@ -325,6 +325,16 @@ static void make(enum publisher_mode mode, bool rescuer, struct publish_log *log
 	assert_int_equal(publisher_create(&config, ingest, &ledger, log, &test_clock, &randomness.random, &publisher), ERROR_OK);
 }
 
+/* The front and its carrier. */
+static void make_outbox(void)
+{
+	make(PUBLISHER_OUTBOX, false, NULL);
+	const struct publisher_config config = {
+		.mode = PUBLISHER_OUTBOX, .max_batch = MAX_PINGS, .tell = hear, .carries_for = publisher};
+	assert_int_equal(publisher_create(&config, ingest, &ledger, &log_port, &test_clock, &randomness.random, &carrier),
+			 ERROR_OK);
+}
+
 static enum publisher_state state(void)
 {
 	return publisher_status(publisher).state;
@@ -333,9 +343,10 @@ static enum publisher_state state(void)
 /* Until it has nothing to do. */
 static void run(void)
 {
-	int steps = 0;
-	while (publisher_step(publisher))
-		assert_true(++steps < 100);
+	for (int steps = 0; steps < 100; steps++)
+		if (!publisher_step(publisher) && (carrier == NULL || !publisher_step(carrier)))
+			return;
+	fail();
 }
 
 /* Until the back-off is over, and then. */
@@ -375,9 +386,10 @@ static int set_up(void **unused)
 static int tear_down(void **unused)
 {
 	(void)unused;
+	publisher_destroy(carrier);
 	publisher_destroy(publisher);
 	ingest_destroy(ingest);
-	publisher = NULL;
+	publisher = carrier = NULL;
 	ingest = NULL;
 	return 0;
 }
@@ -897,21 +909,26 @@ static void a_rescuer_finishes_dead_slots_and_takes_no_pings(void **unused)
 
 /* outbox */
 
-static void an_outbox_answers_after_the_ledger_and_publishes_behind(void **unused)
+static void an_outbox_answers_after_the_ledger_and_its_carrier_publishes_behind(void **unused)
 {
 	(void)unused;
-	become_ready(PUBLISHER_OUTBOX);
+	fake.slot.batch_seq = fake.newest = 7;
+	make_outbox();
+	run();
+	assert_calls("take open newest");
+	forget_calls();
 	fake.missing[0] = 8;
 	struct submitted *ping = submit(0);
 	publisher_step(publisher);
 	publisher_step(publisher);
 	assert_answered(ping, ERROR_OK);
 	assert_calls("commit");
+	assert_int_equal(fake.committed_batch, 8);
 	assert_int_equal(fake.committed[0].position, -1);
-	assert_true(publisher_status(publisher).behind);
 	run();
 	assert_calls("commit read produce move publish");
 	assert_false(publisher_status(publisher).behind);
+	assert_false(publisher_status(carrier).ready);
 }
 
 static void an_outbox_fails_no_ping_while_the_log_is_away(void **unused)
@@ -919,14 +936,15 @@ static void an_outbox_fails_no_ping_while_the_log_is_away(void **unused)
 	(void)unused;
 	fake.slot.batch_seq = 7;
 	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
-	make(PUBLISHER_OUTBOX, false, &log_port);
+	make_outbox();
 	for (size_t i = 0; i < 4; i++) {
 		struct submitted *ping = submit(i);
 		run();
 		assert_answered(ping, ERROR_OK);
 	}
 	assert_true(publisher_status(publisher).ready);
-	assert_int_equal(publisher_status(publisher).error, ERROR_UNAVAILABLE);
+	assert_true(publisher_status(publisher).behind);
+	assert_int_equal(publisher_status(carrier).error, ERROR_UNAVAILABLE);
 }
 
 static void an_outbox_that_cannot_ask_the_log_numbers_its_first_batch_above_whatever_the_log_has(void **unused)
@@ -934,7 +952,7 @@ static void an_outbox_that_cannot_ask_the_log_numbers_its_first_batch_above_what
 	(void)unused;
 	fake.slot.batch_seq = 7;
 	will(open, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
-	make(PUBLISHER_OUTBOX, false, &log_port);
+	make_outbox();
 	submit(0);
 	run();
 	assert_int_equal(fake.committed_batch, START_MS * 1000 + 1);
@@ -949,7 +967,8 @@ static void an_outbox_catches_up_when_the_log_is_back(void **unused)
 	fake.slot.batch_seq = fake.newest = 7;
 	fake.missing[0] = START_MS * 1000 + 1;
 	will(open, ERROR_UNAVAILABLE);
-	make(PUBLISHER_OUTBOX, false, &log_port);
+	make_outbox();
+	run();
 	submit(0);
 	run();
 	forget_calls();
@@ -963,12 +982,93 @@ static void an_outbox_first_takes_a_record_for_a_slot_that_was_never_used(void *
 	(void)unused;
 	will(open, ERROR_UNAVAILABLE);
 	will(newest_errors, ERROR_NOT_FOUND);
-	make(PUBLISHER_OUTBOX, false, &log_port);
+	make_outbox();
+	run();
 	struct submitted *ping = submit(0);
 	run();
 	assert_answered(ping, ERROR_UNAVAILABLE);
 	run_later();
 	assert_true(publisher_status(publisher).ready);
+	assert_int_equal(fake.produced_batch, 0);
+}
+
+static void a_carrier_settles_when_no_batch_is_at_work_and_the_front_goes_on_under_the_new_epoch(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.newest = 7;
+	make_outbox();
+	run();
+	forget_calls();
+	fake.missing[0] = 8;
+	will(log_commit, ERROR_IN_DOUBT);
+	submit(0);
+	publisher_step(publisher);
+	publisher_step(publisher);
+	for (int i = 0; i < 4; i++) /* read … publish */
+		publisher_step(carrier);
+	submit(1);
+	publisher_step(publisher); /* it is inside now */
+	publisher_step(carrier);
+	assert_calls("commit read produce move publish");
+	publisher_step(publisher);
+	publisher_step(publisher); /* the carrier comes first */
+	publisher_step(carrier);
+	assert_calls("commit read produce move publish commit settle");
+	fake.newest = 8;
+	submit(2);
+	run();
+	assert_int_equal(fake.committed_batch, 10);
+}
+
+static void a_front_that_settles_does_not_end_its_carrier(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 8;
+	fake.newest = 7;
+	fake.missing[0] = 8;
+	make_outbox();
+	will(commit, ERROR_IN_DOUBT);
+	will(set_positions, ERROR_FENCED);
+	submit(0);
+	run();
+	assert_int_equal(publisher_status(publisher).fenced, 0);
+	assert_int_equal(publisher_status(carrier).fenced, 0);
+	assert_false(publisher_status(publisher).behind);
+}
+
+static void what_a_carrier_finds_lost_its_front_gives_up(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 8;
+	fake.newest = 7;
+	fake.missing[0] = 8;
+	make_outbox();
+	will(set_positions, ERROR_FENCED);
+	will(settle, ERROR_FENCED);
+	will(take, ERROR_OK, ERROR_RESOURCE_EXHAUSTED);
+	run();
+	assert_int_equal(publisher_status(publisher).fenced, 1);
+	assert_int_equal(publisher_status(publisher).slot, PUBLISH_NO_SLOT);
+	assert_int_equal(publisher_status(carrier).slot, PUBLISH_NO_SLOT);
+}
+
+static void a_stopped_outbox_lets_its_carrier_finish(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.newest = 7;
+	make_outbox();
+	run();
+	forget_calls();
+	fake.missing[0] = 8;
+	submit(0);
+	ingest_close(ingest);
+	for (int i = 0; i < 20; i++) {
+		publisher_step(publisher);
+		publisher_step(carrier);
+	}
+	assert_calls("commit read produce move publish release");
+	assert_true(fake.released_finished);
+	assert_true(publisher_ended(publisher) && publisher_ended(carrier));
 }
 
 static void a_stopped_outbox_that_is_behind_leaves_a_dead_slot(void **unused)
@@ -976,7 +1076,7 @@ static void a_stopped_outbox_that_is_behind_leaves_a_dead_slot(void **unused)
 	(void)unused;
 	fake.slot.batch_seq = 7;
 	will(open, ERROR_UNAVAILABLE);
-	make(PUBLISHER_OUTBOX, false, &log_port);
+	make_outbox();
 	run();
 	ingest_close(ingest);
 	run();
@@ -1040,7 +1140,7 @@ static void without_a_log_a_batch_is_one_transaction(void **unused)
 	assert_calls("commit commit");
 }
 
-/* Several at once */
+/* Threads */
 
 static void *run_thread(void *context)
 {
@@ -1049,6 +1149,22 @@ static void *run_thread(void *context)
 		if (!publisher_step(mine))
 			publisher_wait(mine, 1000);
 	return NULL;
+}
+
+static void the_threads_of_an_outbox_bring_all_into_both(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = fake.newest = 7;
+	make_outbox();
+	publisher_step(publisher); /* the fakes are not made for two threads: the carrier alone runs in another */
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run_thread, carrier), 0);
+	while (publisher_status(carrier).newest < 7)
+		publisher_wait(publisher, 1);
+	ingest_close(ingest);
+	run_thread(publisher);
+	pthread_join(thread, NULL);
+	assert_true(publisher_ended(carrier));
 }
 
 static void status_can_be_read_while_its_thread_works(void **unused)
@@ -1109,16 +1225,21 @@ int main(void)
 		TEST(a_stop_in_trouble_leaves_a_dead_slot_and_answers_all),
 		TEST(a_stop_before_there_is_a_slot_refuses_what_waits),
 		TEST(a_rescuer_finishes_dead_slots_and_takes_no_pings),
-		TEST(an_outbox_answers_after_the_ledger_and_publishes_behind),
+		TEST(an_outbox_answers_after_the_ledger_and_its_carrier_publishes_behind),
 		TEST(an_outbox_fails_no_ping_while_the_log_is_away),
 		TEST(an_outbox_that_cannot_ask_the_log_numbers_its_first_batch_above_whatever_the_log_has),
 		TEST(an_outbox_catches_up_when_the_log_is_back),
 		TEST(an_outbox_first_takes_a_record_for_a_slot_that_was_never_used),
+		TEST(a_carrier_settles_when_no_batch_is_at_work_and_the_front_goes_on_under_the_new_epoch),
+		TEST(a_front_that_settles_does_not_end_its_carrier),
+		TEST(what_a_carrier_finds_lost_its_front_gives_up),
+		TEST(a_stopped_outbox_lets_its_carrier_finish),
 		TEST(a_stopped_outbox_that_is_behind_leaves_a_dead_slot),
 		TEST(ordered_inserts_produces_and_commits),
 		TEST(ordered_publishes_nothing_that_could_not_be_inserted),
 		TEST(ordered_cannot_call_a_failure_what_is_in_the_log),
 		TEST(without_a_log_a_batch_is_one_transaction),
+		TEST(the_threads_of_an_outbox_bring_all_into_both),
 		TEST(status_can_be_read_while_its_thread_works),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
