@@ -1,5 +1,6 @@
 #include "adapter/sqlite/database.h"
 #include "adapter/sqlite/sqlite.h"
+#include "base/clock.h"
 #include "base/rollup.h"
 #include "base/timestamp.h"
 #include "engine/row.h"
@@ -7,7 +8,9 @@
 #include <stdlib.h>
 
 /* Positions whose sums are made in one go: what the sorter holds, and for how long the WAL cannot be restarted. */
-#define SUM_STEP INT64_C(1000000)
+#define SUM_STEP INT64_C(500000)
+/* Between two: the writer restarts its WAL only where it finds no reader over two commits. */
+enum { SUM_PAUSE_MS = 20 };
 
 enum statement { COUNT_RANGE, COUNT_ROWS, COUNT_LEVEL, END, STATEMENT_COUNT };
 
@@ -127,6 +130,8 @@ static enum error gather_sums(struct sqlite_ledger_reader *reader, sqlite3_stmt 
 		error = database_run(&reader->database, add, "sum up the ledger in a temporary file", note);
 		if (error == ERROR_OK)
 			reader->summed = next;
+		if (error == ERROR_OK && next < end)
+			clock_sleep_ms(SUM_PAUSE_MS);
 	}
 	return error;
 }
