@@ -267,8 +267,9 @@ enum error pingd_config_check_urls(const char *ledger, const char *log, const ch
 enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note)
 {
 	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
-		return error_noted(note, ERROR_UNIMPLEMENTED,
-				   "this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
+		return error_noted(
+			note, ERROR_UNIMPLEMENTED,
+			"this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
 	return backends->log == PINGD_BACKEND_KAFKA ? kafka_check_build(note) : ERROR_OK;
 }
 
@@ -453,8 +454,8 @@ bool pingd_config_answer(const struct pingd_config *config, const struct setting
 	struct buffer text;
 	buffer_init(&text, MIB);
 	enum error error = config->help != MANUAL_NONE ? manual_write(&pingd_manual, config->help, &text)
-			   : config->version	       ? buffer_append_format(&text, "pingd %s\n%s\n", PING_VERSION, kafka_client_text())
-						       : settings_print(settings, &text);
+			   : config->version ? buffer_append_format(&text, "pingd %s\n%s\n", PING_VERSION, kafka_client_text())
+					     : settings_print(settings, &text);
 	bool written = error == ERROR_OK && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
 	buffer_release(&text);
 	*ret_exit_code = written ? 0 : 1;

@@ -54,8 +54,8 @@ struct ledger_reader_vtable {
 	/* Pings with pinged_at in [start_ms, end_ms), end_ms 0: open. Exact; costs the same however many they are. */
 	enum error (*count)(struct ledger_reader *reader, int64_t start_ms, int64_t end_ms, int64_t *ret_count,
 			    struct error_note *note);
-	/* Calls `visit` for each sum over rows with position <= `up_to`, in one snapshot, until it returns false. Summed up is only
-	 * what the reader didn't sum up before. */
+	/* Calls `visit` for each sum over rows with position <= `up_to`, in one snapshot, until it returns false. Summed up is
+	 * only what the reader didn't sum up before. */
 	enum error (*sum_windows)(struct ledger_reader *reader, int64_t up_to,
 				  bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
 				  struct error_note *note);

@@ -385,6 +385,8 @@ static void sums_by_window_are_exact_and_in_order(void **state)
 static void sums_asked_for_again_are_those_of_their_own_position(void **state)
 {
 	(void)state;
+	if (suite->no_positions) /* sums are of rows that have one */
+		return;
 	struct visited *visited = calloc(1, sizeof *visited);
 	struct ledger_reader *reader = open_reader();
 	int64_t positions[4];
