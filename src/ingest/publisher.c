@@ -739,11 +739,11 @@ static enum publisher_state (*const actions[])(struct publisher *) = {
 	[PUBLISHER_RELEASED] = do_released,
 };
 
-/* No transaction of the ledger's is open in these. */
-static bool renewal_is_due(const struct publisher *publisher)
+/* Where no transaction of the ledger's is open, and nothing else is to be settled first. */
+static bool renews(const struct publisher *publisher)
 {
 	enum publisher_state state = publisher->state;
-	return has_slot(publisher) && !is_carrier(publisher) && now_us(publisher) >= publisher->renew_us &&
+	return has_slot(publisher) && !is_carrier(publisher) &&
 	       (state == PUBLISHER_FENCING || state == PUBLISHER_LOOKING || state == PUBLISHER_RECOVERING ||
 		state == PUBLISHER_READY);
 }
@@ -837,7 +837,7 @@ static void leave_shared(struct publisher *publisher)
 
 static enum publisher_state act(struct publisher *publisher)
 {
-	if (renewal_is_due(publisher))
+	if (renews(publisher) && now_us(publisher) >= publisher->renew_us)
 		return renew(publisher);
 	if (now_us(publisher) < publisher->retry_us && !ingest_closed(publisher->ingest))
 		return wait_for_retry(publisher);
@@ -873,7 +873,7 @@ int64_t publisher_due_us(const struct publisher *publisher)
 		due_us = earlier(due_us, publisher->retry_us);
 	else if (publisher->ready)
 		due_us = earlier(due_us, publisher->prune_us);
-	if (has_slot(publisher) && !is_carrier(publisher))
+	if (renews(publisher))
 		due_us = earlier(due_us, publisher->renew_us);
 	if (publisher->fate != FATE_OPEN && publisher->batch.count > 0)
 		due_us = earlier(due_us, publisher->deadline_us);

@@ -62,10 +62,8 @@ static void on_trouble(rd_kafka_t *client, int code, const char *text, void *opa
 	struct client_state *state = opaque;
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		state->fatal = true;
-		char fatal[sizeof state->trouble];
-		if (rd_kafka_fatal_error(client, fatal, sizeof fatal) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			text = fatal;
-		snprintf(state->trouble, sizeof state->trouble, "%s", text);
+		rd_kafka_fatal_error(client, state->trouble, sizeof state->trouble);
+		text = state->trouble;
 	} else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || *state->trouble == 0) {
 		snprintf(state->trouble, sizeof state->trouble, "%s", text);
 	}

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 enum late_kind { LATE_COMMIT, LATE_MOVE, LATE_EPOCH, LATE_RELEASE };
 
 struct postgres_late {
@@ -71,10 +73,7 @@ static void end_transaction(struct postgres *postgres, uint32_t transaction, boo
 			continue;
 		}
 		key->holder = 0;
-		if (committed) {
-			key->committed = true;
-			key->ping = key->claimed_for;
-		}
+		key->committed |= committed;
 	}
 	postgres->held_count = left;
 }
@@ -125,8 +124,12 @@ static void insert_rows(struct postgres *postgres, int32_t slot, int64_t batch, 
 		if (postgres->row_of[ping] != NO_ROW && !postgres->lost[ping])
 			world_fail(world_of(postgres), "ping %u has two rows", ping);
 		postgres->row_of[ping] = (int32_t)postgres->row_count;
-		postgres->rows[postgres->row_count++] =
-			(struct postgres_row){.id = rows[i].id, .ping = ping, .position = rows[i].position};
+		postgres->rows[postgres->row_count++] = (struct postgres_row){.id = rows[i].id,
+									      .ping = ping,
+									      .client = rows[i].client,
+									      .pinged_at_ms = rows[i].pinged_at_ms,
+									      .received_at_ms = rows[i].received_at_ms,
+									      .position = rows[i].position};
 	}
 }
 
@@ -264,8 +267,8 @@ static void lose_row(struct postgres *postgres, struct postgres_row *row)
 	row->lost = true;
 	postgres->lost[row->ping] = true;
 	postgres->row_of[row->ping] = NO_ROW;
-	for (size_t key = 0; key < MAX_KEYS; key++)
-		if (postgres->keys[key].committed && postgres->keys[key].ping == row->ping)
+	for (size_t key = 0; key < KEY_PLACES; key++)
+		if (postgres->keys[key].committed && postgres->keys[key].pinged_at_ms == row->pinged_at_ms)
 			postgres->keys[key].committed = false;
 }
 
@@ -303,21 +306,22 @@ static enum fate request(struct connection *connection)
 	return fate;
 }
 
-static bool can_be_taken(const struct postgres *postgres, int32_t slot, enum publish_take which)
+/* Dead, free, never used. */
+static int rank(const struct postgres *postgres, int32_t slot)
 {
 	int64_t until_us = postgres->slots[slot].lease_until_us;
-	return (until_us == 0 && which == PUBLISH_TAKE_ANY) || (until_us != 0 && until_us < world_of(postgres)->true_us);
+	if (until_us > world_of(postgres)->true_us)
+		return -1;
+	return until_us != 0 ? 0 : postgres->slots[slot].epoch > 0 ? 1 : 2;
 }
 
 static int32_t find_slot(const struct postgres *postgres, enum publish_take which)
 {
 	int32_t first = (int32_t)random_below(world_random(world_of(postgres)), SLOTS);
-	for (int32_t i = 0; i < SLOTS; i++)
-		if (can_be_taken(postgres, (first + i) % SLOTS, PUBLISH_TAKE_DEAD))
-			return (first + i) % SLOTS;
-	for (int32_t i = 0; i < SLOTS; i++)
-		if (can_be_taken(postgres, (first + i) % SLOTS, which))
-			return (first + i) % SLOTS;
+	for (int wanted = 0; wanted < (which == PUBLISH_TAKE_DEAD ? 1 : 3); wanted++)
+		for (int32_t i = 0; i < SLOTS; i++)
+			if (rank(postgres, (first + i) % SLOTS) == wanted)
+				return (first + i) % SLOTS;
 	return PUBLISH_NO_SLOT;
 }
 
@@ -409,11 +413,21 @@ static enum error settle(struct slot_ledger *ledger, struct publish_slot *slot, 
 	return ERROR_OK;
 }
 
-static struct postgres_key *key_of(struct postgres *postgres, struct slice key)
+/* Its place, or a new one. */
+static struct postgres_key *key_of(struct postgres *postgres, const struct publish_claim *claim)
 {
-	uint32_t number;
-	memcpy(&number, key.data, sizeof number);
-	return &postgres->keys[number];
+	static const uint8_t hash_key[16];
+	struct postgres_key wanted = {.client = claim->client, .size = claim->key.size};
+	memcpy(wanted.bytes, claim->key.data, claim->key.size);
+	uint64_t place = hash_keyed(hash_key, &wanted, offsetof(struct postgres_key, size));
+	struct postgres_key *key;
+	for (;; place++) {
+		key = &postgres->keys[place % KEY_PLACES];
+		if (key->size == 0)
+			*key = wanted;
+		if (memcmp(key, &wanted, offsetof(struct postgres_key, size)) == 0 && key->size == wanted.size)
+			return key;
+	}
 }
 
 static enum error claim(struct slot_ledger *ledger, struct publish_claim *claims, size_t count, struct error_note *note)
@@ -427,7 +441,7 @@ static enum error claim(struct slot_ledger *ledger, struct publish_claim *claims
 	}
 	begin(connection);
 	for (size_t i = 0; i < count; i++) {
-		struct postgres_key *key = key_of(postgres, claims[i].key);
+		struct postgres_key *key = key_of(postgres, &claims[i]);
 		if (key->holder == connection->transaction)
 			world_fail(world_of(postgres), "a batch claims a key twice");
 		if (key->holder != 0 && postgres->net->without != WITHOUT_KEY_LOCKS) {
@@ -435,12 +449,13 @@ static enum error claim(struct slot_ledger *ledger, struct publish_claim *claims
 			return error_noted(note, ERROR_ABORTED, "lock_timeout");
 		}
 		claims[i].claimed = !key->committed;
-		claims[i].first_pinged_at_ms = START_MS + key->ping;
+		claims[i].first_pinged_at_ms = key->pinged_at_ms;
 		if (claims[i].claimed) {
 			if (key->holder == 0)
 				postgres->held[postgres->held_count++] = (uint32_t)(key - postgres->keys);
 			key->holder = connection->transaction;
-			key->claimed_for = (uint32_t)(claims[i].pinged_at_ms - START_MS);
+			key->pinged_at_ms = claims[i].pinged_at_ms;
+			key->received_at_ms = claims[i].received_at_ms;
 		}
 	}
 	return ERROR_OK;
@@ -529,9 +544,11 @@ static enum error read_batch(struct slot_ledger *ledger, const struct publish_sl
 		return ERROR_NOT_FOUND;
 	for (uint32_t i = batch->first; i < batch->first + batch->count; i++) {
 		const struct postgres_row *row = &postgres->rows[i];
-		struct ledger_ping ping = {.id = row->id, .pinged_at_ms = START_MS + row->ping, .position = row->position};
-		ping.client = client_of(row->ping);
-		visit(context, &ping);
+		visit(context, &(struct ledger_ping){.id = row->id,
+						     .client = row->client,
+						     .pinged_at_ms = row->pinged_at_ms,
+						     .received_at_ms = row->received_at_ms,
+						     .position = row->position});
 	}
 	*ret_batch = batch->number;
 	return ERROR_OK;
@@ -556,11 +573,17 @@ static enum error set_positions(struct slot_ledger *ledger, const struct publish
 static enum error prune_keys(struct slot_ledger *ledger, int64_t retention_ms, size_t max, size_t *ret_removed,
 			     struct error_note *note)
 {
-	(void)ledger;
-	(void)retention_ms;
-	(void)max;
+	struct postgres *postgres = connection_of(ledger)->postgres;
 	(void)note;
-	*ret_removed = 0;
+	size_t removed = 0;
+	for (size_t i = 0; i < KEY_PLACES && removed < max; i++) {
+		struct postgres_key *key = &postgres->keys[i];
+		if (!key->committed || key->received_at_ms >= world_true_ms(world_of(postgres)) - retention_ms)
+			continue;
+		key->committed = false;
+		removed++;
+	}
+	*ret_removed = removed;
 	return ERROR_OK;
 }
 

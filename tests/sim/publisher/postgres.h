@@ -1,19 +1,21 @@
 /* PostgreSQL as the publisher sees it, in memory: slots, rows, keys, connections with transactions, row locks, and requests that
  * are carried out late. It keeps slot_ledger's contract to the letter, but for the safeguard that is left out.
  *
- * A ping's pinged_at names it: START_MS + its number; a key's text is its number, too.
+ * A ping's pinged_at names it: START_MS + its number.
  */
 #ifndef PING_SIM_PUBLISHER_POSTGRES_H
 #define PING_SIM_PUBLISHER_POSTGRES_H
 
 #include "net.h"
 
-enum { MAX_PINGS = 1 << 16, MAX_KEYS = 1 << 14, LEASE_MS = 10000, NO_ROW = -1 };
+enum { MAX_PINGS = 1 << 16, MAX_KEYS = 1 << 14, KEY_PLACES = 2 * MAX_KEYS, LEASE_MS = 10000, NO_ROW = -1 };
 #define START_MS INT64_C(1000000000000)
 
 struct postgres_row {
 	struct uuid id;
 	uint32_t ping;
+	struct address client;
+	int64_t pinged_at_ms, received_at_ms;
 	int64_t position; /* −1: NULL */
 	bool lost;
 };
@@ -32,10 +34,12 @@ struct postgres_slot {
 };
 
 struct postgres_key {
+	struct address client;
+	uint8_t bytes[8];
+	size_t size; /* of the key; 0: no key yet */
 	bool committed;
-	uint32_t ping;	 /* whose it is */
-	uint32_t holder; /* transaction that claimed it; 0: none */
-	uint32_t claimed_for;
+	int64_t pinged_at_ms, received_at_ms; /* whose it is, or will be */
+	uint32_t holder;		      /* transaction that claimed it; 0: none */
 };
 
 /* A request that is still on its way, or holds its row's lock and waits for its COMMIT. */
@@ -48,10 +52,10 @@ struct postgres {
 	uint32_t row_count;
 	struct postgres_batch batches[MAX_PINGS];
 	uint32_t batch_count;
-	int32_t row_of[MAX_PINGS]; /* by ping; NO_ROW */
-	bool lost[MAX_PINGS];	   /* by ping: a row of it was lost once */
-	struct postgres_key keys[MAX_KEYS];
-	uint32_t held[MAX_KEYS]; /* keys */
+	int32_t row_of[MAX_PINGS];	      /* by ping; NO_ROW */
+	bool lost[MAX_PINGS];		      /* by ping: a row of it was lost once */
+	struct postgres_key keys[KEY_PLACES]; /* open addressing */
+	uint32_t held[MAX_KEYS];	      /* keys */
 	size_t held_count;
 	uint32_t transactions; /* ever */
 	struct postgres_late *late;
@@ -76,7 +80,7 @@ static inline struct address client_of(uint32_t ping)
 }
 static inline uint32_t ping_of(const struct ledger_ping *row)
 {
-	return (uint32_t)(row->pinged_at_ms - START_MS);
+	return (uint32_t)(row->pinged_at_ms - START_MS) % MAX_PINGS;
 }
 
 #endif

@@ -546,6 +546,76 @@ static void a_wait_ends_at_its_timeout(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The queue, as several publishers share it */
+
+static void make_queue(void)
+{
+	const struct ingest_config config = {0};
+	ingest_destroy(ingest);
+	ingest = NULL;
+	assert_int_equal(ingest_create(&config, &test_clock, &ingest), ERROR_OK);
+}
+
+static void publishers_take_the_oldest_first_and_each_ping_once(void **state)
+{
+	(void)state;
+	struct submitted all[5];
+	struct ingest_ping *first;
+	make_queue();
+	submit_all(all, 5);
+	assert_int_equal(ingest_take(ingest, 3, &first), 3);
+	assert_ptr_equal(first, &all[0].ping);
+	assert_ptr_equal(first->next->next, &all[2].ping);
+	assert_null(first->next->next->next);
+	assert_int_equal(ingest_take(ingest, 3, &first), 2);
+	assert_ptr_equal(first, &all[3].ping);
+	assert_int_equal(ingest_take(ingest, 3, &first), 0);
+	assert_int_equal(ingest_stats(ingest).depth, 5);
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .duplicates = 1, .failed = 1, .batches = 2});
+	assert_int_equal(ingest_stats(ingest).depth, 0);
+	assert_int_equal(ingest_stats(ingest).accepted, 3);
+}
+
+static void pings_are_refused_only_while_no_publisher_is_ready(void **state)
+{
+	(void)state;
+	struct submitted one;
+	struct error_note note = {"the reason"};
+	make_queue();
+	assert_int_equal(submit(&one), ERROR_OK);
+	ingest_set_ready(ingest, true);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, &note), 0);
+	assert_int_equal(one.done, 0);
+	ingest_set_ready(ingest, false);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, &note), 1);
+	assert_int_equal(one.done, 1);
+	assert_int_equal(one.error, ERROR_UNAVAILABLE);
+	assert_string_equal(one.note, "the reason");
+	assert_int_equal(ingest_stats(ingest).failed, 1);
+	assert_int_equal(ingest_stats(ingest).depth, 0);
+}
+
+static void *wait_unready(void *for_pings)
+{
+	ingest_wait_unready(ingest, for_pings != NULL, 60000);
+	return NULL;
+}
+
+static void a_ping_that_nobody_will_carry_out_wakes_who_can_refuse_it(void **state)
+{
+	(void)state;
+	struct submitted one;
+	pthread_t refuser, other;
+	make_queue();
+	assert_int_equal(pthread_create(&refuser, NULL, wait_unready, &one), 0);
+	assert_int_equal(pthread_create(&other, NULL, wait_unready, NULL), 0);
+	assert_int_equal(submit(&one), ERROR_OK);
+	pthread_join(refuser, NULL);
+	ingest_close(ingest);
+	pthread_join(other, NULL);
+	assert_int_equal(ingest_refuse(ingest, ERROR_SHUTTING_DOWN, NULL), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +640,9 @@ int main(void)
 		TEST(a_failure_to_prune_harms_nobody_and_is_tried_again),
 		TEST(many_threads_submit_and_each_ping_is_kept_once_in_its_threads_order),
 		TEST(a_submit_and_a_close_wake_the_publisher),
+		TEST(publishers_take_the_oldest_first_and_each_ping_once),
+		TEST(pings_are_refused_only_while_no_publisher_is_ready),
+		TEST(a_ping_that_nobody_will_carry_out_wakes_who_can_refuse_it),
 		TEST(a_wait_ends_at_its_timeout),
 	};
 	return cmocka_run_group_tests(tests, NULL, free_kept);

@@ -681,6 +681,22 @@ static void pings_in_doubt_wait_while_the_ledger_cannot_be_asked_but_not_for_eve
 	assert_int_equal(ping->done, 1);
 }
 
+static void it_sleeps_until_the_next_try(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	monotonic_us += 2999000; /* just before a renewal */
+	will(commit, ERROR_IN_DOUBT);
+	will(settle, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_UNAVAILABLE);
+	submit(0);
+	for (int tries = 0; tries < 5; tries++) {
+		run();
+		int64_t due_us = publisher_due_us(publisher);
+		assert_true(due_us > monotonic_us && due_us <= monotonic_us + 5000000);
+		monotonic_us = due_us;
+	}
+}
+
 static void a_transaction_that_the_log_aborted_is_published_again_under_a_new_epoch_before_the_answer(void **unused)
 {
 	(void)unused;
@@ -1209,6 +1225,7 @@ int main(void)
 		TEST(who_is_fenced_with_a_commit_unknown_never_says_unavailable),
 		TEST(who_is_told_fenced_by_the_commit_itself_knows_that_nothing_was_kept),
 		TEST(pings_in_doubt_wait_while_the_ledger_cannot_be_asked_but_not_for_ever),
+		TEST(it_sleeps_until_the_next_try),
 		TEST(a_transaction_that_the_log_aborted_is_published_again_under_a_new_epoch_before_the_answer),
 		TEST(an_unknown_publish_that_took_place_is_not_made_again),
 		TEST(who_is_fenced_before_it_could_publish_does_not_know),
