@@ -18,6 +18,7 @@ enum {
 };
 #define REFRESH_INTERVAL_US INT64_C(1000000)
 #define PRUNE_INTERVAL_US   INT64_C(10000000)
+#define PRUNE_PAUSE_US	    INT64_C(20000) /* between two steps: pings need the disk too */
 
 struct partition {
 	struct stream_partition view;
@@ -390,6 +391,9 @@ static enum error handle_event(struct stream *stream, struct error_note *note)
 static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 {
 	int64_t now_us = clock_monotonic_us(stream->ports.clock), most_us = timeout_ms * INT64_C(1000);
+	if (stream->config.engine.window_retention_ms != 0 && stream->partition_count > 0 &&
+	    stream->next_prune_us - now_us < most_us)
+		most_us = stream->next_prune_us - now_us;
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct partition *partition = &stream->partitions[i];
 		int64_t flush_us = partition->changed_at_us + stream->config.flush_interval_ms * INT64_C(1000) - now_us;
@@ -450,7 +454,7 @@ static enum error prune(struct stream *stream, struct error_note *note)
 	if (error != ERROR_OK)
 		return error;
 	stream->status.pruned += removed;
-	stream->next_prune_us = now_us + (removed == PRUNE_MAX ? 0 : PRUNE_INTERVAL_US);
+	stream->next_prune_us = now_us + (removed == PRUNE_MAX ? PRUNE_PAUSE_US : PRUNE_INTERVAL_US);
 	return ERROR_OK;
 }
 

@@ -604,6 +604,12 @@ static void windows_past_their_retention_are_pruned_in_small_steps(void **state)
 	step();
 	stream_status(stream, &status);
 	assert_int_equal(status.pruned, 256);
+	assert_int_equal(stream_step(stream, 0, NULL), ERROR_OK); /* too soon */
+	stream_status(stream, &status);
+	assert_int_equal(status.pruned, 256);
+	assert_int_equal(stream_step(stream, 1000, NULL), ERROR_OK);
+	assert_in_range(reader.last_timeout_ms, 1, 20);
+	pass(20);
 	step();
 	stream_status(stream, &status);
 	assert_int_equal(status.pruned, 300);
