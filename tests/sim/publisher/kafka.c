@@ -203,7 +203,7 @@ static enum error commit(struct publish_log *log, struct error_note *note)
 	enum error error = ERROR_OK;
 	if (fate == CARRIED_OUT || fate == REPLY_LOST)
 		error = commit_as(kafka, &commit);
-	else if (fate == LATE && kafka->late_count < sizeof kafka->late / sizeof kafka->late[0])
+	if ((fate == LATE || kafka->net->doubled) && kafka->late_count < sizeof kafka->late / sizeof kafka->late[0])
 		kafka->late[kafka->late_count++] = commit;
 	if (error == ERROR_ABORTED && kafka->net->without == WITHOUT_ABORTED_COMMIT)
 		return ERROR_OK;

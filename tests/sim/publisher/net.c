@@ -8,6 +8,7 @@ static enum fate unknown_fate(struct net *net)
 
 enum fate net_request(struct net *net, enum server server, struct process *process)
 {
+	net->doubled = false;
 	if (process->dead)
 		return VANISHED;
 	if (net->quiet)
@@ -21,8 +22,10 @@ enum fate net_request(struct net *net, enum server server, struct process *proce
 		net->failures++;
 		return world_once_in(net->world, 4) ? VANISHED : REFUSED;
 	}
-	if (!world_once_in(net->world, net->fail_once_in))
+	if (!world_once_in(net->world, net->fail_once_in)) {
+		net->doubled = world_once_in(net->world, 100);
 		return CARRIED_OUT;
+	}
 	net->failures++;
 	return world_once_in(net->world, 3) ? REFUSED : unknown_fate(net);
 }

@@ -21,6 +21,7 @@ struct net {
 	bool quiet; /* nothing goes wrong any more */
 	bool loss;  /* the ledger may lose its newest batches: a failover to an asynchronous standby */
 	uint32_t fail_once_in, crash_once_in;
+	bool doubled; /* the last request is carried out now, and arrives once more later */
 	int64_t down_until_us[2];
 	uint64_t crashes, failures;
 };

@@ -143,12 +143,26 @@ static void extend_lease(struct postgres *postgres, int32_t slot)
 	postgres->slots[slot].lease_until_us = world_of(postgres)->true_us + LEASE_MS * INT64_C(1000);
 }
 
+static bool has_any(const struct postgres *postgres, const struct ledger_ping *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		int32_t row = postgres->row_of[ping_of(&rows[i])];
+		if (row != NO_ROW && compare_ids(&postgres->rows[row].id, &rows[i].id) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum error commit(struct postgres *postgres, int32_t slot, int64_t epoch, int64_t batch, const struct ledger_ping *rows,
 			 size_t count, uint32_t transaction)
 {
 	if (slot >= 0 && postgres->slots[slot].epoch != epoch && postgres->net->without != WITHOUT_RAISE) {
 		end_keys(postgres, transaction, false);
 		return ERROR_FENCED;
+	}
+	if (has_any(postgres, rows, count)) { /* the primary key */
+		end_keys(postgres, transaction, false);
+		return ERROR_UNAVAILABLE;
 	}
 	if (slot >= 0 && postgres->slots[slot].epoch == epoch) {
 		struct postgres_slot *row = &postgres->slots[slot];
@@ -272,6 +286,21 @@ static void lose_row(struct postgres *postgres, struct postgres_row *row)
 			postgres->keys[key].committed = false;
 }
 
+/* What was on its way to the server that is gone. */
+static void drop_late(struct postgres *postgres, int32_t slot)
+{
+	for (struct postgres_late **link = &postgres->late; *link != NULL;) {
+		struct postgres_late *late = *link;
+		if (late->slot != slot) {
+			link = &late->next;
+			continue;
+		}
+		*link = late->next;
+		end_keys(postgres, late->transaction, false);
+		free(late);
+	}
+}
+
 void postgres_lose_newest(struct postgres *postgres)
 {
 	int32_t slot = (int32_t)random_below(world_random(world_of(postgres)), SLOTS);
@@ -290,6 +319,7 @@ void postgres_lose_newest(struct postgres *postgres)
 		return;
 	world_trace(world_of(postgres), "ledger loses batch", slot, row->batch_seq);
 	newest->lost = true;
+	drop_late(postgres, slot);
 	for (uint32_t i = 0; i < newest->count; i++)
 		lose_row(postgres, &postgres->rows[newest->first + i]);
 	row->batch_seq = before->number;
@@ -315,6 +345,11 @@ static int rank(const struct postgres *postgres, int32_t slot)
 	return until_us != 0 ? 0 : postgres->slots[slot].epoch > 0 ? 1 : 2;
 }
 
+static bool arrives_later(const struct postgres *postgres, enum fate fate)
+{
+	return fate == LATE || postgres->net->doubled;
+}
+
 static int32_t find_slot(const struct postgres *postgres, enum publish_take which)
 {
 	int32_t first = (int32_t)random_below(world_random(world_of(postgres)), SLOTS);
@@ -332,7 +367,7 @@ static enum error take(struct slot_ledger *ledger, enum publish_take which, stru
 	struct postgres *postgres = connection->postgres;
 	enum fate fate = request(connection);
 	int32_t slot = find_slot(postgres, which);
-	if (slot != PUBLISH_NO_SLOT && fate == LATE)
+	if (slot != PUBLISH_NO_SLOT && arrives_later(postgres, fate))
 		delay(postgres, LATE_EPOCH, slot, postgres->slots[slot].epoch, NULL, 0);
 	if (fate != CARRIED_OUT && fate != REPLY_LOST)
 		return net_reply(fate, true, note);
@@ -341,7 +376,7 @@ static enum error take(struct slot_ledger *ledger, enum publish_take which, stru
 	struct postgres_slot *row = &postgres->slots[slot];
 	struct postgres_slot early = *row;
 	if (postgres->net->without == WITHOUT_RETURNING) /* read by a statement before the UPDATE */
-		for (int i = 0; i < 4 && postgres_land(postgres, INT64_MAX); i++)
+		while (postgres_land(postgres, INT64_MAX))
 			;
 	wait_for_lock(postgres, slot);
 	postgres->takeovers += row->lease_until_us != 0;
@@ -376,7 +411,7 @@ static enum error release_slot(struct slot_ledger *ledger, const struct publish_
 	struct postgres *postgres = connection->postgres;
 	enum fate fate = request(connection);
 	enum error error = ERROR_OK;
-	if (fate == LATE)
+	if (arrives_later(postgres, fate))
 		delay(postgres, LATE_RELEASE, slot->slot, slot->epoch, NULL, 0)->finished = finished;
 	if (fate == CARRIED_OUT || fate == REPLY_LOST) {
 		wait_for_lock(postgres, slot->slot);
@@ -395,7 +430,7 @@ static enum error settle(struct slot_ledger *ledger, struct publish_slot *slot, 
 			slot->batch_seq = postgres->slots[slot->slot].batch_seq;
 		return net_reply(fate, true, note);
 	}
-	if (fate == LATE)
+	if (arrives_later(postgres, fate))
 		delay(postgres, LATE_EPOCH, slot->slot, slot->epoch, NULL, 0);
 	if (fate != CARRIED_OUT && fate != REPLY_LOST)
 		return net_reply(fate, true, note);
@@ -473,10 +508,11 @@ static enum error commit_in(struct connection *connection, int32_t slot, int64_t
 		if (slot >= 0)
 			wait_for_lock(postgres, slot);
 		error = commit(postgres, slot, epoch, batch, rows, count, connection->transaction);
-	} else if (fate == LATE) {
+	}
+	if (arrives_later(postgres, fate)) {
 		struct postgres_late *late = delay(postgres, LATE_COMMIT, slot, epoch, rows, count);
 		late->batch = batch;
-		late->transaction = connection->transaction;
+		late->transaction = fate == LATE ? connection->transaction : 0; /* its keys are settled */
 	}
 	connection->transaction = 0;
 	if (fate != CARRIED_OUT && postgres->net->without == WITHOUT_DOUBT)
@@ -561,7 +597,7 @@ static enum error set_positions(struct slot_ledger *ledger, const struct publish
 	struct postgres *postgres = connection->postgres;
 	enum fate fate = request(connection);
 	enum error error = ERROR_OK;
-	if (fate == LATE)
+	if (arrives_later(postgres, fate))
 		delay(postgres, LATE_MOVE, slot->slot, slot->epoch, rows, count);
 	if (fate == CARRIED_OUT || fate == REPLY_LOST) {
 		wait_for_lock(postgres, slot->slot);
