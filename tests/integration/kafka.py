@@ -71,12 +71,27 @@ def reserve_ports(count):
         return [one.getsockname()[1] for one in sockets]
 
 
+def make_certificates(folder):
+    """An authority, and a key with a certificate by it for the brokers (broker.pem) and for a client (client.key, client.crt)."""
+    folder.mkdir()
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    openssl(*new, "-subj", "/CN=authority", "-keyout", "authority.key", "-out", "authority.crt")
+    for name in ("broker", "client"):
+        openssl(*new, "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
+                "-CA", "authority.crt", "-CAkey", "authority.key", "-keyout", f"{name}.key", "-out", f"{name}.crt")
+    (folder / "broker.pem").write_text((folder / "broker.key").read_text() + (folder / "broker.crt").read_text())
+
+
 class Broker:
     """One node. Its address stays when it is killed and started again."""
 
-    def __init__(self, cluster, number, port, sasl_port, controller_port):
+    def __init__(self, cluster, number, port, sasl_port, ssl_port, controller_port):
         self.cluster, self.number = cluster, number
-        self.port, self.sasl_port, self.controller_port = port, sasl_port, controller_port
+        self.port, self.sasl_port, self.ssl_port, self.controller_port = port, sasl_port, ssl_port, controller_port
         self.folder = cluster.folder / f"broker-{number}"
         self.process, self.stopped = None, False
 
@@ -86,8 +101,13 @@ class Broker:
 
     @property
     def sasl_address(self):
-        """Where SASL PLAIN is asked for: user ping, password secret."""
+        """Where SASL is asked for, PLAIN or SCRAM-SHA-512: user ping, password secret."""
         return f"127.0.0.1:{self.sasl_port}"
+
+    @property
+    def ssl_address(self):
+        """Where TLS is spoken, and asked of the client too: the cluster's `tls` folder has what it takes."""
+        return f"127.0.0.1:{self.ssl_port}"
 
     def format(self, formatted):
         """A formatted data folder: a copy of the cluster's one, with an identity of its own."""
@@ -102,7 +122,7 @@ class Broker:
         text = (SOURCES / "server.properties").read_text()
         count = len(self.cluster.brokers)
         for name, value in {"NODE": self.number, "VOTERS": voters, "PORT": self.port, "SASL_PORT": self.sasl_port,
-                            "CONTROLLER_PORT": self.controller_port, "DATA": self.folder / "data", "REPLICAS": count,
+                            "SSL_PORT": self.ssl_port, "TLS": self.cluster.tls, "CONTROLLER_PORT": self.controller_port, "DATA": self.folder / "data", "REPLICAS": count,
                             "MIN_ISR": min(count, 2)}.items():
             text = text.replace(f"@{name}@", str(value))
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -179,8 +199,10 @@ class Cluster:
     def __init__(self, folder, count=1, more=None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        ports = reserve_ports(3 * count)
-        self.brokers = [Broker(self, n + 1, *ports[3 * n:3 * n + 3]) for n in range(count)]
+        self.tls = folder / "tls"
+        make_certificates(self.tls)
+        ports = reserve_ports(4 * count)
+        self.brokers = [Broker(self, n + 1, *ports[4 * n:4 * n + 4]) for n in range(count)]
         voters = ",".join(f"{b.number}@127.0.0.1:{b.controller_port}" for b in self.brokers)
         for broker in self.brokers:
             broker.configure(voters, more or {})
@@ -195,7 +217,8 @@ class Cluster:
 
     def start(self):
         first = self.brokers[0]
-        self.tool("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", first.folder / "server.properties")
+        self.tool("kafka.tools.StorageTool", "format", "-t", kafka_uuid(), "-c", first.folder / "server.properties",
+                  "--add-scram", "SCRAM-SHA-512=[name=ping,password=secret]")
         formatted = self.folder / "formatted"
         (first.folder / "data").rename(formatted)
         for broker in self.brokers:

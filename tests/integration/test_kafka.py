@@ -174,12 +174,26 @@ def test_a_cluster_that_asks_for_a_password_gets_it(kafka, tools):  # noqa: F811
     known = ("security.protocol=sasl_plaintext", "sasl.mechanisms=PLAIN", "sasl.username=ping")
     wrong = tools(kafka.brokers[0].sasl_address, *known, "sasl.password=guess")
     wrong.send("topics")
-    right = tools(kafka.brokers[0].sasl_address, *known, "sasl.password=secret")
-    right.ok("topics")
-    right.ok("open", next(SLOTS))
-    right.publish(1, next(NUMBERS), 10)
+    for mechanism in ("PLAIN", "SCRAM-SHA-512"):
+        right = tools(kafka.brokers[0].sasl_address, *known, "sasl.password=secret", f"sasl.mechanisms={mechanism}")
+        right.ok("topics")
+        right.ok("open", next(SLOTS))
+        right.publish(1, next(NUMBERS), 10)
     said = wrong.answer()[1]
-    assert "uthentication" in said, said
+    assert said.startswith("ERROR FAILED_PRECONDITION") and "uthentication" in said, said
+
+
+def test_tls_is_spoken_and_both_sides_show_certificates(kafka, tools):  # noqa: F811
+    mine = ("security.protocol=ssl", f"ssl.key.location={kafka.tls / 'client.key'}",
+            f"ssl.certificate.location={kafka.tls / 'client.crt'}")
+    wary = tools(kafka.brokers[0].ssl_address, *mine, f"ssl.ca.location={kafka.tls / 'client.crt'}")
+    wary.send("topics")
+    known = tools(kafka.brokers[0].ssl_address, *mine, f"ssl.ca.location={kafka.tls / 'authority.crt'}")
+    known.ok("topics")
+    known.ok("open", next(SLOTS))
+    known.publish(1, next(NUMBERS), 10)
+    said = wary.answer()[1]
+    assert said.startswith("ERROR FAILED_PRECONDITION") and "certificate" in said, said
 
 
 # ─── Transactions ────────────────────────────────────────────────────────────────────────────────────────────────────────

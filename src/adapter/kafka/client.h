@@ -15,7 +15,8 @@ struct client_setting {
 struct client_state {
 	const struct kafka_config *config;
 	char trouble[200];
-	bool fatal; /* the client is of no use any more */
+	bool fatal;   /* the client is of no use any more */
+	bool refused; /* a broker did not take what we showed it, or we what it showed: password, certificate */
 };
 
 /* Makes the configuration of the operator's settings and then `settings`; `configure` may add callbacks (NULL: none). The opaque

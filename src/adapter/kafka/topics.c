@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TIMEOUT_MS = 15000, WANTED_REPLICAS = 3, TOPIC_COUNT = 3, MAX_SETTINGS = 5 };
+enum { TIMEOUT_MS = 15000, ATTEMPT_MS = 500, WANTED_REPLICAS = 3, TOPIC_COUNT = 3, MAX_SETTINGS = 5 };
 
 struct topic {
 	const char *name;
@@ -68,12 +68,20 @@ static enum error ask(struct topics *topics, rd_kafka_admin_op_t operation, requ
 	return ERROR_OK;
 }
 
+/* A wrong password is told soon, a broker that isn't there (yet) only after the whole time. */
 static enum error count_brokers(struct topics *topics, struct error_note *note)
 {
 	const struct rd_kafka_metadata *metadata;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(topics->client, 0, NULL, &metadata, TIMEOUT_MS);
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return client_failed(&topics->client_state, topics->client, "cannot reach the cluster", code, note);
+	int64_t deadline = client_deadline(TIMEOUT_MS);
+	rd_kafka_resp_err_t code;
+	do {
+		code = rd_kafka_metadata(topics->client, 0, NULL, &metadata, ATTEMPT_MS);
+		rd_kafka_poll(topics->client, 0);
+	} while (code != RD_KAFKA_RESP_ERR_NO_ERROR && !topics->client_state.refused && client_remaining_ms(deadline) > 0);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		enum error error = client_failed(&topics->client_state, topics->client, "cannot reach the cluster", code, note);
+		return topics->client_state.refused ? ERROR_FAILED_PRECONDITION : error;
+	}
 	topics->replicas = metadata->broker_cnt < WANTED_REPLICAS ? metadata->broker_cnt : WANTED_REPLICAS;
 	rd_kafka_metadata_destroy(metadata);
 	return ERROR_OK;
