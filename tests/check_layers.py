@@ -19,7 +19,7 @@ ALLOWED = {
     "audit": "base engine port",
     "adapter/sqlite": "base engine port",
     "adapter/kafka": "base engine event port",
-    "adapter/postgres": "base event port",
+    "adapter/postgres": "base port",
     "rpc": "base codec",
     "net": "base codec rpc",
     "service": "base codec rpc engine port ingest stream query",

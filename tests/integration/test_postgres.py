@@ -314,6 +314,30 @@ def test_the_first_host_that_takes_writes_is_used(make_pingd, database):
     wait_for("pings to be taken again", lambda: pingd.ping(NOW_MS)[0] == 200)
 
 
+def test_pings_go_on_at_the_standby_that_was_made_primary(make_pingd):
+    first = Postgres(settings=["synchronous_standby_names=*", "wal_keep_size=64MB"])
+    second = None
+    try:
+        with open(first.data / "pg_hba.conf", "a") as rules:
+            rules.write("host replication all 127.0.0.1/32 trust\n")
+        first.start()
+        second = first.make_standby()
+        second.start()
+        url = f"postgres://postgres@127.0.0.1:{first.port},127.0.0.1:{second.port}/postgres"
+        pingd = make_pingd("--ledger", url).start()
+        assert [pingd.ping(NOW_MS + i, key=f"k{i}")[0] for i in range(20)] == [200] * 20
+        first.kill()
+        second.sql("SELECT pg_promote()")
+        wait_for("pings to be taken again", lambda: pingd.ping(NOW_MS + 20, key="k20")[0] == 200)
+        assert all(pingd.ping(NOW_MS + i, key=f"k{i}")[0] == 200 for i in range(21))
+        assert second.number("SELECT count(*) FROM pings") == 21 == count(pingd)
+        assert second.sql(ROLLUP_IS_EXACT) == "t"
+    finally:
+        for server in (first, second):
+            if server:
+                server.remove()
+
+
 # ── The schema ──
 
 ORIGINAL = "CREATE TABLE pings (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), pinged_at timestamptz)"
@@ -338,6 +362,57 @@ def test_the_original_table_is_upgraded_in_place_while_others_write(make_pingd, 
         database.number(f"SELECT count(*) FROM pings WHERE pinged_at >= '2024-10-14' AND pinged_at < to_timestamp({edge / 1000})")
     assert database.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'pings_batch'::regclass") == "t"
     database.sql("DELETE FROM pings WHERE received_at IS NULL")
+    assert database.sql(ROLLUP_IS_EXACT) == "t"
+
+
+class Session:
+    """psql that is told one statement at a time."""
+
+    def __init__(self, database):
+        self.process = subprocess.Popen([binaries() / "psql", "-X", "-A", "-t", "-q", "-d", database.url()], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+
+    def send(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def run(self, text):
+        self.send(text + ";\n\\echo done")
+        while line := self.process.stdout.readline():
+            if line == "done\n":
+                return
+        pytest.fail(f"psql ended at: {text}")
+
+    def end(self, text):
+        self.process.communicate(text, timeout=60)
+        assert self.process.returncode == 0
+
+
+@pytest.mark.parametrize("end", ["COMMIT;", "ROLLBACK;"])
+def test_old_rows_that_are_deleted_around_their_count_are_never_counted_wrongly(database, end):
+    ledger, counting = ((ROOT / "src/adapter/postgres/migrations" / name).read_text() for name in ("0001_ledger.sql", "0002_count.sql"))
+    database.sql(f"{ORIGINAL}; INSERT INTO pings (id, pinged_at) SELECT lpad(n::text, 32, '0')::uuid, now() FROM generate_series(1, 100) n")
+    def delete(first, last):
+        return f"DELETE FROM pings WHERE id BETWEEN lpad('{first}', 32, '0')::uuid AND lpad('{last}', 32, '0')::uuid"
+    def wait_for_a_lock():
+        wait_for("one to wait for the other", lambda: database.number("SELECT count(*) FROM pg_stat_activity WHERE datname ="
+                                                                      " current_database() AND wait_event_type = 'Lock'") == 1)
+    database.sql(f"BEGIN; {ledger}; COMMIT")
+    database.sql(delete(1, 10))
+    before, counter, after = (Session(database) for _ in range(3))
+    before.run(f"BEGIN; {delete(11, 20)}")  # not committed when the count begins
+    counter.send(f"BEGIN; {counting}")
+    wait_for_a_lock()
+    before.end(end)
+    counter.run("SELECT")
+    after.send(f"{delete(21, 30)};")  # begins when the count is not committed
+    wait_for_a_lock()
+    database.sql("INSERT INTO pings (pinged_at) VALUES (now())")  # waits for nobody
+    counter.end(end)
+    after.end("")
+    if end == "ROLLBACK;":
+        database.sql(f"BEGIN; {counting}; COMMIT")
+    database.sql(delete(31, 40))
     assert database.sql(ROLLUP_IS_EXACT) == "t"
 
 

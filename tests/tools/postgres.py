@@ -2,6 +2,8 @@
 """A PostgreSQL of one's own: in a temporary folder, on a free port of loopback, stopped by PID whatever happens.
 
 usage: postgres.py COMMAND [ARGUMENT…]     runs it with PING_TEST_POSTGRES set to the server's URL; 77 where there is no server
+
+PING_POSTGRES_NATIVE names a folder with another version's bin, lib and share, as @embedded-postgres has them; it is copied.
 """
 import contextlib
 import glob
@@ -23,8 +25,7 @@ def binaries():
     """The folder of the newest server that is installed; None: none is."""
     found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
     newest = max(found, key=lambda path: int(path.split("/")[4]), default=None) or shutil.which("initdb")
-    folder = os.environ.get("PING_POSTGRES_BIN") or (newest and os.path.dirname(newest))
-    return pathlib.Path(folder) if folder else None
+    return pathlib.Path(newest).parent if newest else None
 
 
 def free_port():
@@ -39,12 +40,18 @@ def unprivileged():
 
 
 class Postgres:
-    def __init__(self, bin=None, settings=()):
-        self.bin = bin or binaries()
+    def __init__(self, native=None, settings=(), standby_of=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ping-pg-"))
+        self.bin = binaries()
+        if native:  # where the unprivileged user can read it
+            shutil.copytree(native, self.folder / "native", symlinks=True)
+            self.bin = self.folder / "native" / "bin"
         self.port, self.settings, self.process = free_port(), list(settings), None
         if os.getuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
+        if standby_of:
+            self.run("pg_basebackup", "-D", self.data, "-d", standby_of.url(), "-R", "--checkpoint=fast", "--no-sync")
+            return
         self.run("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
         (self.data / "pg_hba.conf").write_text("local all all trust\n"
                                                "host all ping 127.0.0.1/32 scram-sha-256\n"
@@ -72,10 +79,17 @@ class Postgres:
                 [*unprivileged(), self.bin / "postgres", "-D", self.data, *(part for s in settings for part in ("-c", s))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
         end = time.monotonic() + DEADLINE_S
-        while subprocess.run([self.bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False).returncode:
+        while not self.answers():
             assert self.process.poll() is None and time.monotonic() < end, self.log()
             time.sleep(0.05)
         return self
+
+    def answers(self):
+        done = subprocess.run([binaries() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
+        return done.returncode == 0
+
+    def make_standby(self):
+        return Postgres(standby_of=self)
 
     def log(self):
         path = self.folder / "log"
@@ -103,7 +117,7 @@ class Postgres:
 
     def sql(self, text, database="postgres", check=True):
         """Rows as text, columns separated by |."""
-        done = subprocess.run([self.bin / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text],
+        done = subprocess.run([binaries() / "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", text],
                               capture_output=True, text=True, timeout=300, check=False)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip() if done.returncode == 0 else done.stderr
@@ -116,7 +130,7 @@ def main():
     if binaries() is None:
         print("1..0 # SKIP no PostgreSQL server: apt-get install postgresql")
         return SKIPPED
-    server = Postgres()
+    server = Postgres(os.environ.get("PING_POSTGRES_NATIVE"))
     try:
         server.start()
         return subprocess.run(sys.argv[1:], env={**os.environ, "PING_TEST_POSTGRES": server.url()}, check=False).returncode
