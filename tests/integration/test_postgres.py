@@ -448,6 +448,25 @@ def test_a_schema_that_is_newer_or_older_is_refused_by_name(make_pingd, database
     assert migrate(database.url()).returncode == 3
 
 
+def test_pingd_needs_no_more_rights_than_the_docs_say(make_pingd, database):
+    page = (ROOT / "docs" / "POSTGRESQL.md").read_text()
+    grants = re.search(r"That role needs (.*?)\. A schema", page, re.S)[1]
+    assert migrate(database.url()).returncode == 0
+    role = f"app_{database.name}"
+    database.sql(f"CREATE ROLE {role} LOGIN")
+    for rights, tables in re.findall(r"`([A-Z, ]+)`\s+on\s+(`\w+`(?:\s+and\s+`\w+`)?)", grants):
+        for table in re.findall(r"\w+", tables.replace(" and ", " ").replace("\n", " ")):
+            if table != "and":
+                database.sql(f"GRANT {rights} ON {table} TO {role}")
+    pingd = make_pingd("--ledger", database.url(user=role), "--migrate=check").start()
+    for key in ("a", "a", None):
+        assert pingd.ping(NOW_MS, key=key)[0] == 200
+    assert count(pingd) == 2
+    database.sql(f"SET ROLE {role}; SELECT pings_make_days(8); SELECT publisher_slot_move(0, 0, 1, NULL, '1 s');"
+                 " UPDATE pings SET position = 1; DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys FOR UPDATE)")
+    assert "permission denied" in database.sql(f"SET ROLE {role}; UPDATE ping_counts SET count = 0", check=False)
+
+
 # ── How it is reached ──
 
 def test_the_original_servers_variables_lead_there_and_the_password_shows_nowhere(make_pingd, database):
