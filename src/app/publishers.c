@@ -122,7 +122,7 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 		[PUBLISHER_TROUBLE] = {LOG_WARN, "a publisher is in trouble and tries again"},
 		[PUBLISHER_FAILED] = {LOG_ERROR, "a batch failed; its pings were told"},
 		[PUBLISHER_UNKNOWN] = {LOG_ERROR, "a batch's outcome is not known; its pings were told"},
-		[PUBLISHER_RECOVERED] = {LOG_INFO, "a batch that was left unfinished is published"},
+		[PUBLISHER_RECOVERED] = {LOG_INFO, "batches that were left unfinished are published"},
 		[PUBLISHER_LEDGER_LOST] = {LOG_ERROR, "the ledger lacks batches that the log has: see the audit"},
 	};
 	struct member *member = context;

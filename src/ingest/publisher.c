@@ -54,9 +54,9 @@ struct publisher {
 	/* The log's side. */
 	bool in_transaction;
 	bool newest_known;
-	int64_t newest;	 /* batch in the log */
-	int64_t missing; /* the batch that is published again */
-	bool no_memory;	 /* for its rows */
+	int64_t newest;		    /* batch in the log */
+	struct publish_run missing; /* the batches that are published again, in one transaction */
+	bool no_memory;		    /* for their rows */
 
 	/* An outbox's. */
 	struct shared_slot shared;   /* the front's */
@@ -347,7 +347,7 @@ static enum publisher_state do_looking(struct publisher *publisher)
 	int64_t newest;
 	enum error error = publisher->log->vtable->newest(publisher->log, &newest, &note);
 	if (error == ERROR_NOT_FOUND && publisher->slot.batch_seq == 0) {
-		publisher->missing = 0;
+		publisher->missing = (struct publish_run){0};
 		batch_clear_rows(&publisher->batch);
 		return PUBLISHER_REPRODUCING;
 	}
@@ -386,6 +386,8 @@ static enum publisher_state recovered(struct publisher *publisher)
 	return publisher->config.rescuer ? PUBLISHER_RELEASING : is_carrier(publisher) ? PUBLISHER_RECOVERING : PUBLISHER_READY;
 }
 
+/* As many as make up a batch of the greatest size go together: those of a slow trickle are small, and each transaction of the
+ * log's takes its time, so that one by one a backlog would last longer than it took to come about. */
 static enum publisher_state do_recovering(struct publisher *publisher)
 {
 	if (!is_behind(publisher))
@@ -393,8 +395,9 @@ static enum publisher_state do_recovering(struct publisher *publisher)
 	struct error_note note = {0};
 	batch_clear_rows(&publisher->batch);
 	publisher->no_memory = false;
-	enum error error = publisher->ledger->vtable->read_batch(publisher->ledger, &publisher->slot, publisher->newest,
-								 &publisher->missing, add_row, publisher, &note);
+	enum error error =
+		publisher->ledger->vtable->read_batches(publisher->ledger, &publisher->slot, publisher->newest,
+							publisher->batch.max, &publisher->missing, add_row, publisher, &note);
 	if (error == ERROR_NOT_FOUND) { /* numbers that were never used, or rows past their retention */
 		set_newest(publisher, publisher->slot.batch_seq);
 		return recovered(publisher);
@@ -410,7 +413,7 @@ static enum publisher_state do_reproducing(struct publisher *publisher)
 	struct batch *batch = &publisher->batch;
 	publisher->in_transaction = true;
 	enum error error =
-		publisher->log->vtable->produce(publisher->log, publisher->missing, batch->rows, batch->row_count, &note);
+		publisher->log->vtable->produce(publisher->log, publisher->missing.last, batch->rows, batch->row_count, &note);
 	if (error == ERROR_FENCED)
 		return PUBLISHER_SETTLING;
 	if (error != ERROR_OK)
@@ -440,11 +443,11 @@ static enum publisher_state do_republishing(struct publisher *publisher)
 		publisher->status.aborted++;
 		return PUBLISHER_SETTLING;
 	}
-	set_newest(publisher, publisher->missing);
-	if (publisher->missing > 0) {
-		publisher->status.recovered++;
+	set_newest(publisher, publisher->missing.last);
+	if (publisher->missing.batches > 0) {
+		publisher->status.recovered += publisher->missing.batches;
 		if (!is_carrier(publisher))
-			tell(publisher, PUBLISHER_RECOVERED, ERROR_OK, "a batch that was committed, but not published");
+			tell(publisher, PUBLISHER_RECOVERED, ERROR_OK, "batches that were committed, but not published");
 	}
 	return PUBLISHER_RECOVERING;
 }

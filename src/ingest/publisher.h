@@ -77,7 +77,7 @@ enum publisher_news {
 	PUBLISHER_TROUBLE,     /* an attempt failed and will be made again; the text says how long until then */
 	PUBLISHER_FAILED,      /* a batch; its pings were told */
 	PUBLISHER_UNKNOWN,     /* a batch whose pings were told that its outcome is not known */
-	PUBLISHER_RECOVERED,   /* a batch that an owner before, or a transaction aborted by the log, had left */
+	PUBLISHER_RECOVERED,   /* batches that an owner before, or a transaction aborted by the log, had left */
 	PUBLISHER_LEDGER_LOST, /* the log has batches that the ledger no longer has: a failover to an asynchronous standby */
 };
 

@@ -36,6 +36,12 @@ enum publish_take {
 	PUBLISH_TAKE_DEAD, /* only one whose owner has gone and may have left something unfinished */
 };
 
+/* Batches that follow each other, all of them whole. */
+struct publish_run {
+	int64_t last; /* its newest batch */
+	size_t batches;
+};
+
 /* An idempotency key that a batch wants to be the first with. */
 struct publish_claim {
 	struct address client;
@@ -83,11 +89,12 @@ struct slot_ledger_vtable {
 	/* Rolls back the open transaction, if there is one. If need be by giving up the connection: for good, either way. */
 	void (*abandon)(struct slot_ledger *ledger);
 
-	/* The slot's first batch after `after` (and up to slot->batch_seq: numbers may have gaps): its rows to `visit`, ordered
-	 * by id, without keys. NOT_FOUND: there is none. What visit was given before an error is worth nothing. */
-	enum error (*read_batch)(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, int64_t *ret_batch,
-				 void (*visit)(void *context, const struct ledger_ping *row), void *context,
-				 struct error_note *note);
+	/* The slot's first batches after `after` (and up to slot->batch_seq: numbers may have gaps), whole ones, and no more once
+	 * there are `enough` rows (> 0): their rows to `visit`, ordered by batch and id, without keys. NOT_FOUND: there is none.
+	 * What visit was given before an error is worth nothing. */
+	enum error (*read_batches)(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, size_t enough,
+				   struct publish_run *ret_run, void (*visit)(void *context, const struct ledger_ping *row),
+				   void *context, struct error_note *note);
 	/* The rows' new positions (by id and received_at), in one transaction that first checks the epoch as commit does, with
 	 * the slot's row locked until its end. */
 	enum error (*set_positions)(struct slot_ledger *ledger, const struct publish_slot *slot, const struct ledger_ping *rows,

@@ -64,7 +64,7 @@ static void commit(struct slot_ledger *ledger, struct publish_slot *slot, int64_
 struct read {
 	struct ledger_ping rows[2 * ROWS];
 	size_t count;
-	int64_t batch;
+	struct publish_run run;
 };
 
 static void visit(void *context, const struct ledger_ping *row)
@@ -74,10 +74,16 @@ static void visit(void *context, const struct ledger_ping *row)
 	read->rows[read->count++] = *row;
 }
 
+static enum error read_batches(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, size_t enough,
+			       struct read *ret_read)
+{
+	*ret_read = (struct read){.run.last = -1};
+	return ledger->vtable->read_batches(ledger, slot, after, enough, &ret_read->run, visit, ret_read, NULL);
+}
+
 static enum error read_batch(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, struct read *ret_read)
 {
-	*ret_read = (struct read){.batch = -1};
-	return ledger->vtable->read_batch(ledger, slot, after, &ret_read->batch, visit, ret_read, NULL);
+	return read_batches(ledger, slot, after, 1, ret_read);
 }
 
 static void a_slot_that_was_never_used_is_empty(void **state)
@@ -126,7 +132,7 @@ static void a_batch_is_read_back_as_it_was_written(void **state)
 	assert_ok(a->vtable->commit(a, &slot, 1, rows, ROWS, NULL));
 	slot.batch_seq = 1;
 	assert_ok(read_batch(b, &slot, 0, &read));
-	assert_int_equal(read.batch, 1);
+	assert_int_equal(read.run.last, 1);
 	assert_int_equal(read.count, ROWS);
 	for (int i = 0; i < ROWS; i++) {
 		assert_memory_equal(read.rows[i].id.bytes, rows[i].id.bytes, sizeof rows[i].id.bytes);
@@ -146,13 +152,38 @@ static void batches_are_read_one_by_one_over_gaps_up_to_the_slots_newest(void **
 	commit(b, &other, 3, -1);
 	commit(a, &slot, 7, -1);
 	assert_ok(read_batch(a, &slot, 0, &read));
-	assert_int_equal(read.batch, 2);
+	assert_int_equal(read.run.last, 2);
 	assert_ok(read_batch(a, &slot, 2, &read));
-	assert_int_equal(read.batch, 7);
+	assert_int_equal(read.run.last, 7);
 	assert_int_equal(read.count, ROWS);
 	assert_error(read_batch(a, &slot, 7, &read), ERROR_NOT_FOUND);
 	slot.batch_seq = 6;
 	assert_error(read_batch(a, &slot, 2, &read), ERROR_NOT_FOUND);
+}
+
+static void batches_are_read_together_until_they_have_rows_enough(void **state)
+{
+	(void)state;
+	struct publish_slot slot = take(a, PUBLISH_TAKE_ANY), other = take(b, PUBLISH_TAKE_ANY);
+	struct read read;
+	commit(a, &slot, 2, -1);
+	commit(b, &other, 3, -1);
+	commit(a, &slot, 7, -1);
+	commit(a, &slot, 8, -1);
+	assert_ok(read_batches(a, &slot, 0, ROWS, &read));
+	assert_int_equal(read.run.last, 2);
+	assert_ok(read_batches(a, &slot, 0, ROWS + 1, &read)); /* never a part of one */
+	assert_int_equal(read.run.last, 7);
+	assert_int_equal(read.run.batches, 2);
+	assert_int_equal(read.count, 2 * ROWS);
+	for (int i = 1; i < 2 * ROWS; i++)
+		assert_true(memcmp(&read.rows[i - 1].id, &read.rows[i].id, sizeof(struct uuid)) < 0);
+	assert_ok(read_batches(a, &slot, 7, 1000, &read));
+	assert_int_equal(read.run.last, 8);
+	assert_int_equal(read.run.batches, 1);
+	slot.batch_seq = 7;
+	assert_ok(read_batches(a, &slot, 0, 1000, &read));
+	assert_int_equal(read.run.last, 7);
 }
 
 static void a_dead_slot_is_taken_with_what_it_had_come_to(void **state)
@@ -407,6 +438,7 @@ int slot_contract_run(struct slot_contract *contract)
 		TEST(slots_run_out),
 		TEST(a_batch_is_read_back_as_it_was_written),
 		TEST(batches_are_read_one_by_one_over_gaps_up_to_the_slots_newest),
+		TEST(batches_are_read_together_until_they_have_rows_enough),
 		TEST(a_dead_slot_is_taken_with_what_it_had_come_to),
 		TEST(the_owner_before_can_do_nothing_any_more),
 		TEST(a_renewed_slot_is_alive),

@@ -141,7 +141,7 @@ def test_killed_in_every_state_of_a_publisher_nothing_is_lost_doubled_or_misplac
     assert pingd.ask("PingCount", {})["pingCount"] == str(kept)
 
 
-@pytest.mark.parametrize("mode", ["transactional"])
+@pytest.mark.parametrize("mode", ["transactional", "outbox"])
 def test_servers_that_freeze_and_die_under_load_leave_nothing_in_one_alone(mode, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
     record, broker = tmp_path / "acknowledged", kafka.brokers[0]
     pingd = make_pair("--publish", mode).start()

@@ -167,39 +167,52 @@ static void slot_abandon(struct slot_ledger *base)
 	pg_abandon(of(base)->connection);
 }
 
-static enum error slot_read_batch(struct slot_ledger *base, const struct publish_slot *slot, int64_t after, int64_t *ret_batch,
-				  void (*visit)(void *context, const struct ledger_ping *row), void *context,
-				  struct error_note *note)
+/* The batch in which the first $4 rows end is the last one. */
+static const char read_batches[] =
+	"SELECT id, client_ip, pinged_at, received_at, position, batch_seq FROM pings"
+	" WHERE slot = $1 AND batch_seq > $2 AND batch_seq <="
+	" (SELECT max(batch_seq) FROM (SELECT batch_seq FROM pings WHERE slot = $1 AND batch_seq > $2 AND batch_seq <= $3"
+	" ORDER BY batch_seq LIMIT $4) first) ORDER BY batch_seq, id";
+
+static enum error visit_row(const PGresult *result, int row, void (*visit)(void *context, const struct ledger_ping *row),
+			    void *context, struct error_note *note)
+{
+	struct ledger_ping ping = {
+		.id = pg_uuid(result, row, 0),
+		.pinged_at_ms = pg_time(result, row, 2),
+		.received_at_ms = pg_time(result, row, 3),
+		.position = PQgetisnull(result, row, 4) ? -1 : pg_int8(result, row, 4),
+	};
+	if (!pg_address(result, row, 1, &ping.client))
+		return error_noted(note, ERROR_CORRUPT, "a row of batch %lld has no client_ip",
+				   (long long)pg_int8(result, row, 5));
+	visit(context, &ping);
+	return ERROR_OK;
+}
+
+static enum error slot_read_batches(struct slot_ledger *base, const struct publish_slot *slot, int64_t after, size_t enough,
+				    struct publish_run *ret_run, void (*visit)(void *context, const struct ledger_ping *row),
+				    void *context, struct error_note *note)
 {
 	struct postgres_slot_ledger *ledger = of(base);
 	pg_parameters_clear(&ledger->parameters);
 	pg_add_int4(&ledger->parameters, slot->slot);
 	pg_add_int8(&ledger->parameters, after);
 	pg_add_int8(&ledger->parameters, slot->batch_seq);
-	struct pg_step step = {
-		.text = "SELECT id, client_ip, pinged_at, received_at, position, batch_seq FROM pings WHERE slot = $1 AND "
-			"batch_seq ="
-			" (SELECT min(batch_seq) FROM pings WHERE slot = $1 AND batch_seq > $2 AND batch_seq <= $3) ORDER BY id",
-		.parameters = &ledger->parameters,
-	};
+	pg_add_int8(&ledger->parameters, (int64_t)enough);
+	struct pg_step step = {.text = read_batches, .parameters = &ledger->parameters};
 	enum error error = pg_run(ledger->connection, &step, 1, PG_HARMLESS, note);
 	if (error != ERROR_OK)
 		return error;
+	struct publish_run run = {.last = after};
 	int count = PQntuples(step.result);
-	for (int i = 0; i < count; i++) {
-		struct ledger_ping row = {
-			.id = pg_uuid(step.result, i, 0),
-			.pinged_at_ms = pg_time(step.result, i, 2),
-			.received_at_ms = pg_time(step.result, i, 3),
-			.position = PQgetisnull(step.result, i, 4) ? -1 : pg_int8(step.result, i, 4),
-		};
-		if (!pg_address(step.result, i, 1, &row.client))
-			error = error_noted(note, ERROR_CORRUPT, "a row of slot %d has no client_ip", slot->slot);
-		else
-			visit(context, &row);
+	for (int row = 0; row < count && error == ERROR_OK; row++) {
+		int64_t batch = pg_int8(step.result, row, 5);
+		run.batches += batch != run.last;
+		run.last = batch;
+		error = visit_row(step.result, row, visit, context, note);
 	}
-	if (count > 0)
-		*ret_batch = pg_int8(step.result, 0, 5);
+	*ret_run = run;
 	pg_clear_results(&step, 1);
 	return count > 0 ? error : ERROR_NOT_FOUND;
 }
@@ -249,7 +262,7 @@ enum error postgres_slot_ledger_open(const struct postgres_config *config, struc
 		.insert = slot_insert,
 		.commit_inserted = slot_commit_inserted,
 		.abandon = slot_abandon,
-		.read_batch = slot_read_batch,
+		.read_batches = slot_read_batches,
 		.set_positions = slot_set_positions,
 		.prune_keys = slot_prune_keys,
 		.close = slot_close,

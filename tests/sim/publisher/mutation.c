@@ -25,6 +25,8 @@ static const struct mutation mutations[] = {
 	{"aborted-commit", "a transaction that the log aborted is taken for published", WITHOUT_ABORTED_COMMIT},
 	{"key-locks", "a key that another transaction has claimed can be claimed, too", WITHOUT_KEY_LOCKS},
 	{"order-in-republish", "of the batches that are missing the newest is published first", WITHOUT_ORDER_IN_REPUBLISH},
+	{"whole-batches", "the last of the batches that are published together is cut off where there are rows enough",
+	 WITHOUT_WHOLE_BATCHES},
 };
 
 enum safeguard mutation_safeguard(const struct mutation *mutation)

@@ -567,27 +567,36 @@ static const struct postgres_batch *find_batch(const struct postgres *postgres, 
 	return found;
 }
 
-static enum error read_batch(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, int64_t *ret_batch,
-			     void (*visit)(void *context, const struct ledger_ping *row), void *context, struct error_note *note)
+static void visit_row(const struct postgres_row *row, void (*visit)(void *context, const struct ledger_ping *row), void *context)
+{
+	visit(context, &(struct ledger_ping){.id = row->id,
+					     .client = row->client,
+					     .pinged_at_ms = row->pinged_at_ms,
+					     .received_at_ms = row->received_at_ms,
+					     .position = row->position});
+}
+
+static enum error read_batches(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, size_t enough,
+			       struct publish_run *ret_run, void (*visit)(void *context, const struct ledger_ping *row),
+			       void *context, struct error_note *note)
 {
 	struct connection *connection = connection_of(ledger);
 	struct postgres *postgres = connection->postgres;
 	enum fate fate = request(connection);
 	if (fate != CARRIED_OUT)
 		return net_reply(fate, false, note);
-	const struct postgres_batch *batch = find_batch(postgres, slot, after);
-	if (batch == NULL)
-		return ERROR_NOT_FOUND;
-	for (uint32_t i = batch->first; i < batch->first + batch->count; i++) {
-		const struct postgres_row *row = &postgres->rows[i];
-		visit(context, &(struct ledger_ping){.id = row->id,
-						     .client = row->client,
-						     .pinged_at_ms = row->pinged_at_ms,
-						     .received_at_ms = row->received_at_ms,
-						     .position = row->position});
+	struct publish_run run = {.last = after};
+	size_t rows = 0;
+	const struct postgres_batch *batch;
+	while (rows < enough && (batch = find_batch(postgres, slot, run.last)) != NULL) {
+		bool cut = postgres->net->without == WITHOUT_WHOLE_BATCHES;
+		for (uint32_t i = 0; i < batch->count && !(cut && rows == enough); i++, rows++)
+			visit_row(&postgres->rows[batch->first + i], visit, context);
+		run.last = batch->number;
+		run.batches++;
 	}
-	*ret_batch = batch->number;
-	return ERROR_OK;
+	*ret_run = run;
+	return run.batches > 0 ? ERROR_OK : ERROR_NOT_FOUND;
 }
 
 static enum error set_positions(struct slot_ledger *ledger, const struct publish_slot *slot, const struct ledger_ping *rows,
@@ -642,7 +651,7 @@ static const struct slot_ledger_vtable vtable = {
 	.insert = insert,
 	.commit_inserted = commit_inserted,
 	.abandon = abandon,
-	.read_batch = read_batch,
+	.read_batches = read_batches,
 	.set_positions = set_positions,
 	.prune_keys = prune_keys,
 	.close = close_connection,

@@ -18,6 +18,7 @@ enum safeguard {
 	WITHOUT_ABORTED_COMMIT,
 	WITHOUT_KEY_LOCKS,
 	WITHOUT_ORDER_IN_REPUBLISH,
+	WITHOUT_WHOLE_BATCHES,
 };
 
 enum safeguard mutation_safeguard(const struct mutation *mutation);

@@ -21,12 +21,13 @@ struct script {
 };
 
 static struct {
-	struct script take, renew, settle, claim, commit, insert, commit_inserted, read_batch, set_positions, release;
+	struct script take, renew, settle, claim, commit, insert, commit_inserted, read_batches, set_positions, release;
 	struct script open, newest_errors, produce, log_commit, log_abort;
 	int64_t newest;
 	struct publish_slot slot; /* the row */
 	int64_t settled_batch;	  /* that settle finds; 0: the row's */
 	int64_t missing[4];	  /* batches with rows */
+	size_t missing_rows;	  /* in each; 0: one */
 	bool released_finished;
 	enum publish_take take_which;
 	bool first_is_other; /* the first claim was another batch's, with this: */
@@ -153,22 +154,26 @@ static void fake_abandon(struct slot_ledger *ledger)
 	call("abandon");
 }
 
-static enum error fake_read_batch(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, int64_t *ret_batch,
-				  void (*visit)(void *context, const struct ledger_ping *row), void *context,
-				  struct error_note *note)
+static enum error fake_read_batches(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, size_t enough,
+				    struct publish_run *ret_run, void (*visit)(void *context, const struct ledger_ping *row),
+				    void *context, struct error_note *note)
 {
 	(void)ledger;
-	enum error error = answer(&fake.read_batch, "read", note);
+	enum error error = answer(&fake.read_batches, "read", note);
 	if (error != ERROR_OK)
 		return error;
-	for (size_t i = 0; i < 4; i++) {
+	struct publish_run run = {0};
+	size_t rows = 0;
+	for (size_t i = 0; i < 4 && rows < enough; i++) {
 		if (fake.missing[i] <= after || fake.missing[i] > slot->batch_seq)
 			continue;
-		visit(context, &(struct ledger_ping){.pinged_at_ms = START_MS, .position = -1});
-		*ret_batch = fake.missing[i];
-		return ERROR_OK;
+		for (size_t row = 0; row < (fake.missing_rows > 0 ? fake.missing_rows : 1); row++, rows++)
+			visit(context, &(struct ledger_ping){.pinged_at_ms = START_MS, .position = -1});
+		run.last = fake.missing[i];
+		run.batches++;
 	}
-	return ERROR_NOT_FOUND;
+	*ret_run = run;
+	return run.batches > 0 ? ERROR_OK : ERROR_NOT_FOUND;
 }
 
 static enum error fake_set_positions(struct slot_ledger *ledger, const struct publish_slot *slot, const struct ledger_ping *rows,
@@ -203,7 +208,7 @@ static const struct slot_ledger_vtable ledger_vtable = {
 	.insert = fake_insert,
 	.commit_inserted = fake_commit_inserted,
 	.abandon = fake_abandon,
-	.read_batch = fake_read_batch,
+	.read_batches = fake_read_batches,
 	.set_positions = fake_set_positions,
 	.prune_keys = fake_prune_keys,
 };
@@ -467,13 +472,29 @@ static void pings_that_come_while_it_waits_to_try_again_are_refused_at_once(void
 	assert_calls("take open");
 }
 
-static void each_missing_batch_is_published_again_in_order(void **unused)
+static void missing_batches_are_published_again_together(void **unused)
 {
 	(void)unused;
 	fake.slot.batch_seq = 9;
 	fake.newest = 6;
 	fake.missing[0] = 7;
 	fake.missing[1] = 9;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read produce move publish");
+	assert_int_equal(fake.newest, 9);
+	assert_string_equal(news, "taken recovered");
+	assert_int_equal(publisher_status(publisher).recovered, 2);
+}
+
+static void missing_batches_are_published_again_in_order_no_more_together_than_one_may_be_large(void **unused)
+{
+	(void)unused;
+	fake.slot.batch_seq = 9;
+	fake.newest = 6;
+	fake.missing[0] = 7;
+	fake.missing[1] = 9;
+	fake.missing_rows = MAX_PINGS;
 	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
 	run();
 	assert_calls("take open newest read produce move publish read produce move publish");
@@ -1209,7 +1230,8 @@ int main(void)
 		TEST(batches_without_any_record_are_those_of_another_log),
 		TEST(without_a_free_slot_it_is_not_ready_and_says_so),
 		TEST(pings_that_come_while_it_waits_to_try_again_are_refused_at_once),
-		TEST(each_missing_batch_is_published_again_in_order),
+		TEST(missing_batches_are_published_again_together),
+		TEST(missing_batches_are_published_again_in_order_no_more_together_than_one_may_be_large),
 		TEST(positions_in_doubt_begin_the_recovery_anew_under_another_epoch),
 		TEST(who_is_fenced_while_it_recovers_publishes_nothing),
 		TEST(a_ledger_that_lost_batches_is_said_loudly_and_goes_on_above_both),
