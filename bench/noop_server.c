@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	sigaddset(&stop, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 
-	const struct rpc_method method = {&ping_v1_ping_service_ping_count_method, ping_count, NULL};
+	const struct rpc_method method = {.type = &ping_v1_ping_service_ping_count_method, .handle = ping_count, .context = NULL};
 	const char *address = argv[1];
 	struct server_config config = server_config_default();
 	config.addresses = &address;

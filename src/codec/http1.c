@@ -637,12 +637,42 @@ enum error http1_write_head(const struct http1_response *response, struct buffer
 		buffer_append_format(output, "HTTP/1.1 %03u %s\r\n", response->status, reason_phrase(response->status));
 	for (size_t i = 0; error == ERROR_OK && i < response->field_count; i++)
 		error = write_field(&response->fields[i], output);
-	if (error == ERROR_OK && response->content_length != HTTP1_NO_LENGTH)
+	if (error == ERROR_OK && response->content_length == HTTP1_CHUNKED)
+		error = buffer_append_string(output, "Transfer-Encoding: chunked\r\n");
+	else if (error == ERROR_OK && response->content_length != HTTP1_NO_LENGTH)
 		error = buffer_append_format(output, "Content-Length: %llu\r\n", (unsigned long long)response->content_length);
 	if (error == ERROR_OK && !response->keep_alive)
 		error = buffer_append_string(output, "Connection: close\r\n");
 	else if (error == ERROR_OK && response->minor_version == 0)
 		error = buffer_append_string(output, "Connection: keep-alive\r\n");
+	if (error == ERROR_OK)
+		error = buffer_append_string(output, "\r\n");
+	if (error != ERROR_OK)
+		output->size = before;
+	return error;
+}
+
+enum error http1_write_chunk(struct slice bytes, struct buffer *output)
+{
+	if (bytes.size == 0)
+		return ERROR_OK;
+	size_t before = output->size;
+	enum error error = buffer_append_format(output, "%zx\r\n", bytes.size);
+	if (error == ERROR_OK)
+		error = buffer_append(output, bytes.data, bytes.size);
+	if (error == ERROR_OK)
+		error = buffer_append_string(output, "\r\n");
+	if (error != ERROR_OK)
+		output->size = before;
+	return error;
+}
+
+enum error http1_write_end(const struct http1_field *trailers, size_t count, struct buffer *output)
+{
+	size_t before = output->size;
+	enum error error = buffer_append_string(output, "0\r\n");
+	for (size_t i = 0; error == ERROR_OK && i < count; i++)
+		error = write_field(&trailers[i], output);
 	if (error == ERROR_OK)
 		error = buffer_append_string(output, "\r\n");
 	if (error != ERROR_OK)

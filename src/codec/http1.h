@@ -71,7 +71,8 @@ const char *http1_parser_reason(const struct http1_parser *parser);
 /* No byte of a next message has come yet. */
 bool http1_parser_is_between(const struct http1_parser *parser);
 
-#define HTTP1_NO_LENGTH UINT64_MAX /* no Content-Length: 1xx, 204 */
+#define HTTP1_NO_LENGTH UINT64_MAX	 /* no Content-Length: 1xx, 204, or the body ends with the connection */
+#define HTTP1_CHUNKED	(UINT64_MAX - 1) /* Transfer-Encoding: chunked, RFC 9112, 7.1 */
 
 struct http1_response {
 	unsigned status;
@@ -85,5 +86,9 @@ struct http1_response {
 /* Appends status line, fields, Content-Length, Connection where it must be said, and the empty line. INVALID_ARGUMENT when a name
  * or a value can't stand in a field: nothing a caller was given can forge one. On failure nothing was appended. */
 enum error http1_write_head(const struct http1_response *response, struct buffer *output);
+/* One chunk; nothing for no bytes. */
+enum error http1_write_chunk(struct slice bytes, struct buffer *output);
+/* The last chunk, with trailers. As http1_write_head. */
+enum error http1_write_end(const struct http1_field *trailers, size_t count, struct buffer *output);
 
 #endif

@@ -221,7 +221,7 @@ static bool write_fresh(struct connection *connection)
 	buffer_clear(fresh);
 	connection->speaker->produce(connection, fresh);
 	if (fresh->size == 0 || connection->state == CONNECTION_CLOSED)
-		return false;
+		return connection->output.size > 0;
 	size_t sent = write_some(connection, buffer_slice(fresh));
 	if (connection->state != CONNECTION_CLOSED && sent < fresh->size &&
 	    buffer_append(&connection->output, fresh->data + sent, fresh->size - sent) != ERROR_OK)

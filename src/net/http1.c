@@ -15,7 +15,8 @@
 enum {
 	REST_MAX_BYTES = 64 << 10,    /* of a body that is read though the answer is out; with more to come the connection ends */
 	OUTPUT_MAX_BYTES = 256 << 10, /* waiting to be written; then no further pipelined request is begun */
-	RESPONSE_MAX_HEADERS = 8,
+	STREAM_MAX_BYTES = 64 << 10,  /* waiting to be written; then a stream's method is to wait */
+	RESPONSE_MAX_HEADERS = 72,
 };
 
 enum http1_state { HTTP1_BETWEEN, HTTP1_IN_HEAD, HTTP1_IN_BODY, HTTP1_WAITING, HTTP1_REST, HTTP1_OVER, HTTP1_STATES };
@@ -26,6 +27,10 @@ struct http1 {
 	struct connection *connection;
 	enum http1_state state;
 	bool continue_wanted; /* the client holds the body back until it is asked for */
+	bool begun;	      /* the answer, in pieces */
+	bool keep_alive;      /* behind it */
+	bool chunked;	      /* it is; otherwise it ends with the connection */
+	bool starved;	      /* its method waits for room */
 };
 
 static const unsigned next_states[HTTP1_STATES] = {
@@ -64,9 +69,8 @@ static bool may_keep_alive(const struct http1 *session, const struct http1_reque
 	return head->keep_alive && little_left && !session->connection->draining && !session->connection->input_ended;
 }
 
-static bool write_response(struct http1 *session, const struct rpc_response *response, bool keep_alive)
+static enum error write_head(struct http1 *session, const struct rpc_response *response, uint64_t length)
 {
-	struct buffer *output = &session->connection->output;
 	struct http1_field fields[RESPONSE_MAX_HEADERS + 1];
 	size_t count = 0;
 	for (; count < response->header_count && count < RESPONSE_MAX_HEADERS; count++)
@@ -76,26 +80,113 @@ static bool write_response(struct http1 *session, const struct rpc_response *res
 	struct http1_response written = {
 		.status = response->status,
 		.minor_version = head == NULL ? 1 : head->minor_version,
-		.keep_alive = keep_alive,
-		.content_length = response->body->size,
+		.keep_alive = session->keep_alive,
+		.content_length = length,
 		.fields = fields,
 		.field_count = count,
 	};
-	return http1_write_head(&written, output) == ERROR_OK &&
+	return http1_write_head(&written, &session->connection->output);
+}
+
+static bool write_response(struct http1 *session, const struct rpc_response *response, bool keep_alive)
+{
+	struct buffer *output = &session->connection->output;
+	session->keep_alive = keep_alive;
+	return write_head(session, response, response->body->size) == ERROR_OK &&
 	       (session->request.is_head || buffer_append(output, response->body->data, response->body->size) == ERROR_OK);
 }
 
-static void respond(struct request *request, const struct rpc_response *response)
+static bool write_piece(struct http1 *session, struct slice bytes)
 {
-	struct http1 *session = (struct http1 *)request;
-	bool keep_alive = may_keep_alive(session, http1_parser_request(session->parser));
-	bool fine = write_response(session, response, keep_alive);
-	if (!fine || !keep_alive)
+	struct buffer *output = &session->connection->output;
+	enum error error = session->chunked ? http1_write_chunk(bytes, output) : buffer_append(output, bytes.data, bytes.size);
+	return error == ERROR_OK;
+}
+
+static bool write_trailers(struct http1 *session, const struct rpc_header *trailers, size_t count)
+{
+	struct http1_field fields[RESPONSE_MAX_HEADERS];
+	size_t taken = 0;
+	for (; taken < count && taken < RESPONSE_MAX_HEADERS; taken++)
+		fields[taken] = (struct http1_field){trailers[taken].name, trailers[taken].value};
+	return !session->chunked || http1_write_end(fields, taken, &session->connection->output) == ERROR_OK;
+}
+
+/* The answer is complete, or can't be. */
+static void end_answer(struct http1 *session, bool fine)
+{
+	session->begun = false;
+	if (!fine || !session->keep_alive)
 		end_connection(session);
 	else
 		set_state(session, session->state == HTTP1_WAITING ? HTTP1_BETWEEN : HTTP1_REST);
 	connection_resume(session->connection);
 }
+
+/* Out of memory within an answer: the connection ends, though not below the method that sends. */
+static void go_on(struct http1 *session, bool fine)
+{
+	if (!fine)
+		connection_expect(session->connection, 1);
+	connection_settle_later(session->connection);
+}
+
+/* A body whose length is not known yet, or that has trailers; HTTP/1.0 knows of no chunks. */
+static void respond_in_pieces(struct http1 *session, const struct rpc_response *response)
+{
+	session->chunked = http1_parser_request(session->parser)->minor_version > 0;
+	session->keep_alive = session->chunked && may_keep_alive(session, http1_parser_request(session->parser));
+	session->starved = false;
+	session->begun = true;
+	bool fine = write_head(session, response, session->chunked ? HTTP1_CHUNKED : HTTP1_NO_LENGTH) == ERROR_OK &&
+		    write_piece(session, buffer_slice(response->body));
+	if (response->open)
+		go_on(session, fine);
+	else
+		end_answer(session, fine && write_trailers(session, response->trailers, response->trailer_count));
+}
+
+static void respond(struct rpc_exchange *exchange, const struct rpc_response *response)
+{
+	struct http1 *session = (struct http1 *)exchange;
+	request_responded(&session->request, response);
+	if (response->open || response->trailer_count > 0) {
+		respond_in_pieces(session, response);
+		return;
+	}
+	bool keep_alive = may_keep_alive(session, http1_parser_request(session->parser));
+	end_answer(session, write_response(session, response, keep_alive));
+}
+
+static bool send_piece(struct rpc_exchange *exchange, struct slice bytes)
+{
+	struct http1 *session = (struct http1 *)exchange;
+	struct connection *connection = session->connection;
+	go_on(session, write_piece(session, bytes));
+	session->starved = connection->output.size - connection->output_sent >= STREAM_MAX_BYTES;
+	return !session->starved;
+}
+
+static void finish(struct rpc_exchange *exchange, struct slice bytes, const struct rpc_header *trailers, size_t count)
+{
+	struct http1 *session = (struct http1 *)exchange;
+	request_finished(&session->request);
+	session->starved = false;
+	end_answer(session, write_piece(session, bytes) && write_trailers(session, trailers, count));
+}
+
+static void resume(struct rpc_exchange *exchange)
+{
+	connection_resume(((struct http1 *)exchange)->connection);
+}
+
+static const struct rpc_transport transport = {
+	.respond = respond,
+	.send = send_piece,
+	.finish = finish,
+	.resume = resume,
+	.wake = request_wake,
+};
 
 /* To what is no request, or not in time. */
 static void refuse(struct http1 *session, unsigned status, const char *reason)
@@ -109,7 +200,8 @@ static void refuse(struct http1 *session, unsigned status, const char *reason)
 		buffer_clear(body);
 	session->request.is_head = false;
 	worker_count(worker, COUNTER_RESPONSES + status / 100);
-	write_response(session, &(struct rpc_response){status, &type, 1, body}, false);
+	write_response(session, &(struct rpc_response){.status = status, .headers = &type, .header_count = 1, .body = body},
+		       false);
 	end_connection(session);
 }
 
@@ -119,7 +211,7 @@ static void begin_request(struct http1 *session)
 	struct connection *connection = session->connection;
 	struct request *request = &session->request;
 	worker_count(connection->worker, COUNTER_REQUESTS_HTTP1);
-	if (request_open(request, connection, respond) != ERROR_OK) {
+	if (request_open(request, connection, &transport) != ERROR_OK) {
 		refuse(session, 503, "out of memory");
 		return;
 	}
@@ -154,7 +246,8 @@ static void end_request(struct http1 *session)
 
 static bool takes_input(const struct http1 *session)
 {
-	return session->state != HTTP1_WAITING && session->state != HTTP1_OVER &&
+	bool paused = session->request.exchange.call != NULL && rpc_call_paused(session->request.exchange.call);
+	return session->state != HTTP1_WAITING && session->state != HTTP1_OVER && !paused &&
 	       session->connection->state == CONNECTION_SPEAKING && session->connection->output.size < OUTPUT_MAX_BYTES;
 }
 
@@ -174,8 +267,8 @@ static void handle_event(struct http1 *session, enum http1_event event, struct s
 		break;
 	case HTTP1_ERROR:
 		worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
-		if (session->state == HTTP1_REST)
-			end_connection(session); /* the answer is out already */
+		if (session->state == HTTP1_REST || session->begun)
+			end_connection(session); /* the answer is out already, or has begun */
 		else
 			refuse(session, http1_parser_status(session->parser), http1_parser_reason(session->parser));
 		break;
@@ -201,8 +294,13 @@ static size_t http1_receive(struct connection *connection, struct slice bytes)
 /* All output went straight to the connection's; when that is written, what waited for it goes on. */
 static void http1_produce(struct connection *connection, struct buffer *output)
 {
+	struct http1 *session = connection->session;
 	(void)output;
-	if (connection->input.size > 0 && takes_input(connection->session))
+	if (session->starved) {
+		session->starved = false;
+		rpc_call_writable(session->request.exchange.call);
+	}
+	if (connection->input.size > 0 && takes_input(session))
 		connection_resume(connection);
 }
 

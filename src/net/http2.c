@@ -1,7 +1,6 @@
 #include "net/http2.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -11,32 +10,7 @@ enum {
 	TOKENS_MAX = 1000,
 	TOKENS_PER_S = 100,
 	KEPT_BODY_BYTES = 4096,
-	RESPONSE_MAX_HEADERS = 8,
 	DRAIN_WAIT_MS = 1000, /* for the peer's answer to the first GOAWAY */
-};
-
-enum stream_state { STREAM_HEAD, STREAM_BODY, STREAM_WAITING, STREAM_ANSWERING, STREAM_STATES };
-
-struct stream {
-	struct request request;
-	enum stream_state state;
-	struct http2 *session;
-	int32_t id;
-	struct stream *next, **link; /* of the session, or the worker's free ones */
-	struct buffer body;	     /* the answer's */
-	size_t body_sent;
-	size_t buffered_bytes; /* what the session counts for this stream */
-};
-
-struct http2 {
-	nghttp2_session *nghttp2;
-	struct connection *connection;
-	struct stream *streams;
-	size_t buffered_bytes;
-	int tokens;
-	int64_t tokens_us; /* when they were last filled */
-	bool draining, said_last;
-	struct timer drain_timer;
 };
 
 static const unsigned next_states[STREAM_STATES] = {
@@ -45,7 +19,7 @@ static const unsigned next_states[STREAM_STATES] = {
 	[STREAM_WAITING] = 1 << STREAM_ANSWERING,
 };
 
-static void set_state(struct stream *stream, enum stream_state state)
+void http2_set_state(struct stream *stream, enum stream_state state)
 {
 	assert(next_states[stream->state] >> state & 1);
 	stream->state = state;
@@ -60,21 +34,30 @@ static struct stream *stream_new(struct worker *worker)
 		return stream;
 	}
 	stream = calloc(1, sizeof *stream);
-	if (stream != NULL)
-		buffer_init(&stream->body, SIZE_MAX);
+	if (stream == NULL)
+		return NULL;
+	buffer_init(&stream->body, SIZE_MAX);
+	buffer_init(&stream->trailers, SIZE_MAX);
 	return stream;
+}
+
+static void stream_free(struct stream *stream)
+{
+	buffer_release(&stream->body);
+	buffer_release(&stream->trailers);
+	free(stream);
 }
 
 static void stream_recycle(struct worker *worker, struct stream *stream)
 {
 	if (worker->free_stream_count == HTTP2_FREE_STREAMS) {
-		buffer_release(&stream->body);
-		free(stream);
+		stream_free(stream);
 		return;
 	}
 	if (stream->body.capacity > KEPT_BODY_BYTES)
 		buffer_release(&stream->body);
 	buffer_clear(&stream->body);
+	buffer_clear(&stream->trailers);
 	stream->next = worker->free_streams;
 	worker->free_streams = stream;
 	worker->free_stream_count++;
@@ -85,8 +68,7 @@ void http2_free_streams(struct worker *worker)
 	while (worker->free_streams != NULL) {
 		struct stream *stream = worker->free_streams;
 		worker->free_streams = stream->next;
-		buffer_release(&stream->body);
-		free(stream);
+		stream_free(stream);
 	}
 }
 
@@ -96,87 +78,32 @@ static void stream_close(struct stream *stream)
 	*stream->link = stream->next;
 	if (stream->next != NULL)
 		stream->next->link = stream->link;
-	session->buffered_bytes -= stream->buffered_bytes;
+	session->buffered_bytes -= stream->counted_bytes;
+	session->starved_count -= stream->starved;
+	timer_disarm(&stream->stall);
 	request_close(&stream->request);
 	stream_recycle(session->connection->worker, stream);
 }
 
-static void stream_buffered(struct stream *stream, size_t bytes)
+void http2_count(struct stream *stream)
 {
-	stream->buffered_bytes += bytes;
-	stream->session->buffered_bytes += bytes;
+	const struct rpc_call *call = stream->request.exchange.call;
+	size_t bytes = stream->body.size + (call == NULL ? 0 : rpc_call_held_bytes(call));
+	stream->session->buffered_bytes += bytes - stream->counted_bytes;
+	stream->counted_bytes = bytes;
 }
 
-/* The peer does not read its answer, or does not end a request that is answered. */
-static void answer_stalled(struct timer *timer)
+void http2_consume(struct stream *stream, size_t bytes)
 {
-	struct stream *stream = (struct stream *)((char *)timer - offsetof(struct stream, request.timer));
-	nghttp2_submit_rst_stream(stream->session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
-	connection_settle_later(stream->session->connection);
-}
-
-static void expect_progress(struct stream *stream)
-{
-	struct worker *worker = stream->session->connection->worker;
-	stream->request.timer.fire = answer_stalled;
-	loop_timer_arm(worker->loop, &stream->request.timer,
-		       loop_now_us(worker->loop) + worker->shared->config.write_timeout_ms * 1000);
-}
-
-static nghttp2_nv make_field(struct slice name, struct slice value)
-{
-	return (nghttp2_nv){(uint8_t *)name.data, (uint8_t *)value.data, name.size, value.size, NGHTTP2_NV_FLAG_NONE};
-}
-
-static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *output, size_t size, uint32_t *flags,
-			 nghttp2_data_source *source, void *user_data)
-{
-	(void)user_data;
-	struct stream *stream = source->ptr;
-	size_t left = stream->body.size - stream->body_sent;
-	size_t count = left < size ? left : size;
-	if (count > 0)
-		memcpy(output, stream->body.data + stream->body_sent, count);
-	stream->body_sent += count;
-	if (count == left) {
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-		/* RFC 9113, 8.1: the rest of the request is not wanted. */
-		if (!stream->request.ended)
-			nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
-	} else {
-		expect_progress(stream);
-	}
-	return (ssize_t)count;
-}
-
-static void respond(struct request *request, const struct rpc_response *response)
-{
-	struct stream *stream = (struct stream *)request;
-	struct http2 *session = stream->session;
-	nghttp2_nv fields[RESPONSE_MAX_HEADERS + 3];
-	size_t count = 0;
-	char length[24];
-	int length_size = snprintf(length, sizeof length, "%zu", response->body->size);
-	fields[count++] = make_field(SLICE_LITERAL(":status"), slice_make(http_status_text(response->status).data, 3));
-	for (size_t i = 0; i < response->header_count && i < RESPONSE_MAX_HEADERS; i++)
-		fields[count++] = make_field(response->headers[i].name, response->headers[i].value);
-	fields[count++] = make_field(SLICE_LITERAL("content-length"), slice_make(length, (size_t)length_size));
-	fields[count++] = make_field(SLICE_LITERAL("date"), worker_date(session->connection->worker));
-
-	struct buffer *body = response->body, swapped = stream->body;
-	stream->body = *body;
-	*body = swapped;
-	stream->body_sent = 0;
-	if (request->is_head)
-		buffer_clear(&stream->body);
-	stream_buffered(stream, stream->body.size);
-	set_state(stream, STREAM_ANSWERING);
-	expect_progress(stream);
-	bool has_body = stream->body.size > 0 || !request->ended;
-	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_body};
-	if (nghttp2_submit_response(session->nghttp2, stream->id, fields, count, has_body ? &provider : NULL) != 0)
-		nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
-	connection_settle_later(session->connection);
+	nghttp2_session *nghttp2 = stream->session->nghttp2;
+	const struct rpc_call *call = stream->request.exchange.call;
+	nghttp2_session_consume_connection(nghttp2, bytes);
+	stream->unconsumed_bytes += bytes;
+	if (call != NULL && rpc_call_paused(call))
+		return;
+	if (stream->unconsumed_bytes > 0)
+		nghttp2_session_consume_stream(nghttp2, stream->id, stream->unconsumed_bytes);
+	stream->unconsumed_bytes = 0;
 }
 
 /* Something that costs the peer nothing. */
@@ -218,14 +145,15 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	struct stream *stream = stream_new(worker);
 	if (stream == NULL)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	if (request_open(&stream->request, session->connection, respond) != ERROR_OK) {
+	if (request_open(&stream->request, session->connection, &http2_transport) != ERROR_OK) {
 		stream_recycle(worker, stream);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	stream->state = STREAM_HEAD;
 	stream->session = session;
 	stream->id = frame->hd.stream_id;
-	stream->buffered_bytes = 0;
+	stream->counted_bytes = stream->unconsumed_bytes = 0;
+	http2_answer_init(stream);
 	stream->next = session->streams;
 	stream->link = &session->streams;
 	if (stream->next != NULL)
@@ -253,14 +181,14 @@ static void end_request(struct stream *stream)
 	if (stream->request.ended)
 		return;
 	if (stream->state == STREAM_BODY)
-		set_state(stream, STREAM_WAITING);
+		http2_set_state(stream, STREAM_WAITING);
 	request_end(&stream->request);
 }
 
 static void on_stream_frame(struct stream *stream, const nghttp2_frame *frame)
 {
 	if (stream->state == STREAM_HEAD) {
-		set_state(stream, STREAM_BODY);
+		http2_set_state(stream, STREAM_BODY);
 		request_begin(&stream->request);
 	}
 	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
@@ -304,19 +232,35 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 	return 0;
 }
 
+/* A head or trailers end the answer: nghttp2 drops what waits behind a reset, so that comes after them. */
+static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
+{
+	(void)user_data;
+	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
+	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+	if (stream != NULL)
+		http2_refuse_rest(stream);
+	return 0;
+}
+
 static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, const uint8_t *data, size_t size, void *user_data)
 {
 	(void)flags;
 	struct http2 *session = user_data;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
-	if (stream == NULL || request_answered(&stream->request))
+	if (stream == NULL || request_answered(&stream->request)) {
+		nghttp2_session_consume(nghttp2, id, size);
 		return 0;
+	}
 	if (session->buffered_bytes > session->connection->worker->shared->config.max_buffered_bytes) {
+		nghttp2_session_consume_connection(nghttp2, size);
 		nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
 		return 0;
 	}
-	stream_buffered(stream, size);
 	request_data(&stream->request, slice_make(data, size));
+	http2_count(stream);
+	http2_consume(stream, size);
 	return 0;
 }
 
@@ -359,10 +303,12 @@ enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
 	nghttp2_option_set_max_outbound_ack(options, HTTP2_MAX_ACKS);
 	nghttp2_option_set_no_closed_streams(options, 1);
+	nghttp2_option_set_no_auto_window_update(options, 1);
 	*ret_callbacks = callbacks;
 	*ret_options = options;
 	return ERROR_OK;
@@ -381,6 +327,8 @@ static size_t http2_receive(struct connection *connection, struct slice bytes)
 static void http2_produce(struct connection *connection, struct buffer *output)
 {
 	struct http2 *session = connection->session;
+	if (session->starved_count > 0)
+		http2_feed(session);
 	while (output->size < WORKER_OUTPUT_BYTES) {
 		const uint8_t *data;
 		ssize_t size = nghttp2_session_mem_send(session->nghttp2, &data);

@@ -2,13 +2,18 @@
 
 #include "codec/forwarded.h"
 
-static void request_respond(struct rpc_exchange *exchange, const struct rpc_response *response)
+void request_finished(struct request *request)
 {
-	struct request *request = (struct request *)exchange;
 	timer_disarm(&request->timer);
+	timer_disarm(&request->wake_timer);
+}
+
+void request_responded(struct request *request, const struct rpc_response *response)
+{
+	if (!response->open)
+		request_finished(request);
 	unsigned hundreds = response->status / 100;
 	worker_count(request->connection->worker, COUNTER_RESPONSES + (hundreds < 6 ? hundreds : 0));
-	request->respond(request, response);
 }
 
 static void deadline_passed(struct timer *timer)
@@ -17,14 +22,25 @@ static void deadline_passed(struct timer *timer)
 	rpc_call_expire(request->exchange.call);
 }
 
-enum error request_open(struct request *request, struct connection *connection,
-			void (*respond)(struct request *request, const struct rpc_response *response))
+static void wake_passed(struct timer *timer)
+{
+	struct request *request = (struct request *)((char *)timer - offsetof(struct request, wake_timer));
+	rpc_call_woken(request->exchange.call);
+}
+
+void request_wake(struct rpc_exchange *exchange, int64_t due_us)
+{
+	struct request *request = (struct request *)exchange;
+	loop_timer_arm(request->connection->worker->loop, &request->wake_timer, due_us);
+}
+
+enum error request_open(struct request *request, struct connection *connection, const struct rpc_transport *transport)
 {
 	*request = (struct request){
-		.exchange = {.respond = request_respond},
-		.respond = respond,
+		.exchange = {.transport = transport},
 		.connection = connection,
 		.timer = {.fire = deadline_passed},
+		.wake_timer = {.fire = wake_passed},
 		.head.body_bytes = -1,
 	};
 	return rpc_call_create(connection->worker->pool, &request->exchange);
@@ -102,7 +118,8 @@ static void respond_page(struct request *request, const struct http_response *pa
 	if (page->status == 405)
 		headers[count++] = (struct rpc_header){SLICE_LITERAL("allow"), SLICE_LITERAL("GET, HEAD")};
 	rpc_call_abandon(request->exchange.call);
-	request_respond(&request->exchange, &(struct rpc_response){page->status, headers, count, page->body});
+	struct rpc_response response = {.status = page->status, .headers = headers, .header_count = count, .body = page->body};
+	request->exchange.transport->respond(&request->exchange, &response);
 }
 
 static void respond_status(struct request *request, unsigned status)
@@ -118,10 +135,11 @@ static void respond_status(struct request *request, unsigned status)
 static void serve_page(struct request *request)
 {
 	const struct server_config *config = &request->connection->worker->shared->config;
-	const struct http_route *route = config->routes, *end = config->routes + config->route_count;
-	while (route < end && !slice_equal_string(request->head.path, route->path))
-		route++;
-	if (route == end) {
+	const struct http_route *route = NULL;
+	for (size_t i = 0; route == NULL && i < config->route_count; i++)
+		if (slice_equal_string(request->head.path, config->routes[i].path))
+			route = &config->routes[i];
+	if (route == NULL) {
 		respond_status(request, 404);
 	} else if (!request->is_head && !slice_equal(request->head.method, SLICE_LITERAL("GET"))) {
 		respond_status(request, 405);
@@ -140,9 +158,13 @@ static void arm_timer(struct request *request)
 	struct worker *worker = request->connection->worker;
 	int64_t due_us = rpc_call_deadline_us(request->exchange.call);
 	int64_t body_due_us = loop_now_us(worker->loop) + worker->shared->config.body_timeout_ms * 1000;
-	if (!request->ended && body_due_us < due_us)
+	/* A client that streams ends when it likes. */
+	if (!request->ended && !rpc_call_client_streams(request->exchange.call) && body_due_us < due_us)
 		due_us = body_due_us;
-	loop_timer_arm(worker->loop, &request->timer, due_us);
+	if (due_us != INT64_MAX)
+		loop_timer_arm(worker->loop, &request->timer, due_us);
+	else
+		timer_disarm(&request->timer);
 }
 
 static struct address find_client(const struct request *request)
@@ -187,7 +209,7 @@ void request_end(struct request *request)
 
 void request_close(struct request *request)
 {
-	timer_disarm(&request->timer);
+	request_finished(request);
 	if (request->exchange.call != NULL)
 		rpc_call_abandon(request->exchange.call);
 }

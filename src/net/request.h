@@ -1,7 +1,8 @@
 /* Inside src/net: one HTTP request of either version, between a speaker and what answers it: an RPC method, a page, or 404.
  *
  *   request_open ─► request_add_header … ─► request_begin ─► request_data … ─► request_end
- *                                                 └─────────────┴────────────────┴──► respond, once, in the call or later
+ *                                                 └─────────────┴────────────────┴──► respond, once, in the call or later;
+ *                                                                                     of a stream then send … finish
  *   request_close, at any time: no answer is wanted any more
  */
 #ifndef PING_NET_REQUEST_H
@@ -13,9 +14,9 @@ enum { REQUEST_MAX_HEADERS = 128 };
 
 struct request {
 	struct rpc_exchange exchange;
-	void (*respond)(struct request *request, const struct rpc_response *response); /* the speaker's */
 	struct connection *connection;
 	struct timer timer;	 /* the deadline, or the body's timeout if sooner */
+	struct timer wake_timer; /* the method's */
 	struct rpc_request head; /* in the call's arena, while there is a call */
 	struct rpc_header *headers;
 	size_t header_capacity, header_bytes;
@@ -24,9 +25,13 @@ struct request {
 	bool begun, ended;
 };
 
-/* ERROR_NO_MEMORY. */
-enum error request_open(struct request *request, struct connection *connection,
-			void (*respond)(struct request *request, const struct rpc_response *response));
+/* The transport is the speaker's. ERROR_NO_MEMORY. */
+enum error request_open(struct request *request, struct connection *connection, const struct rpc_transport *transport);
+/* For the speaker's respond and finish: the clock stops; respond is counted. */
+void request_responded(struct request *request, const struct rpc_response *response);
+void request_finished(struct request *request);
+/* The speaker's wake. */
+void request_wake(struct rpc_exchange *exchange, int64_t due_us);
 /* Copies. ":method" and ":path" are the request line, as in HTTP/2. Past the limits the request is marked too large. */
 void request_add_header(struct request *request, struct slice name, struct slice value);
 /* All headers are in. */

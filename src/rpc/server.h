@@ -5,7 +5,9 @@
  *     rpc_call_begin(call, request)    ───────────►   method, protocol, codec, deadline
  *     rpc_call_data(call, bytes) …     ───────────►   collects, up to max_message_bytes
  *     rpc_call_end(call)               ───────────►   decodes, hands to the method
- *     exchange->respond(response)      ◄───────────   once, from begin on; the exchange has no call any more
+ *     respond(response)                ◄───────────   once, from begin on; but for a stream the exchange has no call any more
+ *     send(body) …, finish(trailers)   ◄───────────   a stream's messages and end
+ *     rpc_call_writable(call)          ───────────►   after send said that enough is waiting
  *     rpc_call_expire(call)            ───────────►   the deadline passed: answers so, drops what the method answers later
  *     rpc_call_abandon(call)           ───────────►   nobody waits for the answer; there will be none
  *
@@ -27,8 +29,9 @@ struct rpc_config {
 	size_t max_message_bytes;   /* of one request message as sent; past it RESOURCE_EXHAUSTED. 4 MiB */
 	size_t max_arena_bytes;	    /* of one call's memory: head, decoded message, what the method takes. 32 MiB */
 	size_t max_response_bytes;  /* 64 MiB */
-	int64_t default_timeout_ms; /* for callers that give none. 30 s */
-	int64_t max_timeout_ms;	    /* a longer wish is cut to it. 5 min */
+	size_t compress_min_bytes;  /* smaller messages are not compressed. 1 KiB */
+	int64_t default_timeout_ms; /* for callers that give none; streams then have none. 30 s */
+	int64_t max_timeout_ms;	    /* a longer wish is cut to it, but for streams. 5 min */
 	struct clock *clock;
 	/* Told of each call to a known method, when it is answered or abandoned (CANCELED), on the call's thread. Refused by
 	 * HTTP's own means (405, 415): UNIMPLEMENTED. Optional. */
@@ -56,11 +59,6 @@ void rpc_pool_destroy(struct rpc_pool *pool);
 /* Calls that are not back in the pool. */
 size_t rpc_pool_live(const struct rpc_pool *pool);
 
-/* Name in lower case. */
-struct rpc_header {
-	struct slice name, value;
-};
-
 struct rpc_request {
 	struct slice method; /* "POST" */
 	struct slice path;   /* without the query */
@@ -77,19 +75,37 @@ struct rpc_response {
 	size_t header_count;
 	/* The transport may take the memory by swapping in another buffer. */
 	struct buffer *body;
+	/* Behind the body. */
+	const struct rpc_header *trailers;
+	size_t trailer_count;
+	bool open; /* more is to come: send, finish */
+};
+
+struct rpc_exchange;
+
+/* What the arguments hold is valid during the call alone. None of them abandons the call while it runs. */
+struct rpc_transport {
+	void (*respond)(struct rpc_exchange *exchange, const struct rpc_response *response);
+	/* After an open response: more of the body. False: enough is waiting. */
+	bool (*send)(struct rpc_exchange *exchange, struct slice bytes);
+	/* The end, behind the rest of the body; the exchange has no call any more. */
+	void (*finish)(struct rpc_exchange *exchange, struct slice bytes, const struct rpc_header *trailers, size_t count);
+	/* rpc_call_paused has become false. */
+	void (*resume)(struct rpc_exchange *exchange);
+	/* rpc_call_woken is wanted then. Monotonic microseconds. */
+	void (*wake)(struct rpc_exchange *exchange, int64_t due_us);
 };
 
 /* The transport's side of one request, embedded in what it keeps for it. */
 struct rpc_exchange {
-	/* What the response holds is valid during the call alone. */
-	void (*respond)(struct rpc_exchange *exchange, const struct rpc_response *response);
+	const struct rpc_transport *transport;
 	struct rpc_call *call; /* NULL: answered, or never one */
 };
 
 /* Sets exchange->call. ERROR_NO_MEMORY. */
 enum error rpc_call_create(struct rpc_pool *pool, struct rpc_exchange *exchange);
-/* The request need not live longer than this function runs. May respond. False: no method has this path; the call stays CREATED.
- */
+/* The request's headers and query must live as long as the call, as they do in its arena; the request itself need not. May
+ * respond. False: no method has this path; the call stays CREATED. */
 bool rpc_call_begin(struct rpc_call *call, const struct rpc_request *request);
 /* May respond; the rest of the body is then the transport's to drop. */
 void rpc_call_data(struct rpc_call *call, struct slice bytes);
@@ -98,6 +114,15 @@ void rpc_call_end(struct rpc_call *call);
 /* Responds. After begin. */
 void rpc_call_expire(struct rpc_call *call);
 void rpc_call_abandon(struct rpc_call *call);
+/* Little is left of what was sent. May send and finish. */
+void rpc_call_writable(struct rpc_call *call);
+void rpc_call_woken(struct rpc_call *call);
+/* The method takes no messages now: what comes should stay where it is. */
+bool rpc_call_paused(const struct rpc_call *call);
+/* Bytes of the request that are kept. */
+size_t rpc_call_held_bytes(const struct rpc_call *call);
+/* The client streams: its request ends when it likes. */
+bool rpc_call_client_streams(const struct rpc_call *call);
 
 /* The value of the first header of this name, or NULL. */
 const struct slice *rpc_request_header(const struct rpc_request *request, const char *name);

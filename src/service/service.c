@@ -51,11 +51,13 @@ enum error service_create(const struct service_config *config, struct service **
 	};
 	for (size_t i = 0; i < QUESTIONS; i++) {
 		service->endpoints[i] = (struct question_endpoint){.shared = &service->metrics, .answer = questions[i].answer};
-		service->methods[i] = (struct rpc_method){questions[i].type, question_handle, &service->endpoints[i]};
+		service->methods[i] = (struct rpc_method){
+			.type = questions[i].type, .handle = question_handle, .context = &service->endpoints[i]};
 	}
-	service->methods[QUESTIONS] = (struct rpc_method){&ping_v1_ping_service_ping_method, ping_handle, &service->ping};
-	service->methods[QUESTIONS + 1] =
-		(struct rpc_method){&ping_v1_metrics_service_watch_window_stats_method, watch_handle, NULL};
+	service->methods[QUESTIONS] =
+		(struct rpc_method){.type = &ping_v1_ping_service_ping_method, .handle = ping_handle, .context = &service->ping};
+	service->methods[QUESTIONS + 1] = (struct rpc_method){
+		.type = &ping_v1_metrics_service_watch_window_stats_method, .handle = watch_handle, .context = NULL};
 	*ret_service = service;
 	return ERROR_OK;
 }

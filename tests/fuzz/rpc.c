@@ -20,6 +20,8 @@ static void count(struct rpc_exchange *exchange, const struct rpc_response *resp
 	((struct counted *)exchange)->responses++;
 }
 
+static const struct rpc_transport fake_transport = {.respond = count};
+
 static void post_nowhere(struct executor *executor, struct task *task)
 {
 	(void)executor;
@@ -72,8 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct rpc_server *server;
 	static struct rpc_pool *pool;
 	if (server == NULL) {
-		const struct rpc_method methods[] = {{&ping_v1_ping_service_ping_method, answer_ping, NULL},
-						     {&ping_v1_ping_service_ping_count_method, answer_count, NULL}};
+		const struct rpc_method methods[] = {
+			{.type = &ping_v1_ping_service_ping_method, .handle = answer_ping, .context = NULL},
+			{.type = &ping_v1_ping_service_ping_count_method, .handle = answer_count, .context = NULL}};
 		struct rpc_config config = rpc_config_default();
 		config.max_message_bytes = 1 << 16;
 		if (rpc_server_create(&config, methods, 2, &server) != ERROR_OK ||
@@ -88,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	request.headers = headers;
 	request.header_count = 2;
 
-	struct counted counted = {.exchange.respond = count};
+	struct counted counted = {.exchange.transport = &fake_transport};
 	if (rpc_call_create(pool, &counted.exchange) != ERROR_OK)
 		return 0;
 	bool found = rpc_call_begin(counted.exchange.call, &request);

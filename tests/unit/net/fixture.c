@@ -61,9 +61,9 @@ static void show_page(void *context, const struct rpc_request *request, struct h
 }
 
 static const struct rpc_method methods[] = {
-	{&ping_v1_ping_service_ping_count_method, answer_count, NULL},
-	{&ping_v1_ping_service_ping_method, hold_ping, NULL},
-	{&ping_v1_metrics_service_get_activity_method, answer_big, NULL},
+	{.type = &ping_v1_ping_service_ping_count_method, .handle = answer_count, .context = NULL},
+	{.type = &ping_v1_ping_service_ping_method, .handle = hold_ping, .context = NULL},
+	{.type = &ping_v1_metrics_service_get_activity_method, .handle = answer_big, .context = NULL},
 };
 
 static char page[] = "alive\n";

@@ -73,6 +73,8 @@ static void remember(struct rpc_exchange *exchange, const struct rpc_response *r
 	fake.body[fake.body_size] = 0;
 }
 
+static const struct rpc_transport fake_transport = {.respond = remember};
+
 /* ── A service ── */
 
 static struct rpc_call *held; /* by a method that answers later */
@@ -137,9 +139,9 @@ static struct rpc_server *server;
 static struct rpc_pool *pool;
 
 static const struct rpc_method methods[] = {
-	{&ping_v1_ping_service_ping_method, handle_ping, &fake},
-	{&ping_v1_ping_service_ping_count_method, handle_count, NULL},
-	{&ping_v1_metrics_service_watch_window_stats_method, handle_stream, NULL},
+	{.type = &ping_v1_ping_service_ping_method, .handle = handle_ping, .context = &fake},
+	{.type = &ping_v1_ping_service_ping_count_method, .handle = handle_count, .context = NULL},
+	{.type = &ping_v1_metrics_service_watch_window_stats_method, .handle = handle_stream, .context = NULL},
 };
 
 static int setup(void **state)
@@ -151,7 +153,7 @@ static int setup(void **state)
 	held = NULL;
 	seen_timestamp_ms = seen_start = -2;
 	finished_count = 0;
-	fake = (struct fake_exchange){.exchange.respond = remember};
+	fake = (struct fake_exchange){.exchange.transport = &fake_transport};
 	struct rpc_config config = rpc_config_default();
 	config.max_message_bytes = MESSAGE_LIMIT;
 	config.max_response_bytes = 4096;
@@ -286,6 +288,16 @@ static void an_unknown_path_is_left_to_the_transport(void **state)
 	assert_int_equal(finished_count, 0);
 }
 
+/* What a method without streams takes, and one with them. */
+#define UNARY_TYPES                                                                                         \
+	"accept-post: application/proto, application/json, application/grpc+proto, application/grpc+json, " \
+	"application/grpc-web+proto, application/grpc-web+json, application/grpc-web-text+proto, "          \
+	"application/grpc-web-text+json\n"
+#define STREAM_TYPES                                                                                                        \
+	"accept-post: application/connect+proto, application/connect+json, application/grpc+proto, application/grpc+json, " \
+	"application/grpc-web+proto, application/grpc-web+json, application/grpc-web-text+proto, "                          \
+	"application/grpc-web-text+json\n"
+
 /* What is refused, and how. */
 static const struct {
 	struct spec spec;
@@ -294,17 +306,17 @@ static const struct {
 } refusals[] = {
 	{GET(PING, "encoding=json&message=%7B%7D"), 405, "allow: POST\n", ""},
 	{{.method = "PUT", .path = COUNT, .body = "{}", .headers = {JSON}}, 405, "allow: GET, POST\n", ""},
-	{POST(PING, "{}", "content-type", "text/plain"), 415, "accept-post: application/proto, application/json\n", ""},
-	{POST(PING, "{}", NULL), 415, "accept-post: application/proto, application/json\n", ""},
-	{POST(PING, "{}", "content-type", "application/json; charset=latin1"), 415,
-	 "accept-post: application/proto, application/json\n", ""},
-	{POST(PING, "{}", "content-type", "application/"), 415, "accept-post: application/proto, application/json\n", ""},
-	{POST(WATCH, "{}", JSON), 415, "accept-post: \n", ""},
-	{GET(COUNT, "message=%7B%7D"), 415, "accept-post: application/proto, application/json\n", ""},
+	{POST(PING, "{}", "content-type", "text/plain"), 415, UNARY_TYPES, ""},
+	{POST(PING, "{}", NULL), 415, UNARY_TYPES, ""},
+	{POST(PING, "{}", "content-type", "application/json; charset=latin1"), 415, UNARY_TYPES, ""},
+	{POST(PING, "{}", "content-type", "application/"), 415, UNARY_TYPES, ""},
+	{POST(WATCH, "{}", JSON), 415, STREAM_TYPES, ""},
+	{GET(COUNT, "message=%7B%7D"), 415, UNARY_TYPES, ""},
 	{POST(PING, "{}", JSON, "connect-protocol-version", "2"), 400, JSON_TYPE,
 	 "{\"code\":\"invalid_argument\",\"message\":\"Connect protocol version \\\"2\\\" is not supported; send 1\"}"},
-	{POST(PING, "{}", PROTO, "content-encoding", "gzip"), 501, JSON_TYPE,
-	 "{\"code\":\"unimplemented\",\"message\":\"unknown compression \\\"gzip\\\": supported encodings are identity\"}"},
+	{POST(PING, "{}", PROTO, "content-encoding", "br"), 501, JSON_TYPE,
+	 "{\"code\":\"unimplemented\",\"message\":\"unknown compression \\\"br\\\": supported encodings are gzip, zstd, "
+	 "identity\"}"},
 	{POST(PING, "{}", JSON, "connect-timeout-ms", "12345678901"), 400, JSON_TYPE,
 	 "{\"code\":\"invalid_argument\",\"message\":\"Connect-Timeout-Ms \\\"12345678901\\\" is not a number of milliseconds of "
 	 "at most 10 digits\"}"},
@@ -325,7 +337,8 @@ static const struct {
 	{GET(COUNT, "encoding=json&message={}&connect=v2"), 400, JSON_TYPE,
 	 "{\"code\":\"invalid_argument\",\"message\":\"Connect protocol version \\\"v2\\\" is not supported; send v1\"}"},
 	{GET(COUNT, "encoding=json&message={}&compression=br"), 501, JSON_TYPE,
-	 "{\"code\":\"unimplemented\",\"message\":\"unknown compression \\\"br\\\": supported encodings are identity\"}"},
+	 "{\"code\":\"unimplemented\",\"message\":\"unknown compression \\\"br\\\": supported encodings are gzip, zstd, "
+	 "identity\"}"},
 	{{.method = "GET", .path = COUNT, .query = "encoding=json&message={}", .body = "{}"},
 	 400,
 	 JSON_TYPE,
