@@ -89,10 +89,10 @@ static struct server_config server_config_from(const struct pingd_config *config
 
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
-	enum error error = telemetry_create(&pingd->telemetry, note);
+	enum error error = telemetry_create(pingd->config, &pingd->telemetry, note);
 	if (error != ERROR_OK)
 		return error;
-	const struct pipeline_observer observer = {telemetry_batch, pingd->telemetry};
+	const struct pipeline_observer observer = {telemetry_batch, telemetry_call, pingd->telemetry};
 	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
 	if (error != ERROR_OK)
 		return error;

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 
-enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS = 64 };
+enum { PINGD_MAX_LISTEN = 16, PINGD_MAX_TRUSTED_PROXIES = 256, PINGD_MAX_THREADS = 64, PINGD_MAX_PUBLISHERS = 16 };
 
 /* Rows that pingctl's commands on the data itself take too. */
 enum { PINGD_GROUP_DATA = 1 };

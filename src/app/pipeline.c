@@ -304,21 +304,15 @@ static enum error open_service(struct pipeline *pipeline)
 
 /* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Whoever answers only when Kafka has it can't do without; an outbox can. */
-static bool log_required(const struct pipeline *pipeline)
-{
-	return !pipeline->config->role_api || (publishes(pipeline) && pipeline->config->publish != PINGD_PUBLISH_OUTBOX);
-}
-
 /* A probe must not take the API away because the metrics are: those are required only of a process that does nothing else. */
 static enum error open_health(struct pipeline *pipeline)
 {
 	bool api = pipeline->config->role_api;
 	enum error error = health_create(pipeline->clock, &pipeline->health);
-	if (error == ERROR_OK)
+	if (error == ERROR_OK && !publishes(pipeline)) /* else publishers add what they need */
 		error = health_add(pipeline->health, ledger_name, true);
-	if (error == ERROR_OK)
-		error = has_log(pipeline) ? health_add(pipeline->health, log_name, log_required(pipeline)) : ERROR_OK;
+	if (error == ERROR_OK && !publishes(pipeline) && has_log(pipeline))
+		error = health_add(pipeline->health, log_name, !api);
 	if (error == ERROR_OK)
 		error = has_store(pipeline) ? health_add(pipeline->health, store_name, !api) : ERROR_OK;
 	if (error == ERROR_OK && streams(pipeline))
@@ -349,9 +343,11 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 
 static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
-	if (publishes(pipeline))
-		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, pipeline->health,
+	if (publishes(pipeline)) {
+		const struct timed_ports_observer observer = {pipeline->observer.called, pipeline->observer.context};
+		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, &observer, pipeline->health,
 					&pipeline->publishers, note);
+	}
 	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
 	if (!pipeline->publisher_runs)
 		return ERROR_RESOURCE_EXHAUSTED;
@@ -431,12 +427,9 @@ struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline)
 	return ingest_stats(pipeline->ingest);
 }
 
-bool pipeline_publishers_totals(struct pipeline *pipeline, struct publishers_totals *ret_totals)
+struct publishers *pipeline_publishers(struct pipeline *pipeline)
 {
-	if (pipeline->publishers == NULL)
-		return false;
-	*ret_totals = publishers_totals(pipeline->publishers);
-	return true;
+	return pipeline->publishers;
 }
 
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events)

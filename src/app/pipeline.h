@@ -15,9 +15,11 @@
 
 struct pipeline;
 
-/* Told on the publisher's thread of each batch that was appended or failed. */
 struct pipeline_observer {
+	/* On the publisher's thread, of each batch that was appended or failed. */
 	void (*batch)(void *context, size_t pings, int64_t took_us, enum error error);
+	/* Instead, where ledger and log are two systems: on a publisher's thread, of each call to one of them. */
+	void (*called)(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error);
 	void *context;
 };
 
@@ -32,8 +34,8 @@ struct service *pipeline_service(struct pipeline *pipeline);
 struct health *pipeline_health(struct pipeline *pipeline);
 /* Any thread. */
 struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
-/* False where there are none. */
-bool pipeline_publishers_totals(struct pipeline *pipeline, struct publishers_totals *ret_totals);
+/* NULL: there are none. */
+struct publishers *pipeline_publishers(struct pipeline *pipeline);
 /* False where this process has no stream role. ret_lag_events: kept, and not in the store yet. */
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events);
 

@@ -1,5 +1,6 @@
 #include "app/publishers.h"
 
+#include "app/publishers_health.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -11,84 +12,51 @@
 
 enum { WAIT_MS = 1000 };
 
-enum trouble { TROUBLE_NONE, TROUBLE_LEDGER, TROUBLE_LOG };
-
 struct member {
 	struct publishers *publishers;
 	size_t number;
-	bool takes_pings; /* neither a rescuer nor an outbox's carrier */
+	enum publishers_role role;
 	struct slot_ledger *ledger;
 	struct publish_log *log;
 	struct publisher *publisher;
 	pthread_t thread;
 	bool runs;
-	/* The publishers' lock guards these: as of the last step. */
-	enum trouble trouble;
-	char text[HEALTH_DETAIL_SIZE];
+	atomic_ullong retries;
+	/* Its thread's own. */
+	bool failed;			/* an attempt, in this step … */
+	enum publisher_state failed_in; /* … in this state */
+	int64_t troubled_since_us;	/* 0: it is well */
 };
 
 struct publishers {
-	struct health *health;
-	pthread_mutex_t lock;
+	struct publishers_health *health;
+	struct timed_ports_observer observer;
 	size_t count; /* of members: those who take pings, a carrier for each (outbox), a rescuer (but under ordered) */
 	struct member members[];
 };
 
-/* Which of the two the publisher was talking to when it failed. */
-static enum trouble trouble_in(enum publisher_state state)
-{
-	switch (state) {
-	case PUBLISHER_FENCING:
-	case PUBLISHER_LOOKING:
-	case PUBLISHER_REPRODUCING:
-	case PUBLISHER_REPUBLISHING:
-	case PUBLISHER_PRODUCING:
-	case PUBLISHER_PUBLISHING:
-	case PUBLISHER_ABORTING:
-		return TROUBLE_LOG;
-	default:
-		return TROUBLE_LEDGER;
-	}
-}
-
-/* One publisher in trouble of several degrades; all of them: down. Under the lock. */
-static void set_health(struct publishers *publishers, enum trouble trouble, const char *dependency)
-{
-	size_t troubled = 0, members = 0;
-	const char *text = NULL;
-	for (size_t i = 0; i < publishers->count; i++) {
-		const struct member *member = &publishers->members[i];
-		if (!member->takes_pings)
-			continue;
-		members++;
-		if (member->trouble == trouble) {
-			troubled++;
-			text = member->text;
-		}
-	}
-	health_set(publishers->health, dependency,
-		   troubled == 0	 ? HEALTH_OK
-		   : troubled == members ? HEALTH_DOWN
-					 : HEALTH_DEGRADED,
-		   text);
-}
-
 static void note_status(struct member *member)
 {
-	struct publishers *publishers = member->publishers;
 	struct publisher_status status = publisher_status(member->publisher);
-	/* On the way to being ready what was known last still stands. */
-	enum trouble trouble = status.ready		  ? TROUBLE_NONE
-			       : status.error != ERROR_OK ? trouble_in(status.state)
-							  : member->trouble;
-	pthread_mutex_lock(&publishers->lock);
-	if (trouble != member->trouble || status.error != ERROR_OK) {
-		member->trouble = trouble;
-		snprintf(member->text, sizeof member->text, "%s", status.error_text);
-		set_health(publishers, TROUBLE_LEDGER, "ledger");
-		set_health(publishers, TROUBLE_LOG, "log");
-	}
-	pthread_mutex_unlock(&publishers->lock);
+	publishers_health_note(member->publishers->health, member->number, &status, member->failed ? &member->failed_in : NULL);
+	member->failed = false;
+	bool well = status.ready || (member->role != PUBLISHERS_TAKER && status.error == ERROR_OK);
+	if (!well || member->troubled_since_us == 0)
+		return;
+	int64_t took_us = clock_monotonic_us(clock_system()) - member->troubled_since_us;
+	member->troubled_since_us = 0;
+	log_limited(LOG_INFO, "a publisher is well again", log_int("publisher", (int64_t)member->number),
+		    log_text("role", publishers_role_text(member->role)), log_int("slot", status.slot),
+		    log_int("after_s", (took_us + 500000) / 1000000));
+}
+
+static void note_trouble(struct member *member, enum publisher_state state)
+{
+	atomic_fetch_add(&member->retries, 1);
+	member->failed = true;
+	member->failed_in = state;
+	if (member->troubled_since_us == 0)
+		member->troubled_since_us = clock_monotonic_us(clock_system());
 }
 
 #ifdef PING_TEST_HOOKS
@@ -126,6 +94,8 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 		[PUBLISHER_LEDGER_LOST] = {LOG_ERROR, "the ledger lacks batches that the log has: see the audit"},
 	};
 	struct member *member = context;
+	if (news == PUBLISHER_TROUBLE)
+		note_trouble(member, status->state);
 	if (news == PUBLISHER_CHANGED) {
 		crash_where_a_test_says(status->state);
 		log_event(LOG_DEBUG, lines[news].message, log_int("publisher", (int64_t)member->number),
@@ -133,8 +103,8 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 		return;
 	}
 	log_limited(lines[news].level, lines[news].message, log_int("publisher", (int64_t)member->number),
-		    log_int("slot", status->slot), log_text("state", publisher_state_text(status->state)), log_error(error),
-		    log_text("detail", text));
+		    log_text("role", publishers_role_text(member->role)), log_int("slot", status->slot),
+		    log_text("state", publisher_state_text(status->state)), log_error(error), log_text("detail", text));
 }
 
 static void *member_main(void *context)
@@ -149,15 +119,45 @@ static void *member_main(void *context)
 	return NULL;
 }
 
-static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend,
-			      struct ingest *ingest, struct publisher *carries_for, struct error_note *note)
+static enum publisher_mode mode_of(const struct pingd_config *config)
 {
 	static const enum publisher_mode modes[] = {[PINGD_PUBLISH_TRANSACTIONAL] = PUBLISHER_TRANSACTIONAL,
 						    [PINGD_PUBLISH_ORDERED] = PUBLISHER_ORDERED,
 						    [PINGD_PUBLISH_OUTBOX] = PUBLISHER_OUTBOX};
+	return modes[config->publish];
+}
+
+/* With what measures around it; else it is closed. */
+static enum error open_ledger(struct member *member, struct backend *backend, struct error_note *note)
+{
+	struct slot_ledger *inner;
+	enum error error = backend_open_slot_ledger(backend, &inner, note);
+	if (error != ERROR_OK)
+		return error;
+	error = timed_slot_ledger_create(inner, clock_system(), &member->publishers->observer, &member->ledger);
+	if (error != ERROR_OK)
+		inner->vtable->close(inner);
+	return error;
+}
+
+static enum error open_log(struct member *member, struct backend *backend, struct error_note *note)
+{
+	struct publish_log *inner;
+	enum error error = backend_open_publish_log(backend, &inner, note);
+	if (error != ERROR_OK)
+		return error;
+	error = timed_publish_log_create(inner, clock_system(), &member->publishers->observer, &member->log);
+	if (error != ERROR_OK)
+		inner->vtable->close(inner);
+	return error;
+}
+
+static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend,
+			      struct ingest *ingest, struct publisher *carries_for, struct error_note *note)
+{
 	const struct publisher_config settings = {
-		.mode = modes[config->publish],
-		.rescuer = !member->takes_pings && carries_for == NULL,
+		.mode = mode_of(config),
+		.rescuer = member->role == PUBLISHERS_RESCUER,
 		.carries_for = carries_for,
 		.max_batch = (size_t)config->ingest_batch,
 		.idempotency_retention_ms = config->idempotency_retention_ms,
@@ -165,9 +165,9 @@ static enum error open_member(struct member *member, const struct pingd_config *
 		.tell = tell,
 		.context = member,
 	};
-	enum error error = backend_open_slot_ledger(backend, &member->ledger, note);
+	enum error error = open_ledger(member, backend, note);
 	if (error == ERROR_OK)
-		error = backend_open_publish_log(backend, &member->log, note);
+		error = open_log(member, backend, note);
 	return error == ERROR_OK ? publisher_create(&settings, ingest, member->ledger, member->log, clock_system(),
 						    random_system(), &member->publisher)
 				 : error;
@@ -183,35 +183,87 @@ static void close_member(struct member *member)
 		member->ledger->vtable->close(member->ledger);
 }
 
-enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
-			    struct health *health, struct publishers **ret_publishers, struct error_note *note)
+/* First those who take pings, then a carrier for each (outbox), then a rescuer: without slots there is nothing to rescue. */
+static size_t takers_of(const struct pingd_config *config)
 {
-	size_t takers = (size_t)config->publishers, carriers = config->publish == PINGD_PUBLISH_OUTBOX ? takers : 0;
-	/* Without slots there is nothing to rescue. */
-	size_t count = takers + carriers + (config->publish == PINGD_PUBLISH_ORDERED ? 0 : 1);
+	return (size_t)config->publishers;
+}
+
+size_t publishers_count(const struct pingd_config *config)
+{
+	return takers_of(config) * (config->publish == PINGD_PUBLISH_OUTBOX ? 2 : 1) + (config->publish != PINGD_PUBLISH_ORDERED);
+}
+
+enum publishers_role publishers_role(const struct pingd_config *config, size_t number)
+{
+	if (number < takers_of(config))
+		return PUBLISHERS_TAKER;
+	return config->publish == PINGD_PUBLISH_OUTBOX && number < 2 * takers_of(config) ? PUBLISHERS_CARRIER
+											 : PUBLISHERS_RESCUER;
+}
+
+static enum error create(const struct pingd_config *config, const struct timed_ports_observer *observer, struct health *health,
+			 struct publishers **ret_publishers)
+{
+	enum publishers_role roles[2 * PINGD_MAX_PUBLISHERS + 1];
+	size_t count = publishers_count(config);
 	struct publishers *publishers = calloc(1, sizeof *publishers + count * sizeof publishers->members[0]);
 	if (publishers == NULL)
 		return ERROR_NO_MEMORY;
-	publishers->health = health;
+	publishers->observer = *observer;
 	publishers->count = count;
-	pthread_mutex_init(&publishers->lock, NULL);
-	enum error error = ERROR_OK;
-	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
-		struct member *member = &publishers->members[i];
-		*member = (struct member){.publishers = publishers,
-					  .number = i,
-					  .takes_pings = i < takers,
-					  .trouble = TROUBLE_LOG,
-					  .text = "starting"};
-		bool carries = i >= takers && i < takers + carriers;
-		error = open_member(member, config, backend, ingest, carries ? publishers->members[i - takers].publisher : NULL,
-				    note);
+	for (size_t i = 0; i < count; i++) {
+		roles[i] = publishers_role(config, i);
+		publishers->members[i] = (struct member){.publishers = publishers, .number = i, .role = roles[i]};
 	}
-	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
+	const struct publishers_health_config health_config = {
+		.mode = mode_of(config), .slots = config->publisher_slots, .roles = roles, .count = count};
+	enum error error = publishers_health_create(&health_config, health, &publishers->health);
+	if (error != ERROR_OK) {
+		free(publishers);
+		return error;
+	}
+	*ret_publishers = publishers;
+	return ERROR_OK;
+}
+
+static enum error open_members(struct publishers *publishers, const struct pingd_config *config, struct backend *backend,
+			       struct ingest *ingest, struct error_note *note)
+{
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < publishers->count && error == ERROR_OK; i++) {
+		struct member *member = &publishers->members[i];
+		bool carries = member->role == PUBLISHERS_CARRIER;
+		error = open_member(member, config, backend, ingest,
+				    carries ? publishers->members[i - takers_of(config)].publisher : NULL, note);
+	}
+	return error;
+}
+
+static enum error start_threads(struct publishers *publishers)
+{
+	for (size_t i = 0; i < publishers->count; i++) {
 		struct member *member = &publishers->members[i];
 		member->runs = pthread_create(&member->thread, NULL, member_main, member) == 0;
-		error = member->runs ? ERROR_OK : ERROR_RESOURCE_EXHAUSTED;
+		if (!member->runs)
+			return ERROR_RESOURCE_EXHAUSTED;
 	}
+	return ERROR_OK;
+}
+
+enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
+			    const struct timed_ports_observer *observer, struct health *health,
+			    struct publishers **ret_publishers, struct error_note *note)
+{
+	struct publishers *publishers;
+	enum error error = create(config, observer, health, &publishers);
+	if (error != ERROR_OK)
+		return error;
+	publishers_health_prepared(publishers->health, PUBLISHERS_LEDGER);
+	publishers_health_prepared(publishers->health, PUBLISHERS_LOG);
+	error = open_members(publishers, config, backend, ingest, note);
+	if (error == ERROR_OK)
+		error = start_threads(publishers);
 	if (error != ERROR_OK) {
 		ingest_close(ingest);
 		publishers_stop(publishers);
@@ -229,8 +281,13 @@ void publishers_stop(struct publishers *publishers)
 	/* A carrier goes before the one that it carries for. */
 	for (size_t i = publishers->count; i-- > 0;)
 		close_member(&publishers->members[i]);
-	pthread_mutex_destroy(&publishers->lock);
+	publishers_health_destroy(publishers->health);
 	free(publishers);
+}
+
+struct publisher_status publishers_status(struct publishers *publishers, size_t number)
+{
+	return publisher_status(publishers->members[number].publisher);
 }
 
 struct publishers_totals publishers_totals(struct publishers *publishers)
@@ -238,14 +295,17 @@ struct publishers_totals publishers_totals(struct publishers *publishers)
 	struct publishers_totals totals = {0};
 	for (size_t i = 0; i < publishers->count; i++) {
 		struct publisher_status status = publisher_status(publishers->members[i].publisher);
-		totals.count += publishers->members[i].takes_pings;
-		totals.ready += publishers->members[i].takes_pings && status.ready;
+		bool takes_pings = publishers->members[i].role == PUBLISHERS_TAKER;
+		totals.count += takes_pings;
+		totals.ready += takes_pings && status.ready;
 		totals.batches += status.batches;
 		totals.failed += status.failed;
 		totals.unknown += status.unknown;
 		totals.aborted += status.aborted;
 		totals.recovered += status.recovered;
 		totals.fenced += status.fenced;
+		totals.lost += status.lost;
+		totals.retries += atomic_load(&publishers->members[i].retries);
 	}
 	return totals;
 }

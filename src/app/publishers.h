@@ -5,23 +5,29 @@
 #define PING_APP_PUBLISHERS_H
 
 #include "app/backend.h"
-#include "ingest/publisher.h"
-#include "service/health.h"
+#include "app/publishers_health.h"
+#include "app/timed_ports.h"
 
 struct publishers;
 
 struct publishers_totals {
-	size_t count, ready; /* publishers, without the rescuer */
-	uint64_t batches, failed, unknown, aborted, recovered, fenced;
+	size_t count, ready; /* of those who take pings */
+	uint64_t batches, failed, unknown, aborted, recovered, fenced, lost, retries;
 };
 
-/* Sets the health of "ledger" and "log" from now on: down while no publisher gets on with it. All that is given must outlive it.
- * The note names what could not be opened. */
+/* How many there are, with carriers and rescuer, and which is which. */
+size_t publishers_count(const struct pingd_config *config);
+enum publishers_role publishers_role(const struct pingd_config *config, size_t number);
+
+/* Adds its dependencies to the health and tells how they are (publishers_health.h). All that is given must outlive it. The note
+ * names what could not be opened. */
 enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
-			    struct health *health, struct publishers **ret_publishers, struct error_note *note);
+			    const struct timed_ports_observer *observer, struct health *health,
+			    struct publishers **ret_publishers, struct error_note *note);
 /* After ingest_close: what waits is carried out, slots are freed, threads end. */
 void publishers_stop(struct publishers *publishers);
 /* Any thread. */
+struct publisher_status publishers_status(struct publishers *publishers, size_t number);
 struct publishers_totals publishers_totals(struct publishers *publishers);
 
 #endif

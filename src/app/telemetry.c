@@ -1,5 +1,6 @@
 #include "app/telemetry.h"
 
+#include "app/publisher_metrics.h"
 #include "base/metrics.h"
 
 #include <pthread.h>
@@ -9,35 +10,37 @@
 #include <unistd.h>
 
 /* What is read at each scrape: one row makes the number's place and its text. X(name, metric, type, help, labels) */
-#define SAMPLE_TABLE(X)                                                                                                       \
-	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                               \
-	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)        \
-	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                     \
-	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                 \
-	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                              \
-	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                          \
-	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                     \
-	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                 \
-	X(publish_failed, "ping_publisher_failed_batches_total", counter, "Batches whose pings were told a failure.", NULL)   \
-	X(publish_unknown, "ping_publisher_unknown_batches_total", counter, "Batches whose outcome is not known.", NULL)      \
-	X(publish_aborted, "ping_publisher_aborted_batches_total", counter, "Transactions that the log ended.", NULL)         \
-	X(publish_recovered, "ping_publisher_recovered_batches_total", counter, "Batches published again, or at last.", NULL) \
-	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                       \
-	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                     \
-	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.",  \
-	  NULL)                                                                                                               \
-	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)        \
-	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                             \
-	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)              \
-	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)           \
-	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                 \
-	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                            \
-	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                    \
-	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                      \
-	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                       \
-	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                      \
-	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)         \
-	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                      \
+#define SAMPLE_TABLE(X)                                                                                                          \
+	X(accepted, "ping_ingest_accepted_total", counter, "Pings kept.", NULL)                                                  \
+	X(duplicates, "ping_ingest_duplicates_total", counter, "Pings whose idempotency key was there already.", NULL)           \
+	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                        \
+	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                    \
+	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                                 \
+	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                             \
+	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                        \
+	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                    \
+	X(publish_failed, "ping_publisher_failed_batches_total", counter, "Batches whose pings were told a failure.", NULL)      \
+	X(publish_unknown, "ping_publisher_unknown_batches_total", counter, "Batches whose outcome is not known.", NULL)         \
+	X(publish_aborted, "ping_publisher_aborted_batches_total", counter, "Transactions that the log ended.", NULL)            \
+	X(publish_recovered, "ping_publisher_recovered_batches_total", counter, "Batches published again, or at last.", NULL)    \
+	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                          \
+	X(publish_retries, "ping_publisher_retries_total", counter, "Attempts that failed and are made again.", NULL)            \
+	X(publish_lost, "ping_publisher_ledger_lost_total", counter, "Times that the ledger lacked batches of the log's.", NULL) \
+	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                        \
+	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.",     \
+	  NULL)                                                                                                                  \
+	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)           \
+	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                                \
+	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)                 \
+	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)              \
+	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                    \
+	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                               \
+	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                       \
+	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                         \
+	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                          \
+	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                         \
+	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)            \
+	X(cpu, "process_cpu_seconds_total", counter, "CPU time, user and system.", NULL)                                         \
 	X(memory, "process_resident_memory_bytes", gauge, "Memory in RAM.", NULL)
 
 enum sample {
@@ -50,6 +53,7 @@ enum sample {
 struct telemetry {
 	struct metrics *metrics;
 	struct metric *batch_seconds, *batch_pings, *batches_kept, *batches_failed;
+	struct publisher_metrics *publishers; /* NULL: there are none */
 	struct server_metrics *server;
 	struct pipeline *pipeline;
 	pthread_mutex_t lock; /* of samples, from taking them to rendering them */
@@ -89,7 +93,7 @@ static void add_batches(struct telemetry *telemetry)
 		metrics_add_counter(telemetry->metrics, "ping_ingest_batches_total", help, METRIC_LABELS({"outcome", "failed"}));
 }
 
-enum error telemetry_create(struct telemetry **ret_telemetry, struct error_note *note)
+enum error telemetry_create(const struct pingd_config *config, struct telemetry **ret_telemetry, struct error_note *note)
 {
 	struct telemetry *telemetry = calloc(1, sizeof *telemetry);
 	if (telemetry == NULL)
@@ -99,7 +103,9 @@ enum error telemetry_create(struct telemetry **ret_telemetry, struct error_note 
 	if (error == ERROR_OK) {
 		add_samples(telemetry);
 		add_batches(telemetry);
-		error = metrics_error(telemetry->metrics, note);
+		if (config->backends.log == PINGD_BACKEND_KAFKA)
+			error = publisher_metrics_create(telemetry->metrics, config, &telemetry->publishers);
+		error = error == ERROR_OK ? metrics_error(telemetry->metrics, note) : error;
 	}
 	if (error != ERROR_OK) {
 		telemetry_destroy(telemetry);
@@ -114,6 +120,7 @@ void telemetry_destroy(struct telemetry *telemetry)
 	if (telemetry == NULL)
 		return;
 	metrics_destroy(telemetry->metrics);
+	publisher_metrics_destroy(telemetry->publishers);
 	pthread_mutex_destroy(&telemetry->lock);
 	server_metrics_destroy(telemetry->server);
 	free(telemetry);
@@ -144,6 +151,14 @@ void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error er
 	metric_observe(telemetry->batch_pings, (double)pings);
 }
 
+void telemetry_call(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error)
+{
+	struct telemetry *telemetry = context;
+	publisher_metrics_called(telemetry->publishers, call, took_us, error);
+	if (call == TIMED_LEDGER_COMMIT)
+		telemetry_batch(context, rows, took_us, error);
+}
+
 /* ─── Samples ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void sample_ingest(double *samples, struct pipeline *pipeline)
@@ -156,11 +171,14 @@ static void sample_ingest(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_depth] = (double)ingest.depth;
 }
 
-static void sample_publishers(double *samples, struct pipeline *pipeline)
+static void sample_publishers(struct telemetry *telemetry)
 {
-	struct publishers_totals totals;
-	if (!pipeline_publishers_totals(pipeline, &totals))
+	double *samples = telemetry->samples;
+	struct publishers *publishers = pipeline_publishers(telemetry->pipeline);
+	if (publishers == NULL)
 		return;
+	publisher_metrics_sample(telemetry->publishers, publishers);
+	struct publishers_totals totals = publishers_totals(publishers);
 	samples[SAMPLE_publishers] = (double)totals.count;
 	samples[SAMPLE_publishers_ready] = (double)totals.ready;
 	samples[SAMPLE_published] = (double)totals.batches;
@@ -169,6 +187,8 @@ static void sample_publishers(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_publish_aborted] = (double)totals.aborted;
 	samples[SAMPLE_publish_recovered] = (double)totals.recovered;
 	samples[SAMPLE_publish_fenced] = (double)totals.fenced;
+	samples[SAMPLE_publish_retries] = (double)totals.retries;
+	samples[SAMPLE_publish_lost] = (double)totals.lost;
 }
 
 static void sample_stream(double *samples, struct pipeline *pipeline)
@@ -212,7 +232,7 @@ enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
 	pthread_mutex_lock(&telemetry->lock);
 	if (telemetry->pipeline != NULL) {
 		sample_ingest(telemetry->samples, telemetry->pipeline);
-		sample_publishers(telemetry->samples, telemetry->pipeline);
+		sample_publishers(telemetry);
 		sample_stream(telemetry->samples, telemetry->pipeline);
 	}
 	sample_process(telemetry->samples);

@@ -11,8 +11,8 @@
 
 struct telemetry;
 
-/* ERROR_NO_MEMORY. */
-enum error telemetry_create(struct telemetry **ret_telemetry, struct error_note *note);
+/* The config says which parts there will be. ERROR_NO_MEMORY. */
+enum error telemetry_create(const struct pingd_config *config, struct telemetry **ret_telemetry, struct error_note *note);
 /* NULL is fine. */
 void telemetry_destroy(struct telemetry *telemetry);
 
@@ -23,8 +23,9 @@ void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipe
 /* The server's own; NULL before telemetry_watch_calls. */
 struct server_metrics *telemetry_server(struct telemetry *telemetry);
 
-/* For pipeline_observer; context: the telemetry. Any thread. */
+/* For pipeline_observer; the context is the telemetry. Any thread. */
 void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error error);
+void telemetry_call(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error);
 
 /* Prometheus text (exposition format 0.0.4). Any thread. */
 enum error telemetry_render(struct telemetry *telemetry, struct buffer *output);
