@@ -7,8 +7,6 @@ enum {
 	WINDOW_STREAM_BYTES = 256 << 10,
 	WINDOW_SESSION_BYTES = 1 << 20,
 	QUEUE_MAX_FRAMES = 1024, /* queued while the peer takes no bytes; then nothing is read */
-	TOKENS_MAX = 1000,
-	TOKENS_PER_S = 100,
 	KEPT_BODY_BYTES = 4096,
 	DRAIN_WAIT_MS = 1000, /* for the peer's answer to the first GOAWAY */
 };
@@ -106,21 +104,39 @@ void http2_consume(struct stream *stream, size_t bytes)
 	stream->unconsumed_bytes = 0;
 }
 
-/* Something that costs the peer nothing. */
-static void spend_token(struct http2 *session)
+/* Of what the guard says. False: the connection ends. */
+static bool permit(struct http2 *session, bool permitted)
 {
-	if (session->tokens < 0) /* ended already */
-		return;
-	int64_t now_us = loop_now_us(session->connection->worker->loop);
-	int64_t filled = (now_us - session->tokens_us) * TOKENS_PER_S / 1000000;
-	if (filled > 0) {
-		session->tokens_us = now_us;
-		session->tokens = filled >= TOKENS_MAX - session->tokens ? TOKENS_MAX : session->tokens + (int)filled;
-	}
-	if (session->tokens-- > 0)
-		return;
-	worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
+	if (permitted || session->over)
+		return !session->over;
+	session->over = true;
 	nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_ENHANCE_YOUR_CALM);
+	return false;
+}
+
+static int64_t now_us(const struct http2 *session)
+{
+	return loop_now_us(session->connection->worker->loop);
+}
+
+/* What made the server refuse or reset. */
+static bool spend_token(struct http2 *session)
+{
+	return permit(session, http2_guard_spend(&session->guard, now_us(session)));
+}
+
+static int result_of(bool permitted)
+{
+	return permitted ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE; /* nothing more is read */
+}
+
+static int on_begin_frame(nghttp2_session *nghttp2, const nghttp2_frame_hd *header, void *user_data)
+{
+	struct http2 *session = user_data;
+	if (header->type == NGHTTP2_PRIORITY &&
+	    header->stream_id == 0) /* RFC 9113, 6.3; priorities are not used, so skipped unread */
+		nghttp2_session_terminate_session(nghttp2, NGHTTP2_PROTOCOL_ERROR);
+	return result_of(permit(session, http2_guard_frame(&session->guard, header, now_us(session))));
 }
 
 static void expect_request(struct http2 *session)
@@ -135,12 +151,12 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	struct worker *worker = session->connection->worker;
 	const struct server_config *config = &worker->shared->config;
 	connection_expect(session->connection, config->header_timeout_ms);
+	http2_guard_begin_head(&session->guard);
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	if (session->buffered_bytes > config->max_buffered_bytes) {
-		spend_token(session);
 		nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
-		return 0;
+		return result_of(spend_token(session));
 	}
 	struct stream *stream = stream_new(worker);
 	if (stream == NULL)
@@ -161,6 +177,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	session->streams = stream;
 	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
 	worker_count(worker, COUNTER_REQUESTS_HTTP2);
+	http2_guard_earn(&session->guard, HTTP2_GUARD_PER_STREAM);
 	return 0;
 }
 
@@ -168,7 +185,10 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
 		     const uint8_t *value, size_t value_size, uint8_t flags, void *user_data)
 {
 	(void)flags;
-	(void)user_data;
+	struct http2 *session = user_data;
+	const struct server_config *config = &session->connection->worker->shared->config;
+	if (!permit(session, http2_guard_field(&session->guard, name_size, value_size, config->max_header_bytes)))
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
 	/* A trailer field is nothing to any method. */
 	if (stream != NULL && stream->state == STREAM_HEAD)
@@ -193,8 +213,6 @@ static void on_stream_frame(struct stream *stream, const nghttp2_frame *frame)
 	}
 	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		end_request(stream);
-	else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0)
-		spend_token(stream->session);
 }
 
 static void say_last(struct http2 *session);
@@ -215,27 +233,28 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
 			say_last(session);
-		else
-			spend_token(session);
 		break;
 	case NGHTTP2_SETTINGS:
-		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK))
-			spend_token(session);
-		break;
-	case NGHTTP2_RST_STREAM:
-	case NGHTTP2_PRIORITY:
-		spend_token(session);
+		if (!session->greeted)
+			expect_request(session);
+		session->greeted = true;
 		break;
 	default:
 		break;
 	}
-	return 0;
+	if (frame->hd.type != NGHTTP2_DATA)
+		return 0;
+	return result_of(permit(session, http2_guard_data(&session->guard, &frame->data, now_us(session))));
 }
 
-/* A head or trailers end the answer: nghttp2 drops what waits behind a reset, so that comes after them. */
+/* Where a head or trailers end the answer: nghttp2 drops what waits behind a reset, so that comes after them. */
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
 {
-	(void)user_data;
+	struct http2 *session = user_data;
+	if (frame->hd.type == NGHTTP2_DATA)
+		http2_guard_earn(&session->guard, HTTP2_GUARD_PER_DATA);
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
@@ -285,8 +304,7 @@ static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	(void)frame;
 	(void)error;
 	expect_request(user_data);
-	spend_token(user_data);
-	return 0;
+	return result_of(spend_token(user_data));
 }
 
 enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp2_option **ret_options)
@@ -299,6 +317,7 @@ enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp
 		nghttp2_session_callbacks_del(callbacks);
 		return ERROR_NO_MEMORY;
 	}
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
@@ -314,13 +333,21 @@ enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp
 	return ERROR_OK;
 }
 
+/* What libnghttp2 will not read on from; most it answers itself, by a GOAWAY. */
+static void give_up(struct http2 *session, ssize_t error)
+{
+	/* Else more acknowledgements are asked for, or more CONTINUATION frames sent, than anybody needs. */
+	bool lost = error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_BAD_CLIENT_MAGIC;
+	nghttp2_session_terminate_session(session->nghttp2, lost ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
+	connection_finish(session->connection);
+}
+
 static size_t http2_receive(struct connection *connection, struct slice bytes)
 {
 	struct http2 *session = connection->session;
-	if (nghttp2_session_mem_recv(session->nghttp2, bytes.data, bytes.size) < 0) {
-		worker_count(connection->worker, COUNTER_PROTOCOL_ERRORS);
-		connection_finish(connection);
-	}
+	ssize_t result = nghttp2_session_mem_recv(session->nghttp2, bytes.data, bytes.size);
+	if (result < 0)
+		give_up(session, result);
 	return bytes.size;
 }
 
@@ -415,10 +442,9 @@ enum error http2_open(struct connection *connection)
 		return ERROR_NO_MEMORY;
 	*session = (struct http2){
 		.connection = connection,
-		.tokens = TOKENS_MAX,
-		.tokens_us = loop_now_us(connection->worker->loop),
 		.drain_timer.fire = drain_waited,
 	};
+	http2_guard_init(&session->guard, now_us(session));
 	if (nghttp2_session_server_new2(&session->nghttp2, shared->http2_callbacks, session, shared->http2_options) != 0) {
 		free(session);
 		return ERROR_NO_MEMORY;
@@ -433,6 +459,6 @@ enum error http2_open(struct connection *connection)
 	if (nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof settings[0]) != 0 ||
 	    nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, WINDOW_SESSION_BYTES) != 0)
 		return ERROR_NO_MEMORY;
-	expect_request(session);
+	connection_expect(connection, shared->config.header_timeout_ms); /* until its SETTINGS, the rest of the preface */
 	return ERROR_OK;
 }

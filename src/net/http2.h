@@ -11,12 +11,12 @@
  *
  * What a peer can make a connection hold: max_streams streams, max_buffered_bytes of bodies, acknowledgements up to
  * HTTP2_MAX_ACKS, and output of one turn; while the peer takes no bytes and much is queued, nothing is read. What it can make it
- * do for nothing (resets, pings, settings, priorities, empty frames) costs tokens of a bucket; an empty bucket ends the
- * connection with ENHANCE_YOUR_CALM.
+ * do for nothing is the guard's to bound (net/http2_guard.h).
  */
 #ifndef PING_NET_HTTP2_H
 #define PING_NET_HTTP2_H
 
+#include "net/http2_guard.h"
 #include "net/request.h"
 
 enum { HTTP2_MAX_ACKS = 2048, HTTP2_FREE_STREAMS = 1024, HTTP2_MAX_FIELDS = 72 };
@@ -50,8 +50,9 @@ struct http2 {
 	struct stream *streams;
 	size_t buffered_bytes;
 	size_t starved_count; /* streams */
-	int tokens;
-	int64_t tokens_us; /* when they were last filled */
+	struct http2_guard guard;
+	bool greeted; /* by the peer's SETTINGS */
+	bool over;    /* the guard's word */
 	bool draining, said_last;
 	struct timer drain_timer;
 };
