@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 enum {
 	LINGER_MS = 1000,
 	LINGER_MAX_BYTES = 16 << 20, /* who sends a whole body before it reads must come to read why it was refused */
@@ -111,11 +113,19 @@ void connection_drain(struct connection *connection)
 	connection_settle_later(connection);
 }
 
+static void leave_peer(struct connection *connection)
+{
+	if (connection->counted)
+		peer_counts_leave(connection->worker->shared->peers, &connection->peer);
+	connection->counted = false;
+}
+
 static void connection_free(struct connection *connection)
 {
 	*connection->link = connection->next;
 	if (connection->next != NULL)
 		connection->next->link = connection->link;
+	leave_peer(connection);
 	worker_count(connection->worker, COUNTER_CLOSED);
 	atomic_fetch_sub_explicit(&connection->worker->shared->connection_count, 1, memory_order_relaxed);
 	buffer_release(&connection->input);
@@ -301,18 +311,31 @@ static void ready(struct loop_watch *watch, uint32_t events)
 		settle(&connection->settle);
 }
 
-void connection_set_peer(struct connection *connection, const struct address *peer)
+bool connection_set_peer(struct connection *connection, const struct address *peer)
 {
 	const struct server_config *config = &connection->worker->shared->config;
+	leave_peer(connection);
 	connection->peer = *peer;
 	connection->trusts_peer = false;
 	for (size_t i = 0; i < config->trusted_proxy_count && !connection->trusts_peer; i++)
 		connection->trusts_peer = address_network_contains(&config->trusted_proxies[i], peer);
+	if (connection->trusts_peer) /* it brings others */
+		return true;
+	connection->counted = peer_counts_enter(connection->worker->shared->peers, peer);
+	if (!connection->counted) {
+		char text[ADDRESS_TEXT_SIZE];
+		address_format(peer, text);
+		log_limited(LOG_WARN, "a connection refused: its address has max_connections_per_address",
+			    log_text("address", text));
+		worker_count(connection->worker, COUNTER_REFUSED);
+	}
+	return connection->counted;
 }
 
 enum error connection_create(struct worker *worker, int fd, const struct address *peer)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
+	enum error error = ERROR_NO_MEMORY;
 	if (connection == NULL)
 		goto fail;
 	*connection = (struct connection){
@@ -325,12 +348,14 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 		.read_expires_us = INT64_MAX,
 		.write_expires_us = INT64_MAX,
 	};
-	connection_set_peer(connection, peer);
+	error = connection_set_peer(connection, peer) ? ERROR_OK : ERROR_RESOURCE_EXHAUSTED;
 	connection->may_be_proxied = connection->trusts_peer;
 	buffer_init(&connection->input, SIZE_MAX);
 	buffer_init(&connection->output, SIZE_MAX);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	if (loop_watch_add(worker->loop, &connection->watch, EPOLLIN) != ERROR_OK)
+	if (error == ERROR_OK)
+		error = loop_watch_add(worker->loop, &connection->watch, EPOLLIN);
+	if (error != ERROR_OK)
 		goto fail;
 	connection->next = worker->connections;
 	connection->link = &worker->connections;
@@ -342,7 +367,9 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 	connection_expect(connection, worker->shared->config.header_timeout_ms);
 	return ERROR_OK;
 fail:
+	if (connection != NULL)
+		leave_peer(connection);
 	free(connection);
 	close(fd);
-	return ERROR_NO_MEMORY;
+	return error;
 }

@@ -66,6 +66,7 @@ struct connection {
 	size_t lingered_bytes;
 	struct address peer; /* who connected, or for whom a trusted proxy says it did */
 	bool trusts_peer;    /* its word on whom it forwards for is taken */
+	bool counted;	     /* among its peer's */
 	bool may_be_proxied; /* a PROXY header may come first */
 };
 
@@ -74,7 +75,7 @@ extern const struct speaker speaker_opening;
 enum error http1_open(struct connection *connection);
 enum error http2_open(struct connection *connection);
 
-/* Owns fd, also on failure. */
+/* Owns fd, also on failure. RESOURCE_EXHAUSTED: the peer has too many. */
 enum error connection_create(struct worker *worker, int fd, const struct address *peer);
 /* Hands over to another speaker; from within receive. */
 void connection_speak(struct connection *connection, const struct speaker *speaker, void *session);
@@ -88,6 +89,7 @@ void connection_expect(struct connection *connection, int64_t timeout_ms);
 void connection_finish(struct connection *connection);
 void connection_close(struct connection *connection);
 void connection_drain(struct connection *connection);
-void connection_set_peer(struct connection *connection, const struct address *peer);
+/* False: the peer has as many connections as one address may; this one is to be closed. */
+bool connection_set_peer(struct connection *connection, const struct address *peer);
 
 #endif

@@ -20,8 +20,8 @@ static bool read_proxy_header(struct connection *connection, struct slice bytes,
 	connection->may_be_proxied = false;
 	if (error != ERROR_OK)
 		return true;
-	if (header.has_source)
-		connection_set_peer(connection, &header.source);
+	if (header.has_source && !connection_set_peer(connection, &header.source))
+		connection_close(connection);
 	*ret_size = header.size;
 	return true;
 }

@@ -26,6 +26,7 @@ struct server_config server_config_default(void)
 		.clock = clock_system(),
 		.rpc = rpc_config_default(),
 		.max_connections = 10000,
+		.max_connections_per_address = 1000,
 		.max_streams = 256,
 		.max_header_bytes = 64 << 10,
 		.max_buffered_bytes = 16 << 20,
@@ -148,7 +149,11 @@ static enum error create_shared(struct server *server, const struct server_confi
 	server->workers = calloc(server->worker_count, sizeof(struct worker *));
 	if (server->ports == NULL || server->workers == NULL)
 		return ERROR_NO_MEMORY;
-	enum error error = http2_shared_create(&server->shared.http2_callbacks, &server->shared.http2_options);
+	enum error error =
+		peer_counts_create(config->max_connections_per_address, config->max_connections, &server->shared.peers);
+	if (error != ERROR_OK)
+		return error;
+	error = http2_shared_create(&server->shared.http2_callbacks, &server->shared.http2_options);
 	if (error != ERROR_OK)
 		return error;
 	return rpc_server_create(&config->rpc, config->methods, config->method_count, &server->shared.rpc);
@@ -240,6 +245,7 @@ void server_destroy(struct server *server)
 	for (unsigned i = 0; server->workers != NULL && i < server->worker_count; i++)
 		worker_destroy(server->workers[i]);
 	rpc_server_destroy(server->shared.rpc);
+	peer_counts_destroy(server->shared.peers);
 	nghttp2_session_callbacks_del(server->shared.http2_callbacks);
 	nghttp2_option_del(server->shared.http2_options);
 	free(server->workers);
@@ -261,6 +267,7 @@ struct server_stats server_stats(const struct server *server)
 	struct server_stats stats = {
 		.connections_accepted = accepted,
 		.connections_open = accepted > closed ? accepted - closed : 0,
+		.connections_refused = sum(server, COUNTER_REFUSED),
 		.accept_pauses = sum(server, COUNTER_ACCEPT_PAUSES),
 		.requests_http1 = sum(server, COUNTER_REQUESTS_HTTP1),
 		.requests_http2 = sum(server, COUNTER_REQUESTS_HTTP2),

@@ -44,6 +44,9 @@ struct server_config {
 	/* Of the whole server. At the limit, as when the process has no file descriptor left, nothing is accepted for 50 ms at a
 	 * time; the kernel's backlog holds who comes meanwhile. 10,000 */
 	unsigned max_connections;
+	/* Of one client: an IPv4 address, or the /64 of an IPv6 one; more are closed at once. By what PROXY says where that is
+	 * believed; a trusted proxy's own are not counted. 0: no limit. 1,000 */
+	unsigned max_connections_per_address;
 	unsigned max_streams;	   /* of one HTTP/2 connection at a time. 256 */
 	size_t max_header_bytes;   /* of one request's head: RFC 9113's measure, 32 bytes a field more than its text. 64 KiB */
 	size_t max_buffered_bytes; /* request and response bodies that one HTTP/2 connection holds; then its new streams are
@@ -76,7 +79,8 @@ void server_destroy(struct server *server);
 
 struct server_stats {
 	uint64_t connections_accepted, connections_open;
-	uint64_t accept_pauses; /* at the limit, or out of file descriptors */
+	uint64_t connections_refused; /* their address had as many as it may */
+	uint64_t accept_pauses;	      /* at the limit, or out of file descriptors */
 	uint64_t requests_http1, requests_http2;
 	uint64_t responses[6];	  /* by the status' hundreds: [2] is 2xx */
 	uint64_t protocol_errors; /* connections closed for what they sent */

@@ -66,7 +66,7 @@ static bool accept_one(struct listener *listener)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	struct address address = address_from_socket(&peer);
-	connection_create(worker, fd, &address); /* out of memory: the peer sees it closed */
+	connection_create(worker, fd, &address); /* refused or out of memory: the peer sees it closed */
 	return true;
 }
 

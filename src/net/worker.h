@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "net/loop.h"
+#include "net/peer_counts.h"
 #include "net/server.h"
 
 enum { WORKER_INPUT_BYTES = 64 << 10, WORKER_OUTPUT_BYTES = 64 << 10, DATE_SIZE = 30 };
@@ -14,6 +15,7 @@ enum { WORKER_INPUT_BYTES = 64 << 10, WORKER_OUTPUT_BYTES = 64 << 10, DATE_SIZE 
 enum worker_counter {
 	COUNTER_ACCEPTED,
 	COUNTER_CLOSED,
+	COUNTER_REFUSED,
 	COUNTER_ACCEPT_PAUSES,
 	COUNTER_REQUESTS_HTTP1,
 	COUNTER_REQUESTS_HTTP2,
@@ -29,6 +31,7 @@ struct server_shared {
 	struct rpc_server *rpc;
 	nghttp2_session_callbacks *http2_callbacks;
 	nghttp2_option *http2_options;
+	struct peer_counts *peers;
 	atomic_uint connection_count;
 };
 

@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 import struct
+import time
 
 import http2
 import pytest
@@ -336,3 +337,306 @@ def test_a_head_past_the_limit_is_answered_431(target):
         peer.send(frame(HEADERS, END_STREAM, 1, head()) + frame(CONTINUATION, 0, 1, field) * 4 + frame(CONTINUATION, END_HEADERS, 1, field) + call(3))
         peer.wait(lambda peer: peer.ended(1) and peer.ended(3))
         assert b"431" in peer.of(HEADERS, 1)[0].payload and b"pingCount" in peer.body(3)
+
+
+# ── Windows: what is not taken is held, up to a bound, for a time ──
+
+def test_answers_that_no_window_lets_out_are_bounded_and_given_up(make_pingd):
+    """200 answers of many KiB each into windows of 0 bytes, by ten connections: what waits is bounded, and when it has waited for the
+    write timeout it is given up."""
+    pingd = make_pingd("--write-timeout", f"{TIMEOUT_MS}ms").start()
+    memory = resident_mb(pingd)
+    pages = b"".join(headers(stream, head("/metrics", "GET", None)) for stream in range(1, 401, 2))
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(pingd.port, PREFACE + settings((INITIAL_WINDOW_SIZE, 0)))) for _ in range(10)]
+        for peer in peers:
+            peer.send(pages)
+        for peer in peers:
+            peer.wait(lambda peer: any(peer.reset(stream) == CANCEL for stream in range(1, 401, 2)))
+            assert not peer.of(DATA)
+    assert resident_mb(pingd) - memory < 10 * 16 + 32
+    others_are_served(pingd)
+
+
+@pytest.mark.sanitized
+def test_an_answer_into_windows_of_a_byte_comes_whole(target):
+    """Slow, yet it moves: each window of a byte lets a byte out, and costs nobody else anything. It is work, not a flood."""
+    with Peer(target.port, PREFACE + settings((INITIAL_WINDOW_SIZE, 1))) as peer:
+        peer.send(headers(1, head("/livez", "GET", None)))
+        for size in range(1, 1000):
+            peer.wait(lambda peer: len(peer.body(1)) >= size or peer.ended(1))
+            if peer.ended(1):
+                break
+            peer.send(window(1, 1))
+        assert peer.ended(1) and all(len(frame.payload) <= 1 for frame in peer.of(DATA, 1)) and peer.body(1)
+        others_are_served(target)
+
+
+@pytest.mark.sanitized
+def test_windows_that_shrink_below_nothing_are_kept_to(target):
+    """RFC 9113, 6.9.2: SETTINGS may take back what was given; the stream then waits until it is above 0 again."""
+    with Peer(target.port, PREFACE + settings((INITIAL_WINDOW_SIZE, 1000))) as peer:
+        peer.send(headers(1, head("/metrics", "GET", None)))
+        peer.wait(lambda peer: len(peer.body(1)) == 1000)
+        peer.send(settings((INITIAL_WINDOW_SIZE, 0)) + window(1, 1000) + frame(PING, 0, 0, bytes(8)))
+        peer.wait(lambda peer: peer.of(PING, acks=True))
+        assert len(peer.body(1)) == 1000
+        peer.send(window(1, 5))
+        peer.wait(lambda peer: len(peer.body(1)) == 1005)
+
+
+# ── Slow peers: each wait has an end ──
+
+def raw(port, payload=b"", receive_buffer=None):
+    return Peer(port, payload, receive_buffer)
+
+
+SLOW = {
+    # name: (the limit that ends it, what is sent at once, what is sent bit by bit, what comes back)
+    "nothing at all": ("--header-timeout", b"", b"", b""),
+    "half a preface": ("--header-timeout", PREFACE[:10], b"", b""),
+    "a preface without SETTINGS": ("--header-timeout", PREFACE, b"", b""),
+    "a preface byte by byte": ("--header-timeout", PREFACE[:3], PREFACE[3:], b""),
+    "a request line byte by byte": ("--header-timeout", b"GET /", b"a" * 1000, b"HTTP/1.1 408 "),
+    "a head line by line": ("--header-timeout", b"GET /livez HTTP/1.1\r\nHost: a\r\n", b"a: b\r\n" * 90, b"HTTP/1.1 408 "),
+    "an HTTP/2 head frame by frame": ("--header-timeout", PREFACE + settings() + headers(1, flags=0), b"", b""),
+    "half a frame": ("--header-timeout", PREFACE + settings() + headers(1, flags=0)[:20], b"", b""),
+    "a body byte by byte": ("--body-timeout", f"POST {COUNT_PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n"
+                            .encode(), b" " * 1000, b"HTTP/1.1 504 "),
+    "a body that waits for 100": ("--body-timeout", f"POST {COUNT_PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n"
+                                  "Expect: 100-continue\r\n\r\n".encode(), b"", b"HTTP/1.1 504 "),
+    "the body of a page": ("--body-timeout", b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", b" " * 1000, b"HTTP/1.1 405 "),
+    "chunks byte by byte": ("--body-timeout", f"POST {COUNT_PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                            "Transfer-Encoding: chunked\r\n\r\n".encode(), b"1\r\n \r\n" * 200, b"HTTP/1.1 504 "),
+    "nothing behind a request": ("--idle-timeout", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", b"", b"HTTP/1.1 200 "),
+    "nothing behind an HTTP/2 request": ("--idle-timeout", PREFACE + settings() + call(1), b"", b""),
+    "pings alone": ("--idle-timeout", PREFACE + settings() + call(1), frame(PING, 0, 0, bytes(8)) * 60, b""),
+    "settings alone": ("--idle-timeout", PREFACE + settings() + call(1), settings() * 100, b""),
+}
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("name", SLOW)
+def test_a_slow_peer_is_not_waited_for(make_pingd, name):
+    """The others' limits are an hour: what ends the connection is the one that it is for. A peer that goes on byte by byte, with more
+    to say than the time allows, does not gain any."""
+    setting, begin, again, answer = SLOW[name]
+    hours = [word for other in ("--header-timeout", "--body-timeout", "--idle-timeout", "--write-timeout") if other != setting for word in (other, "1h")]
+    pingd = make_pingd(setting, f"{TIMEOUT_MS}ms", *hours, "--default-timeout", "1h", "--max-timeout", "1h").start()
+    pieces = [again[i:i + max(1, len(again) // 100)] for i in range(0, len(again), max(1, len(again) // 100))]
+    with raw(pingd.port, begin) as peer:
+        for piece in pieces:
+            peer.send(piece)
+            peer.receive()
+            if peer.over:
+                break
+            time.sleep(5 * TIMEOUT_MS / 1000 / len(pieces))
+        assert peer.over or not pieces, "it was waited for to the end"
+        peer.wait_over()
+        assert answer in peer.bytes
+        if begin.startswith(PREFACE + settings()):
+            assert peer.goaway() == NO_ERROR
+    if answer[9:12] not in (b"405", b"504"):  # those are answers; the rest is no request, and counted as what it is
+        assert metric(pingd, "http_timeouts_total") == 1
+
+
+@pytest.mark.parametrize("begin, unit", [(b"", b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"),
+                                         (PREFACE + settings((INITIAL_WINDOW_SIZE, 2**30)) + window(0, 2**30), None)], ids=["HTTP/1.1", "HTTP/2"])
+def test_who_takes_no_byte_of_an_answer_is_closed(make_pingd, begin, unit):
+    pingd = make_pingd("--write-timeout", f"{TIMEOUT_MS}ms").start()
+    memory = resident_mb(pingd)
+    with raw(pingd.port, begin, receive_buffer=4096) as peer:
+        peer.send(unit * 2000 if unit else b"".join(headers(s, head("/metrics", "GET", None)) for s in range(1, 401, 2)), seconds=1, reading=False)
+        wait_for("the connection's end", lambda: metric(pingd, "http_timeouts_total") == 1)
+        assert resident_mb(pingd) - memory < 48
+    others_are_served(pingd)
+
+
+# ── Connections ──
+
+def test_past_the_limit_of_connections_others_wait_and_then_come_in(make_pingd):
+    pingd = make_pingd("--max-connections", "20").start()
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(pingd.port)) for _ in range(40)]
+        for peer in peers:
+            peer.send(call(1))
+        wait_for("twenty answers", lambda: sum(peer.receive() or peer.ended(1) for peer in peers) == 20)
+        served = [peer for peer in peers if peer.ended(1)]
+        for peer in served:
+            peer.socket.close()
+        for peer in peers:
+            if peer not in served:
+                peer.wait(lambda peer: peer.ended(1))
+
+
+def test_an_address_has_so_many_connections_and_leaves_the_rest_to_others(make_pingd):
+    pingd = make_pingd("--max-connections-per-address", "10", trusted="127.0.0.9").start()
+    with contextlib.ExitStack() as stack:
+        def connect(source):
+            with contextlib.suppress(OSError):
+                peer = stack.enter_context(contextlib.closing(socket.create_connection(("127.0.0.1", pingd.port), 60, (source, 0))))
+                peer.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+                return peer.recv(100)[:12]
+            return b""
+
+        first = [connect("127.0.0.2") for _ in range(15)]
+        assert first.count(b"HTTP/1.1 200") == 10 and first.count(b"") == 5, first
+        assert connect("127.0.0.3") == b"HTTP/1.1 200"
+        assert all(connect("127.0.0.9") == b"HTTP/1.1 200" for _ in range(15)), "a trusted proxy brings others"
+    wait_for("all to be closed", lambda: metric(pingd, "http_connections") == 1)
+    assert metric(pingd, "http_connections_refused_total") == 5
+    with contextlib.ExitStack() as stack:
+        assert all(connect("127.0.0.2") == b"HTTP/1.1 200" for _ in range(9))
+
+
+def test_an_address_is_counted_by_what_a_trusted_proxy_says(make_pingd):
+    pingd = make_pingd("--max-connections-per-address", "3").start()
+
+    def connect(client):
+        preamble = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack(">H", 12) + socket.inet_aton(client) + socket.inet_aton("127.0.0.1") + bytes(4)
+        return stack.enter_context(Peer(pingd.port, preamble + PREFACE + settings() + call(1)))
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            connect("203.0.113.7").wait(lambda peer: peer.ended(1))
+        peer = connect("203.0.113.7")
+        peer.wait(lambda peer: peer.over)
+        assert not peer.ended(1)
+        connect("203.0.113.8").wait(lambda peer: peer.ended(1))
+
+
+def test_ten_thousand_idle_connections_are_small(make_pingd):
+    """Half HTTP/1.1, half HTTP/2, each after a request of its own. The file limit of this process may allow fewer: then as many."""
+    import resource
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(10000, hard - 1000)
+    pingd = make_pingd("--max-connections", str(count + 100)).start()
+    empty = resident_mb(pingd)
+    peers = []
+    try:
+        for i in range(count):
+            peers.append(raw(pingd.port, PREFACE + settings() + call(1) if i % 2 else b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"))
+            if i % 100 == 99:
+                for peer in peers[-100:]:
+                    peer.wait(lambda peer: peer.ended(1) or peer.bytes.endswith(b"\n"))
+        wait_for("all to be counted", lambda: metric(pingd, "http_connections") >= count)
+        used = resident_mb(pingd)
+        print(f"{count} idle connections: {used:.0f} MB, {(used - empty) * 1024 / count:.1f} KiB each")
+        assert used < 200 * count / 10000
+        others_are_served(pingd)
+    finally:
+        for peer in peers:
+            peer.socket.close()
+
+
+# ── HTTP/1.1: what two parties could read in two ways is refused, and ends the connection ──
+
+HIDDEN = b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(*fields, body=b"", version=b"1.1"):
+    return b"POST /livez HTTP/" + version + b"\r\n" + b"".join(field + b"\r\n" for field in (b"Host: a", *fields)) + b"\r\n" + body
+
+
+SMUGGLED = {
+    "a length and chunks": post(b"Content-Length: 5", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    "chunks and a length": post(b"Transfer-Encoding: chunked", b"Content-Length: 5", body=b"0\r\n\r\n"),
+    "two lengths": post(b"Content-Length: 0", b"Content-Length: 5"),
+    "one length twice": post(b"Content-Length: 0", b"Content-Length: 0"),
+    "a list of lengths": post(b"Content-Length: 0, 0"),
+    "a length with a sign": post(b"Content-Length: +0"),
+    "a length below nothing": post(b"Content-Length: -1"),
+    "a length in hex": post(b"Content-Length: 0x0"),
+    "a length that is none": post(b"Content-Length: "),
+    "a length with a blank within": post(b"Content-Length: 0 0"),
+    "a length with a NUL": post(b"Content-Length: 0\0"),
+    "a length behind a vertical tab": post(b"Content-Length: \x0b0"),
+    "a length past 64 bits": post(b"Content-Length: 18446744073709551616").replace(b"/livez", b"*"),
+    "a length folded": post(b"Content-Length:", b" 0"),
+    "a blank before the colon": post(b"Content-Length : 0"),
+    "a tab before the colon": post(b"Transfer-Encoding\t: chunked", body=b"0\r\n\r\n"),
+    "a line that begins with a blank": post(b" Content-Length: 0"),
+    "a name with a NUL": post(b"Content-Length\0: 0"),
+    "a line without a colon": post(b"Content-Length 0"),
+    "no name": post(b": 0"),
+    "chunks twice": post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    "chunks twice in a list": post(b"Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n"),
+    "gzip and chunks": post(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"),
+    "chunks and identity": post(b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n"),
+    "identity": post(b"Transfer-Encoding: identity"),
+    "a coding that nobody knows": post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"),
+    "chunks behind a vertical tab": post(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n"),
+    "chunks in quotes": post(b'Transfer-Encoding: "chunked"', body=b"0\r\n\r\n"),
+    "chunks with a parameter": post(b"Transfer-Encoding: chunked;q=1", body=b"0\r\n\r\n"),
+    "chunks folded": post(b"Transfer-Encoding:", b" chunked", body=b"0\r\n\r\n"),
+    "chunks in HTTP/1.0": post(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n", version=b"1.0"),
+    "lines that end in LF": post(b"Content-Length: 0").replace(b"\r\n", b"\n"),
+    "one line that ends in LF": post(b"Content-Length: 0").replace(b"a\r\n", b"a\n"),
+    "a lone CR in a value": post(b"a: b\rContent-Length: 5"),
+    "a lone CR as a line's end": post(b"a: b\r\rContent-Length: 5"),
+    "a NUL in a value": post(b"a: b\0c"),
+    "two hosts": post(b"Host: b"),
+    "a host that is none": b"GET /livez HTTP/1.1\r\nHost: a/b@c\r\n\r\n",
+    "no host": b"GET /livez HTTP/1.1\r\n\r\n",
+    "two blanks": b"GET  /livez HTTP/1.1\r\nHost: a\r\n\r\n",
+    "tabs": b"GET\t/livez\tHTTP/1.1\r\nHost: a\r\n\r\n",
+    "a word too many": b"GET /livez HTTP/1.1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "no version": b"GET /livez\r\nHost: a\r\n\r\n",
+    "another version": b"GET /livez HTTP/1.2\r\nHost: a\r\n\r\n",
+    "a version of two digits": b"GET /livez HTTP/01.1\r\nHost: a\r\n\r\n",
+    "a control character in the target": b"GET /li\x7fvez HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a fragment in the target": b"GET /livez#a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a target without a slash": b"GET livez HTTP/1.1\r\nHost: a\r\n\r\n",
+    "CONNECT": b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+CHUNKS = {
+    "a size with 0x": b"0x0\r\n\r\n", "a size below nothing": b"-0\r\n\r\n", "a size with a sign": b"+0\r\n\r\n",
+    "a blank before a size": b" 0\r\n\r\n", "no size": b"\r\n\r\n", "a size past 64 bits": b"10000000000000000\r\n",
+    "a size that ends in LF": b"0\n\r\n", "a chunk longer than its size": b"1\r\nab\r\n0\r\n\r\n", "a chunk that ends in LF": b"1\r\na\n0\r\n\r\n",
+    "an extension with a line's end": b"0;a\n\r\n\r\n", "an extension with a CR": b"0;a\rb\r\n\r\n", "an extension too long": b"0;" + b"a" * 5000 + b"\r\n\r\n",
+    "a trailer that is no field": b"0\r\na b\r\n\r\n", "a trailer folded": b"0\r\na: b\r\n c\r\n\r\n", "a trailer that ends in LF": b"0\r\na: b\n\r\n",
+}
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("name", [*SMUGGLED, *CHUNKS])
+def test_what_can_be_read_in_two_ways_is_refused(target, name):
+    """One answer, an error, and the end: what stands behind it is never read as a request."""
+    path = COUNT_PATH.encode()
+    payload = SMUGGLED.get(name) or b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS[name]
+    with raw(target.port, payload + HIDDEN) as peer:
+        peer.wait_over()
+        assert re.match(rb"HTTP/1.1 (400|413|414|431|501|505) ", peer.bytes), peer.bytes
+        assert peer.bytes.count(b"HTTP/1.1 ") == 1 and b"Connection: close" in peer.bytes, peer.bytes
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("payload, answers", [
+    (HIDDEN * 3, 3),
+    (post(b"Content-Length: %d" % len(HIDDEN), body=HIDDEN) + HIDDEN, 2),
+    (post(b"Content-Type: application/json", b"Transfer-Encoding: CHUNKED", body=b"%x;a=b\r\n" % len(HIDDEN) + HIDDEN + b"\r\n0\r\na: b\r\n\r\n")
+     .replace(b"/livez", COUNT_PATH.encode()) + HIDDEN, 2),
+    (b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n" + HIDDEN, 2),
+    (b"\r\n" + HIDDEN, 1),
+    (b"GET http://b/livez HTTP/1.1\r\nHost: a\r\n\r\n" + HIDDEN, 2)],
+    ids=["pipelined", "a request as a body", "a request in a chunk", "an upgrade to h2c is not taken", "a blank line before", "absolute form"])
+def test_what_is_clear_is_read_the_one_way(target, payload, answers):
+    with raw(target.port, payload) as peer:
+        peer.wait(lambda peer: peer.bytes.count(b"HTTP/1.1 ") == answers)
+        peer.socket.shutdown(socket.SHUT_WR)
+        peer.wait_over()
+        assert peer.bytes.count(b"HTTP/1.1 ") == answers and b" 101 " not in peer.bytes
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("payload, status", [
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414), (b"A" * 40 + b" / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    (b"GET / HTTP/1.1\r\nHost: a\r\na: " + b"b" * 20000, 431), (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a: b\r\n" * 200, 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a" * 20000, 431), (b"a" * 20000, 414)],
+    ids=["a long target", "a long method", "a long field", "many fields", "a name without end", "a line without end"])
+def test_a_huge_head_is_refused_before_it_is_all_there(target, payload, status):
+    with raw(target.port, payload) as peer:
+        peer.wait_over()
+        assert peer.bytes.startswith(b"HTTP/1.1 %d " % status), peer.bytes

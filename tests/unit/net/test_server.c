@@ -105,6 +105,30 @@ static void at_the_limit_of_connections_the_next_one_waits_for_one_to_end(void *
 	close(fds[2]);
 }
 
+static void past_the_limit_of_an_address_its_connections_are_closed(void **state)
+{
+	(void)state;
+	config.max_connections_per_address = 2;
+	start_server();
+	int fds[] = {dial(), dial()};
+	for (int i = 0; i < 2; i++) {
+		send_text(fds[i], CALL);
+		assert_int_equal(read_answer(fds[i], false).status, 200);
+	}
+	int third = dial();
+	char byte;
+	assert_true(recv(third, &byte, 1, 0) <= 0);
+	assert_int_equal(server_stats(server).connections_refused, 1);
+	close(third);
+	close(fds[0]);
+	WAIT_UNTIL(server_stats(server).connections_open == 1);
+	int fourth = dial();
+	send_text(fourth, CALL);
+	assert_int_equal(read_answer(fourth, false).status, 200);
+	close(fourth);
+	close(fds[1]);
+}
+
 static void without_file_descriptors_accepting_pauses_and_resumes(void **state)
 {
 	(void)state;
@@ -306,6 +330,7 @@ int main(void)
 		TEST(a_port_in_use_is_refused_also_to_this_program),
 		TEST(every_address_is_served),
 		TEST(at_the_limit_of_connections_the_next_one_waits_for_one_to_end),
+		TEST(past_the_limit_of_an_address_its_connections_are_closed),
 		TEST(without_file_descriptors_accepting_pauses_and_resumes),
 		TEST(a_trusted_proxy_is_believed),
 		TEST(anyone_elses_word_is_not_taken),
