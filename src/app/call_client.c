@@ -11,6 +11,8 @@ enum { CALL_MAX_RESPONSE = 64 << 20, CALL_MAX_REQUEST = 4 << 20, CALL_MAX_ERROR 
 struct call_client {
 	CURL *curl;
 	char *address;
+	struct tls_files files;
+	char problem[CURL_ERROR_SIZE];
 	const char *speaks_for;
 	int64_t timeout_ms;
 	struct buffer request, response;
@@ -29,7 +31,8 @@ static const struct field_type connect_error_fields[] = {
 static const struct message_type connect_error_type = {
 	.name = "connect.Error", .size = sizeof(struct connect_error), .fields = connect_error_fields, .field_count = 2};
 
-enum error call_client_create(const char *address, int64_t timeout_ms, struct call_client **ret_client)
+enum error call_client_create(const char *address, const struct tls_files *files, int64_t timeout_ms,
+			      struct call_client **ret_client)
 {
 	struct call_client *client = calloc(1, sizeof *client);
 	if (client == NULL)
@@ -37,6 +40,7 @@ enum error call_client_create(const char *address, int64_t timeout_ms, struct ca
 	buffer_init(&client->request, CALL_MAX_REQUEST);
 	buffer_init(&client->response, CALL_MAX_RESPONSE);
 	client->timeout_ms = timeout_ms;
+	client->files = *files;
 	client->address = strdup(address);
 	client->curl = client->address == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ? NULL : curl_easy_init();
 	if (client->curl == NULL) {
@@ -116,6 +120,21 @@ static struct curl_slist *make_headers(const struct call_client *client)
 	return headers;
 }
 
+static const char *or_null(const char *text)
+{
+	return text == NULL || *text == 0 ? NULL : text;
+}
+
+static void set_tls(struct call_client *client)
+{
+	const char *certificate = or_null(client->files.certificate), *key = or_null(client->files.key);
+	if (or_null(client->files.authorities) != NULL)
+		curl_easy_setopt(client->curl, CURLOPT_CAINFO, client->files.authorities);
+	curl_easy_setopt(client->curl, CURLOPT_SSLCERT, certificate);
+	curl_easy_setopt(client->curl, CURLOPT_SSLKEY, key == NULL ? certificate : key);
+	curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+}
+
 static CURLcode perform(struct call_client *client, const char *path, struct curl_slist *headers, long *ret_status)
 {
 	enum { GRACE_MS = 1000 }; /* for the server's own deadline to be told */
@@ -133,6 +152,9 @@ static CURLcode perform(struct call_client *client, const char *path, struct cur
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(client->timeout_ms + GRACE_MS));
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	client->problem[0] = 0;
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->problem);
+	set_tls(client);
 	buffer_clear(&client->response);
 	CURLcode code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
@@ -144,6 +166,13 @@ static enum call_outcome unreachable(const struct call_client *client, CURLcode 
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(ret_error->message, sizeof ret_error->message, "%s gave no answer within %lld ms", client->address,
 			 (long long)client->timeout_ms);
+	else if (code == CURLE_PEER_FAILED_VERIFICATION)
+		snprintf(ret_error->message, sizeof ret_error->message,
+			 "%s is not believed: %s. Which authority signed its certificate? Name it with --ca FILE",
+			 client->address, client->problem);
+	else if (code != CURLE_COULDNT_CONNECT && client->problem[0] != 0)
+		snprintf(ret_error->message, sizeof ret_error->message, "%s cannot be spoken with: %s", client->address,
+			 client->problem);
 	else
 		snprintf(ret_error->message, sizeof ret_error->message,
 			 "%s cannot be reached: %s. Is pingd running? Start it with: make run", client->address,

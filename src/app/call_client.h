@@ -5,6 +5,7 @@
 #define PING_APP_CALL_CLIENT_H
 
 #include "codec/message.h"
+#include "net/tls.h"
 
 struct call_client;
 
@@ -20,8 +21,10 @@ struct call_error {
 	char message[512]; /* for people; printable */
 };
 
-/* address: "http://127.0.0.1:8080". timeout_ms holds for each call, and is told to the server. */
-enum error call_client_create(const char *address, int64_t timeout_ms, struct call_client **ret_client);
+/* address: "http://127.0.0.1:8080", or https. The files' names must outlive the client. timeout_ms holds for each call, and is
+ * told to the server. */
+enum error call_client_create(const char *address, const struct tls_files *files, int64_t timeout_ms,
+			      struct call_client **ret_client);
 void call_client_destroy(struct call_client *client);
 /* Sent as X-Forwarded-For from now on; NULL: none. The text must outlive its use. */
 void call_client_speak_for(struct call_client *client, const char *address);

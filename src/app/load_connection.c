@@ -21,29 +21,34 @@ struct load_connection {
 	enum load_connection_state state;
 	int socket, error_number;
 	nghttp2_session *session;
-	struct buffer output;
+	struct tls_session *tls;	      /* from when the socket is connected; NULL: none */
+	struct buffer output;		      /* of the session, not sealed yet */
 	struct load_request *oldest, *newest; /* in flight, in the order of sending */
 };
 
 /* ─── The address ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static enum error look_up(const char *host, const char *port, struct load_target *target, struct error_note *note)
+static enum error look_up(const char *port, struct load_target *target, struct error_note *note)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-	size_t length = strlen(host);
-	char bare[256];
-	bool brackets = host[0] == '[' && length > 2; /* of IPv6 */
-	snprintf(bare, sizeof bare, "%.*s", (int)(brackets ? length - 2 : length), host + brackets);
-	int code = getaddrinfo(bare, port, &hints, &found);
+	int code = getaddrinfo(target->host, port, &hints, &found);
 	if (code != 0)
-		return error_noted(note, ERROR_UNAVAILABLE, "%s: %s", bare, gai_strerror(code));
+		return error_noted(note, ERROR_UNAVAILABLE, "%s: %s", target->host, gai_strerror(code));
 	memcpy(&target->address, found->ai_addr, found->ai_addrlen);
 	target->address_size = found->ai_addrlen;
 	freeaddrinfo(found);
 	return ERROR_OK;
 }
 
-enum error load_target_resolve(const char *url, int64_t timeout_ms, struct load_target *ret_target, struct error_note *note)
+static void copy_host(struct load_target *target, const char *host)
+{
+	size_t length = strlen(host);
+	bool brackets = host[0] == '[' && length > 2; /* of IPv6 */
+	snprintf(target->host, sizeof target->host, "%.*s", (int)(brackets ? length - 2 : length), host + brackets);
+}
+
+enum error load_target_resolve(const char *url, const struct tls_files *files, int64_t timeout_ms, struct load_target *ret_target,
+			       struct error_note *note)
 {
 	char *scheme = NULL, *host = NULL, *port = NULL;
 	struct load_target target = {0};
@@ -54,13 +59,17 @@ enum error load_target_resolve(const char *url, int64_t timeout_ms, struct load_
 	if (curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
 	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK || strcmp(scheme, "http") != 0) {
-		error_noted(note, error, "load speaks HTTP/2 without TLS: expected http://HOST:PORT, found \"%s\"", url);
+	    curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
+		error_noted(note, error, "expected http://HOST:PORT or https://HOST:PORT, found \"%s\"", url);
 		goto out;
 	}
 	snprintf(target.authority, sizeof target.authority, "%.255s:%.8s", host, port);
 	snprintf(target.timeout_ms, sizeof target.timeout_ms, "%lld", (long long)timeout_ms);
-	error = look_up(host, port, &target, note);
+	copy_host(&target, host);
+	error = look_up(port, &target, note);
+	if (error == ERROR_OK && strcmp(scheme, "https") == 0)
+		error = tls_create(TLS_CLIENT, files, &target.tls, note);
 	if (error == ERROR_OK)
 		*ret_target = target;
 out:
@@ -69,6 +78,12 @@ out:
 	curl_free(port);
 	curl_url_cleanup(parts);
 	return error;
+}
+
+void load_target_release(struct load_target *target)
+{
+	tls_destroy(target->tls);
+	target->tls = NULL;
 }
 
 /* ─── Requests in flight ────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -208,6 +223,8 @@ void load_connection_close(struct load_connection *connection)
 {
 	nghttp2_session_del(connection->session);
 	connection->session = NULL;
+	tls_session_destroy(connection->tls);
+	connection->tls = NULL;
 	if (connection->socket >= 0)
 		close(connection->socket);
 	connection->socket = -1;
@@ -251,9 +268,10 @@ enum error load_connection_open(struct load_connection *connection)
 enum error load_connection_submit(struct load_connection *connection, struct load_request *request, int64_t now_us)
 {
 	const struct load_target *target = connection->target;
+	const char *scheme = target->tls == NULL ? "http" : "https";
 	const nghttp2_nv headers[] = {
 		LITERAL(":method", "POST"),
-		LITERAL(":scheme", "http"),
+		HEADER(":scheme", scheme, strlen(scheme), 0),
 		LITERAL(":path", "/ping.v1.PingService/Ping"),
 		HEADER(":authority", target->authority, strlen(target->authority), 0),
 		LITERAL("content-type", "application/proto"),
@@ -273,26 +291,56 @@ enum error load_connection_submit(struct load_connection *connection, struct loa
 	return ERROR_OK;
 }
 
+static struct buffer *unsent(const struct load_connection *connection)
+{
+	return connection->tls == NULL ? (struct buffer *)&connection->output : tls_session_output(connection->tls);
+}
+
 int load_connection_poll(const struct load_connection *connection, short *ret_events)
 {
-	bool write = connection->state == LOAD_CONNECTING || connection->output.size > 0;
-	*ret_events = (short)(write ? POLLIN | POLLOUT : POLLIN);
+	bool unconnected = connection->state == LOAD_CONNECTING && connection->tls == NULL;
+	*ret_events = (short)(unconnected || unsent(connection)->size > 0 ? POLLIN | POLLOUT : POLLIN);
 	return connection->socket;
 }
 
 static bool finish_connecting(struct load_connection *connection)
 {
+	const struct load_target *target = connection->target;
 	int error_number = 0;
 	socklen_t size = sizeof error_number;
 	getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &error_number, &size);
 	if (error_number == 0 && start_session(connection) != ERROR_OK)
 		error_number = ENOMEM;
+	if (error_number == 0 && target->tls != NULL &&
+	    tls_session_create(target->tls, target->host, &connection->tls) != ERROR_OK)
+		error_number = ENOMEM;
 	if (error_number != 0) {
 		fail(connection, error_number);
 		return false;
 	}
-	connection->state = LOAD_OPEN;
+	if (connection->tls == NULL)
+		connection->state = LOAD_OPEN;
 	return true;
+}
+
+/* 0, or the errno of what is wrong. */
+static int take_plain(struct load_connection *connection, const uint8_t *data, size_t size)
+{
+	return nghttp2_session_mem_recv(connection->session, data, size) == (ssize_t)size ? 0 : EPROTO;
+}
+
+static int take_sealed(struct load_connection *connection, const uint8_t *data, size_t size)
+{
+	uint8_t plain[READ_SIZE];
+	size_t count;
+	enum tls_result result;
+	tls_session_feed(connection->tls, slice_make(data, size));
+	while ((result = tls_session_read(connection->tls, plain, sizeof plain, &count)) == TLS_BYTES)
+		if (take_plain(connection, plain, count) != 0)
+			return EPROTO;
+	if (connection->state == LOAD_CONNECTING && tls_session_is_open(connection->tls))
+		connection->state = LOAD_OPEN;
+	return result == TLS_MORE ? 0 : EPROTO;
 }
 
 /* false: the connection is closed. */
@@ -306,29 +354,42 @@ static bool read_some(struct load_connection *connection)
 		fail(connection, size < 0 ? errno : 0);
 		return false;
 	}
-	if (nghttp2_session_mem_recv(connection->session, data, (size_t)size) == size)
-		return true;
-	fail(connection, EPROTO);
-	return false;
+	int error_number = (connection->tls == NULL ? take_plain : take_sealed)(connection, data, (size_t)size);
+	if (error_number != 0)
+		fail(connection, error_number);
+	return error_number == 0;
 }
 
-/* Collects what the session has to say, up to a packet's worth many times over, and sends it. */
-static bool write_some(struct load_connection *connection)
+/* Collects what the session has to say, up to a packet's worth many times over. */
+static bool collect(struct load_connection *connection)
 {
 	const uint8_t *data;
 	ssize_t size = 0;
 	while (connection->output.size < OUTPUT_ENOUGH && (size = nghttp2_session_mem_send(connection->session, &data)) > 0)
 		if (buffer_append(&connection->output, data, (size_t)size) != ERROR_OK)
 			size = -1;
+	if (size < 0 || connection->tls == NULL)
+		return size >= 0;
+	struct slice plain = buffer_slice(&connection->output);
+	bool sealed = tls_session_write(connection->tls, plain) == ERROR_OK;
+	buffer_clear(&connection->output);
+	return sealed;
+}
+
+static bool write_some(struct load_connection *connection)
+{
+	struct buffer *output = unsent(connection);
+	bool may_speak = connection->state != LOAD_CONNECTING && output->size < OUTPUT_ENOUGH;
+	bool fine = !may_speak || collect(connection);
 	ssize_t sent = 0;
-	if (size >= 0 && connection->output.size > 0)
-		sent = send(connection->socket, connection->output.data, connection->output.size, MSG_NOSIGNAL);
-	if (size < 0 || (sent < 0 && errno != EAGAIN && errno != EINTR)) {
-		fail(connection, size < 0 ? ENOMEM : errno);
+	if (fine && output->size > 0)
+		sent = send(connection->socket, output->data, output->size, MSG_NOSIGNAL);
+	if (!fine || (sent < 0 && errno != EAGAIN && errno != EINTR)) {
+		fail(connection, fine ? errno : ENOMEM);
 		return false;
 	}
 	if (sent > 0)
-		buffer_consume(&connection->output, (size_t)sent);
+		buffer_consume(output, (size_t)sent);
 	return true;
 }
 
@@ -336,7 +397,7 @@ void load_connection_turn(struct load_connection *connection, short events)
 {
 	if (connection->state == LOAD_CLOSED)
 		return;
-	if (connection->state == LOAD_CONNECTING &&
+	if (connection->state == LOAD_CONNECTING && connection->tls == NULL &&
 	    ((events & (POLLOUT | POLLERR | POLLHUP)) == 0 || !finish_connecting(connection)))
 		return;
 	if ((events & (POLLIN | POLLERR | POLLHUP)) != 0 && !read_some(connection))

@@ -11,6 +11,7 @@
 #define PING_APP_LOAD_CONNECTION_H
 
 #include "base/address.h"
+#include "net/tls.h"
 
 #include <sys/socket.h>
 
@@ -49,12 +50,18 @@ struct load_target {
 	socklen_t address_size;
 	char authority[300]; /* "127.0.0.1:8080" */
 	char timeout_ms[16]; /* told to the server */
+	char host[256];	     /* without brackets: whose certificate is wanted */
+	struct tls *tls;     /* NULL: none */
 };
 
 struct load_connection;
 
-/* "http://HOST:PORT". INVALID_ARGUMENT, UNAVAILABLE (the name is not known); the note says why. */
-enum error load_target_resolve(const char *url, int64_t timeout_ms, struct load_target *ret_target, struct error_note *note);
+/* "http://HOST:PORT", or https with `files`. INVALID_ARGUMENT, UNAVAILABLE (the name is not known), tls_create's; the note says
+ * why. */
+enum error load_target_resolve(const char *url, const struct tls_files *files, int64_t timeout_ms, struct load_target *ret_target,
+			       struct error_note *note);
+/* A zeroed one is fine. No connection may be left. */
+void load_target_release(struct load_target *target);
 
 /* done(): once for each request that was submitted, inside load_connection_turn, _expire or _close. */
 enum error load_connection_create(const struct load_target *target,

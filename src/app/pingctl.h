@@ -8,6 +8,7 @@
 #include "app/manual.h"
 #include "app/text_table.h"
 #include "app/text_time.h"
+#include "net/tls.h"
 #include "ping/v1/ping.pb.h"
 
 enum pingctl_exit {
@@ -23,7 +24,7 @@ struct pingctl {
 	int help; /* enum manual_form */
 	bool version, json, utc;
 	int color; /* enum pingctl_color */
-	const char *address;
+	const char *address, *ca, *certificate, *key;
 	int64_t timeout_ms;
 
 	int64_t now_ms; /* when the program began */
@@ -50,6 +51,9 @@ int pingctl_call(struct pingctl *ctl, const struct method_type *method, const vo
 enum call_outcome pingctl_try_call(struct pingctl *ctl, const struct method_type *method, const void *request,
 				   struct arena *arena, void *ret_response, struct call_error *ret_error);
 int pingctl_print_call_error(enum call_outcome outcome, const struct call_error *error);
+
+/* Of the flags. */
+struct tls_files pingctl_tls_files(const struct pingctl *ctl);
 
 /* Adds to ctl->output. Failures (memory) show when it is flushed. */
 void pingctl_print(struct pingctl *ctl, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -25,7 +25,15 @@ int pingctl_fail_error(enum pingctl_exit exit_code, enum error error, const stru
 
 enum error pingctl_open_client(struct pingctl *ctl)
 {
-	return ctl->client != NULL ? ERROR_OK : call_client_create(ctl->address, ctl->timeout_ms, &ctl->client);
+	if (ctl->client != NULL)
+		return ERROR_OK;
+	const struct tls_files files = pingctl_tls_files(ctl);
+	return call_client_create(ctl->address, &files, ctl->timeout_ms, &ctl->client);
+}
+
+struct tls_files pingctl_tls_files(const struct pingctl *ctl)
+{
+	return (struct tls_files){.certificate = ctl->certificate, .key = ctl->key, .authorities = ctl->ca};
 }
 
 enum call_outcome pingctl_try_call(struct pingctl *ctl, const struct method_type *method, const void *request,

@@ -438,6 +438,7 @@ static void release(struct load *load)
 	free(load->lanes);
 	free(load->requests);
 	free(load->polls);
+	load_target_release(&load->target);
 	buffer_release(&load->body);
 }
 
@@ -446,7 +447,8 @@ static int prepare(struct load *load)
 	struct error_note note = {0};
 	if (options.pings == 0 && options.duration_ms == 0)
 		return pingctl_fail(PINGCTL_USAGE, "load wants an end: --pings N, or --duration 10s, or both");
-	enum error error = load_target_resolve(load->ctl->address, load->ctl->timeout_ms, &load->target, &note);
+	const struct tls_files files = pingctl_tls_files(load->ctl);
+	enum error error = load_target_resolve(load->ctl->address, &files, load->ctl->timeout_ms, &load->target, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(error == ERROR_UNAVAILABLE ? PINGCTL_UNREACHABLE : PINGCTL_USAGE, error, &note);
 	load->plan = (struct load_plan){

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { EXIT_CODE_FAILURE = 1, EXIT_CODE_USAGE = 2 };
+enum { TLS_LOOK_S = 1 }; /* how often the certificates' files are looked at */
 
 struct pingd {
 	const struct pingd_config *config;
@@ -22,6 +23,7 @@ struct pingd {
 	struct pipeline *pipeline;
 	struct server *server;
 	struct pages pages;
+	struct tls *tls; /* NULL: none */
 };
 
 static void configure_log(const struct pingd_config *config)
@@ -36,13 +38,18 @@ static void configure_log(const struct pingd_config *config)
 }
 
 /* For sigwait: from here on no thread is interrupted. */
-static void block_signals(sigset_t *ret_stop)
+static void block_signals(sigset_t *ret_stop, bool reloads)
 {
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(ret_stop);
 	sigaddset(ret_stop, SIGTERM);
 	sigaddset(ret_stop, SIGINT);
 	pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
+	sigset_t reload;
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	if (reloads)
+		pthread_sigmask(SIG_BLOCK, &reload, NULL);
 }
 
 /* A connection is a file descriptor; the rest is for files and epoll. Where fewer are allowed there are fewer connections: they
@@ -75,6 +82,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.rpc.max_timeout_ms = config->max_timeout_ms;
 	if (config->role_api)
 		server.methods = service_methods(pipeline_service(pingd->pipeline), &server.method_count);
+	server.tls = pingd->tls;
 	server.routes = pingd->pages.routes;
 	server.route_count = PAGES_COUNT;
 	server.trusted_proxies = config->proxies;
@@ -89,11 +97,24 @@ static struct server_config server_config_from(const struct pingd_config *config
 	return server;
 }
 
+static enum error open_tls(struct pingd *pingd, struct error_note *note)
+{
+	const struct pingd_config *config = pingd->config;
+	const struct tls_files files = {config->tls_certificate, config->tls_key, config->tls_client_ca};
+	if (*config->tls_certificate == 0)
+		return ERROR_OK;
+	return tls_create(TLS_SERVER, &files, &pingd->tls, note);
+}
+
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
 	enum error error = telemetry_create(pingd->config, &pingd->telemetry, note);
+	if (error == ERROR_OK)
+		error = open_tls(pingd, note);
 	if (error != ERROR_OK)
 		return error;
+	if (pingd->tls != NULL)
+		telemetry_watch_tls(pingd->telemetry, pingd->tls);
 	const struct pipeline_observer observer = {telemetry_batch, telemetry_call, pingd->telemetry};
 	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
 	if (error != ERROR_OK)
@@ -119,7 +140,7 @@ static void tell_addresses(const struct pingd *pingd)
 		address_format(address, host);
 		snprintf(text, sizeof text, address_is_ipv4(address) ? "%s:%u" : "[%s]:%u", host, server_port(pingd->server, i));
 		log_event(LOG_INFO, "listening", log_text("address", text), log_text("data_dir", pingd->config->data_dir),
-			  log_text("version", PING_VERSION));
+			  log_text("tls", pingd->tls != NULL ? "yes" : "no"), log_text("version", PING_VERSION));
 	}
 }
 
@@ -132,10 +153,39 @@ static void *exit_on_second_signal(void *context)
 	_exit(EXIT_CODE_FAILURE);
 }
 
-static void serve(struct pingd *pingd, sigset_t *stop)
+static void reload_tls(struct pingd *pingd)
+{
+	struct error_note note = {0};
+	enum error error = tls_reload(pingd->tls, &note);
+	if (error == ERROR_OK)
+		log_event(LOG_INFO, "certificates read again", log_int("expires_s", tls_stats(pingd->tls).expires_s));
+	else
+		log_event(LOG_ERROR, "new certificates are not used; the old ones stay", log_error(error),
+			  log_text("detail", *note.text == 0 ? error_text(error) : note.text));
+}
+
+/* Returns the signal. Meanwhile certificates are read again when they are to be. */
+static int wait_for_stop(struct pingd *pingd, const sigset_t *stop)
 {
 	int number;
-	sigwait(stop, &number);
+	if (pingd->tls == NULL) {
+		sigwait(stop, &number);
+		return number;
+	}
+	sigset_t wanted = *stop;
+	sigaddset(&wanted, SIGHUP);
+	for (;;) {
+		number = sigtimedwait(&wanted, NULL, &(struct timespec){.tv_sec = TLS_LOOK_S});
+		if (number > 0 && number != SIGHUP)
+			return number;
+		if (number == SIGHUP || tls_changed(pingd->tls))
+			reload_tls(pingd);
+	}
+}
+
+static void serve(struct pingd *pingd, sigset_t *stop)
+{
+	int number = wait_for_stop(pingd, stop);
 	pthread_t impatient;
 	if (pthread_create(&impatient, NULL, exit_on_second_signal, stop) == 0)
 		pthread_detach(impatient);
@@ -152,6 +202,7 @@ static void stop(struct pingd *pingd)
 	if (pingd->server != NULL)
 		server_destroy(pingd->server);
 	telemetry_destroy(pingd->telemetry);
+	tls_destroy(pingd->tls);
 }
 
 /* The settings have copies; what others see of this process need not show a password. */
@@ -182,7 +233,7 @@ int main(int argc, char **argv)
 	configure_log(&config);
 	raise_file_limit(&config);
 	sigset_t signals;
-	block_signals(&signals);
+	block_signals(&signals, *config.tls_certificate != 0);
 	static struct pingd pingd;
 	pingd.config = &config;
 	error = start(&pingd, &note);

@@ -111,6 +111,13 @@ const struct setting pingd_settings[] = {
 	{.name = "listen", SETTING_LIST(CONFIG, listen), .section = "server", .metavar = "ADDRESS:PORT,…", .initial = "127.0.0.1:8080",
 	 .accepts = is_endpoint, .expected = "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080",
 	 .help = "Where to take connections; HTTP/1.1 and HTTP/2 on one port. Port 0 takes any that is free."},
+	{.name = "tls-certificate", SETTING_TEXT(CONFIG, tls_certificate), .section = "server", .metavar = "FILE", .initial_help = "none",
+	 .help = "Speak TLS 1.2 and 1.3 on all of them (h2 and http/1.1 by ALPN), with this certificate and its chain in PEM. This file "
+		 "and the next two are read again when they change, and on SIGHUP; where that fails, the old ones stay in force."},
+	{.name = "tls-key", SETTING_TEXT(CONFIG, tls_key), .section = "server", .metavar = "FILE", .initial_help = "in tls-certificate",
+	 .help = "The certificate's key in PEM, without a password."},
+	{.name = "tls-client-ca", SETTING_TEXT(CONFIG, tls_client_ca), .section = "server", .metavar = "FILE", .initial_help = "none",
+	 .help = "Authorities in PEM: every client must have a certificate of one of them (mTLS)."},
 	{.name = "trusted-proxies", SETTING_LIST(CONFIG, trusted_proxies), .section = "server", .metavar = "CIDR,…", .initial = "",
 	 .initial_help = "none", .accepts = is_network, .expected = "a network such as 10.0.0.0/8, or an address",
 	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For; where the two headers "
@@ -132,7 +139,7 @@ const struct setting pingd_settings[] = {
 	{.name = "max-timeout", SETTING_DURATION(CONFIG, max_timeout_ms), .section = "server", .initial = "5m", .min = 1,
 	 .max = 24 * HOUR_MS, .help = "The longest deadline that a caller is granted."},
 	{.name = "header-timeout", SETTING_DURATION(CONFIG, header_timeout_ms), .section = "server", .initial = "10s", .min = 1,
-	 .max = HOUR_MS, .help = "How long the head of a request may take to come in."},
+	 .max = HOUR_MS, .help = "How long the head of a request may take to come in; of the first one with the TLS handshake."},
 	{.name = "body-timeout", SETTING_DURATION(CONFIG, body_timeout_ms), .section = "server", .initial = "30s", .min = 1,
 	 .max = HOUR_MS, .help = "How long the body of a request may take to come in; a stream's may take as long as it likes."},
 	{.name = "idle-timeout", SETTING_DURATION(CONFIG, idle_timeout_ms), .section = "server", .initial = "2m", .min = 1,
@@ -179,6 +186,7 @@ const struct manual pingd_manual = {
 		{"metrics.db", "in the data directory: the metrics. They can be made again from the ledger."},
 		{0}},
 	.signals = (const struct manual_entry[]){
+		{"SIGHUP", "With tls-certificate: read the certificates again."},
 		{"SIGTERM, SIGINT", "Take no new requests, finish those in flight (drain-timeout), exit 0. A second one exits at once."},
 		{0}},
 	.exit_codes = (const struct manual_entry[]){
@@ -401,6 +409,10 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 	if (*config->data_dir == 0)
 		return error_noted(note, ERROR_INVALID_ARGUMENT,
 				   "data-dir: there is no home directory to put it in; add --data-dir DIR");
+	if (*config->tls_certificate == 0 && (*config->tls_key != 0 || *config->tls_client_ca != 0))
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "tls-%s is of no use without tls-certificate: add --tls-certificate FILE",
+				   *config->tls_key != 0 ? "key" : "client-ca");
 	if (config->default_timeout_ms > config->max_timeout_ms)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "default-timeout must not be greater than max-timeout");
 	if (config->threads == 0) {

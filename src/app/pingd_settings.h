@@ -38,6 +38,7 @@ struct pingd_config {
 	int help; /* enum manual_form */
 	bool version, check_config;
 	const char *config, *data_dir, *ledger, *log, *store;
+	const char *tls_certificate, *tls_key, *tls_client_ca;
 	struct setting_list listen, roles, trusted_proxies, kafka;
 	int64_t log_partitions, log_epoch, publisher_slots, publishers;
 	int publish; /* enum pingd_publish */

@@ -138,6 +138,25 @@ void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipe
 	telemetry->pipeline = pipeline;
 }
 
+static double read_tls_expiry(void *context)
+{
+	return (double)tls_stats(context).expires_s;
+}
+
+static double read_tls_failures(void *context)
+{
+	return (double)tls_stats(context).failures;
+}
+
+void telemetry_watch_tls(struct telemetry *telemetry, struct tls *tls)
+{
+	metrics_add_gauge_callback(telemetry->metrics, "ping_tls_certificate_expiry_timestamp_seconds",
+				   "When the certificate in force ends.", NULL, read_tls_expiry, tls);
+	metrics_add_counter_callback(telemetry->metrics, "ping_tls_reload_failures_total",
+				     "Times that changed certificates could not be used, and the old ones stayed.", NULL,
+				     read_tls_failures, tls);
+}
+
 struct server_metrics *telemetry_server(struct telemetry *telemetry)
 {
 	return telemetry->server;

@@ -20,6 +20,7 @@ void telemetry_destroy(struct telemetry *telemetry);
 enum error telemetry_watch_calls(struct telemetry *telemetry, const struct rpc_method *methods, size_t count,
 				 struct error_note *note);
 void telemetry_watch_pipeline(struct telemetry *telemetry, struct pipeline *pipeline);
+void telemetry_watch_tls(struct telemetry *telemetry, struct tls *tls);
 /* The server's own; NULL before telemetry_watch_calls. */
 struct server_metrics *telemetry_server(struct telemetry *telemetry);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/proxy_protocol.h"
 
 enum {
 	LINGER_MS = 1000,
@@ -130,6 +131,7 @@ static void connection_free(struct connection *connection)
 	atomic_fetch_sub_explicit(&connection->worker->shared->connection_count, 1, memory_order_relaxed);
 	buffer_release(&connection->input);
 	buffer_release(&connection->output);
+	tls_session_destroy(connection->tls);
 	free(connection);
 }
 
@@ -172,6 +174,88 @@ static void read_end(struct connection *connection)
 		connection_settle_later(connection);
 }
 
+/* A client that speaks HTTP where TLS is spoken is told so in its own words. */
+static void fail_handshake(struct connection *connection, struct slice sealed)
+{
+	static const char answer[] = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n"
+				     "content-length: 35\r\n\r\nthis port speaks TLS: use https://\n";
+	bool http = !connection->tls_open && sealed.size > 0 && sealed.data[0] >= 'A' && sealed.data[0] <= 'Z';
+	worker_count(connection->worker, COUNTER_TLS_FAILURES);
+	log_limited(LOG_INFO, "TLS failed", log_address("peer", &connection->peer),
+		    log_text("reason", http ? "plain HTTP" : tls_session_reason(connection->tls)));
+	struct buffer *output = tls_session_output(connection->tls);
+	if (http) {
+		buffer_clear(output); /* the alert */
+		buffer_append(output, answer, sizeof answer - 1);
+	}
+	connection_finish(connection);
+}
+
+static void note_handshake(struct connection *connection)
+{
+	if (connection->tls_open || !tls_session_is_open(connection->tls))
+		return;
+	connection->tls_open = true;
+	worker_count(connection->worker, COUNTER_TLS_HANDSHAKES);
+}
+
+/* Opens what came, all of it. `sealed` does not lie in `opened`. */
+static void take_sealed(struct connection *connection, struct slice sealed)
+{
+	struct worker *worker = connection->worker;
+	tls_session_feed(connection->tls, sealed);
+	while (connection->state == CONNECTION_SPEAKING) {
+		size_t count;
+		enum tls_result result = tls_session_read(connection->tls, worker->opened, sizeof worker->opened, &count);
+		note_handshake(connection);
+		if (result == TLS_BYTES) {
+			take_input(connection, slice_make(worker->opened, count));
+			continue;
+		}
+		if (result == TLS_END)
+			read_end(connection);
+		else if (result == TLS_FAILED)
+			fail_handshake(connection, sealed);
+		return;
+	}
+}
+
+static void take_bytes(struct connection *connection, struct slice bytes)
+{
+	if (connection->tls != NULL)
+		take_sealed(connection, bytes);
+	else
+		take_input(connection, bytes);
+}
+
+/* A trusted proxy may say first for whom it connects: before TLS. */
+static void take_preamble(struct connection *connection, struct slice fresh)
+{
+	struct proxy_protocol header;
+	struct buffer kept = connection->input;
+	bool joined = kept.size > 0;
+	if (joined && buffer_append(&kept, fresh.data, fresh.size) != ERROR_OK) {
+		connection_close(connection);
+		return;
+	}
+	struct slice bytes = joined ? buffer_slice(&kept) : fresh;
+	enum error error = proxy_protocol_parse(bytes, &header);
+	if (error == ERROR_END) {
+		connection->input = kept;
+		if (!joined && buffer_append(&connection->input, fresh.data, fresh.size) != ERROR_OK)
+			connection_close(connection);
+		return;
+	}
+	buffer_init(&connection->input, SIZE_MAX);
+	connection->may_be_proxied = false;
+	size_t size = error == ERROR_OK ? header.size : 0;
+	if (error == ERROR_OK && header.has_source && !connection_set_peer(connection, &header.source))
+		connection_close(connection);
+	else if (bytes.size > size)
+		take_bytes(connection, slice_make(bytes.data + size, bytes.size - size));
+	buffer_release(&kept);
+}
+
 static void read_some(struct connection *connection)
 {
 	struct worker *worker = connection->worker;
@@ -182,7 +266,11 @@ static void read_some(struct connection *connection)
 		if (errno != EAGAIN && errno != EINTR)
 			connection_close(connection);
 	} else if (connection->state == CONNECTION_SPEAKING) {
-		take_input(connection, slice_make(worker->input, (size_t)count));
+		struct slice bytes = slice_make(worker->input, (size_t)count);
+		if (connection->may_be_proxied)
+			take_preamble(connection, bytes);
+		else
+			take_bytes(connection, bytes);
 		connection_settle_later(connection);
 	} else {
 		connection->lingered_bytes += (size_t)count;
@@ -192,7 +280,7 @@ static void read_some(struct connection *connection)
 }
 
 /* Returns how many bytes the socket took, less when it would block. Closes the connection on an error. */
-static size_t write_some(struct connection *connection, struct slice bytes)
+static size_t send_some(struct connection *connection, struct slice bytes)
 {
 	ssize_t count = send(connection->watch.fd, bytes.data, bytes.size, MSG_NOSIGNAL);
 	if (count < 0 && errno != EAGAIN && errno != EINTR) {
@@ -209,6 +297,36 @@ static size_t write_some(struct connection *connection, struct slice bytes)
 	if (connection->blocked)
 		arm_timer(connection);
 	return sent;
+}
+
+/* What is sealed goes out. False: not all of it. */
+static bool send_sealed(struct connection *connection)
+{
+	struct buffer *sealed = connection->tls == NULL ? NULL : tls_session_output(connection->tls);
+	if (sealed == NULL || sealed->size == 0)
+		return true;
+	buffer_consume(sealed, send_some(connection, buffer_slice(sealed)));
+	if (sealed->size > 0)
+		return false;
+	if (sealed->capacity > KEPT_OUTPUT_BYTES)
+		buffer_release(sealed);
+	return true;
+}
+
+/* Returns how many bytes are on their way; the rest comes when not blocked. Closes the connection on an error. */
+static size_t write_some(struct connection *connection, struct slice bytes)
+{
+	if (connection->tls == NULL)
+		return send_some(connection, bytes);
+	if (!send_sealed(connection))
+		return 0;
+	size_t count = bytes.size < WORKER_OUTPUT_BYTES ? bytes.size : WORKER_OUTPUT_BYTES;
+	if (tls_session_write(connection->tls, slice_make(bytes.data, count)) != ERROR_OK) {
+		connection_close(connection);
+		return 0;
+	}
+	send_sealed(connection);
+	return count;
 }
 
 static void write_kept(struct connection *connection)
@@ -242,7 +360,7 @@ static bool write_fresh(struct connection *connection)
 static void write_all(struct connection *connection)
 {
 	for (int round = 0; round < ROUNDS_PER_TURN; round++) {
-		if (connection->state > CONNECTION_FINISHING || connection->blocked)
+		if (connection->state > CONNECTION_FINISHING || connection->blocked || !send_sealed(connection))
 			return;
 		if (connection->output.size > 0)
 			write_kept(connection);
@@ -252,8 +370,20 @@ static void write_all(struct connection *connection)
 	connection->resumed = true; /* there may be more: the next turn */
 }
 
+/* False: the peer does not take it yet. */
+static bool end_tls(struct connection *connection)
+{
+	if (connection->tls != NULL && !connection->tls_closed) {
+		connection->tls_closed = true;
+		tls_session_close(connection->tls);
+	}
+	return send_sealed(connection);
+}
+
 static void linger(struct connection *connection)
 {
+	if (!end_tls(connection) || connection->state == CONNECTION_CLOSED)
+		return;
 	if (connection->input_ended || shutdown(connection->watch.fd, SHUT_WR) != 0) {
 		connection_close(connection);
 		return;
@@ -352,6 +482,8 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 	connection->may_be_proxied = connection->trusts_peer;
 	buffer_init(&connection->input, SIZE_MAX);
 	buffer_init(&connection->output, SIZE_MAX);
+	if (error == ERROR_OK && worker->shared->config.tls != NULL)
+		error = tls_session_create(worker->shared->config.tls, NULL, &connection->tls);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (error == ERROR_OK)
 		error = loop_watch_add(worker->loop, &connection->watch, EPOLLIN);
@@ -367,8 +499,10 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 	connection_expect(connection, worker->shared->config.header_timeout_ms);
 	return ERROR_OK;
 fail:
-	if (connection != NULL)
+	if (connection != NULL) {
 		leave_peer(connection);
+		tls_session_destroy(connection->tls);
+	}
 	free(connection);
 	close(fd);
 	return error;

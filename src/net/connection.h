@@ -1,8 +1,7 @@
 /* Inside src/net: one socket. It moves bytes and watches the clock; what they mean is its speaker's, of which there are three:
  *
- *   accept ─► opening ──"PRI * HTTP/2.0…"──► http2
- *               │ ▲ └──anything else───────► http1
- *               └─┘ a PROXY v2 preamble, from a trusted proxy
+ *   socket ─► PROXY v2 preamble ─► TLS, if there is ─► opening ──"PRI * HTTP/2.0…", ALPN h2──► http2
+ *             from a trusted proxy                        └──────anything else───────────────► http1
  *
  *              connection_finish        all is written         the peer's end, or 1 s
  *   SPEAKING ─────────────────► FINISHING ───────────► LINGERING ────────────────────► CLOSED ─► freed when settled
@@ -13,11 +12,13 @@
  * Lingering (RFC 9112, 9.6): a socket closed with unread bytes would reset, and the peer might never read the last answer.
  *
  * What one read brings is answered by one send behind it; what other threads' answers bring, by one send at the end of the turn
- * (the deferred task `settle`). What the socket doesn't take waits in `output`.
+ * (the deferred task `settle`). What the socket doesn't take waits in `output`, or sealed in the TLS session; then nothing more
+ * is sealed. TLS keeps nothing back of what was read: what the speaker does not take yet is in `input`.
  */
 #ifndef PING_NET_CONNECTION_H
 #define PING_NET_CONNECTION_H
 
+#include "net/tls.h"
 #include "net/worker.h"
 
 enum connection_state {
@@ -58,9 +59,11 @@ struct connection {
 	void *session; /* the speaker's */
 	enum connection_state state;
 	bool settling, input_ended, resumed, blocked, draining;
+	struct tls_session *tls; /* NULL: none */
+	bool tls_open, tls_closed;
 	uint32_t events;			   /* watched for */
 	int64_t read_expires_us, write_expires_us; /* INT64_MAX: never */
-	struct buffer input;			   /* what the speaker has not taken yet */
+	struct buffer input;			   /* what the speaker has not taken yet; before: of a PROXY preamble */
 	struct buffer output;			   /* what the socket has not taken yet, from output_sent on */
 	size_t output_sent;
 	size_t lingered_bytes;

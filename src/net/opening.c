@@ -1,5 +1,4 @@
 /* The first bytes of a connection: they say which protocol is spoken. */
-#include "codec/proxy_protocol.h"
 #include "net/connection.h"
 
 /* RFC 9113, 3.4. */
@@ -7,34 +6,22 @@ static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 enum { DRAIN_WAIT_MS = 1000 };
 
-/* A trusted proxy may say first for whom it connects. True: the protocol's own bytes begin, *ret_size later. */
-static bool read_proxy_header(struct connection *connection, struct slice bytes, size_t *ret_size)
+/* The preface, or what was agreed on by ALPN: then anything else than that is the protocol's own error. False: not known yet. */
+static bool find_protocol(const struct connection *connection, struct slice bytes, bool *ret_http2)
 {
-	struct proxy_protocol header;
-	*ret_size = 0;
-	if (!connection->may_be_proxied)
-		return true;
-	enum error error = proxy_protocol_parse(bytes, &header);
-	if (error == ERROR_END)
-		return false;
-	connection->may_be_proxied = false;
-	if (error != ERROR_OK)
-		return true;
-	if (header.has_source && !connection_set_peer(connection, &header.source))
-		connection_close(connection);
-	*ret_size = header.size;
-	return true;
+	size_t size = sizeof preface - 1;
+	size_t common = bytes.size < size ? bytes.size : size;
+	struct slice agreed = {NULL, 0};
+	if (connection->tls != NULL)
+		agreed = tls_session_protocol(connection->tls);
+	*ret_http2 = agreed.size > 0 ? slice_equal(agreed, SLICE_LITERAL("h2")) : memcmp(bytes.data, preface, common) == 0;
+	return agreed.size > 0 || !*ret_http2 || common == size;
 }
 
 static size_t opening_receive(struct connection *connection, struct slice bytes)
 {
-	size_t header_size;
-	if (!read_proxy_header(connection, bytes, &header_size) || header_size > 0)
-		return header_size;
-	size_t size = sizeof preface - 1;
-	size_t common = bytes.size < size ? bytes.size : size;
-	bool http2 = memcmp(bytes.data, preface, common) == 0;
-	if (http2 && common < size)
+	bool http2;
+	if (!find_protocol(connection, bytes, &http2))
 		return 0;
 	if ((http2 ? http2_open : http1_open)(connection) != ERROR_OK)
 		connection_close(connection);

@@ -273,6 +273,8 @@ struct server_stats server_stats(const struct server *server)
 		.requests_http2 = sum(server, COUNTER_REQUESTS_HTTP2),
 		.protocol_errors = sum(server, COUNTER_PROTOCOL_ERRORS),
 		.timeouts = sum(server, COUNTER_TIMEOUTS),
+		.tls_handshakes = sum(server, COUNTER_TLS_HANDSHAKES),
+		.tls_failures = sum(server, COUNTER_TLS_FAILURES),
 	};
 	for (unsigned i = 0; i < 6; i++)
 		stats.responses[i] = sum(server, COUNTER_RESPONSES + i);

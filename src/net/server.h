@@ -1,4 +1,5 @@
-/* The server: RPC methods and plain pages over HTTP/1.1 and HTTP/2 without TLS (h2c by prior knowledge) on each of its addresses.
+/* The server: RPC methods and plain pages over HTTP/1.1 and HTTP/2 on each of its addresses, with TLS (ALPN) or without (h2c by
+ * prior knowledge).
  *
  *   server ─► worker (a thread, a loop, a pool of calls) ─► listener ─► connection ─► request (HTTP/2: a stream)
  *                │ one a core, nothing shared            SO_REUSEPORT spreads the connections over the workers
@@ -9,6 +10,7 @@
 #ifndef PING_NET_SERVER_H
 #define PING_NET_SERVER_H
 
+#include "net/tls.h"
 #include "rpc/server.h"
 
 struct http_response {
@@ -37,6 +39,8 @@ struct server_config {
 	const struct http_route *routes; /* must outlive the server */
 	size_t route_count;
 
+	struct tls *tls; /* NULL: none. Must outlive the server */
+
 	/* Peers whose PROXY v2 preamble, Forwarded and X-Forwarded-For are believed. Must outlive the server. */
 	const struct address_network *trusted_proxies;
 	size_t trusted_proxy_count;
@@ -51,7 +55,8 @@ struct server_config {
 	size_t max_header_bytes;   /* of one request's head: RFC 9113's measure, 32 bytes a field more than its text. 64 KiB */
 	size_t max_buffered_bytes; /* request and response bodies that one HTTP/2 connection holds; then its new streams are
 				      refused. 16 MiB */
-	int64_t header_timeout_ms; /* from a request's first byte, or the connection's begin, to the head's end. 10 s */
+	int64_t header_timeout_ms; /* from a request's first byte, or the connection's begin (the TLS handshake
+				      is within), to the head's end. 10 s */
 	int64_t body_timeout_ms;   /* from there to the body's end. 30 s */
 	int64_t idle_timeout_ms;   /* between requests. 120 s */
 	int64_t write_timeout_ms;  /* without the peer taking a byte. 30 s */
@@ -82,9 +87,10 @@ struct server_stats {
 	uint64_t connections_refused; /* their address had as many as it may */
 	uint64_t accept_pauses;	      /* at the limit, or out of file descriptors */
 	uint64_t requests_http1, requests_http2;
-	uint64_t responses[6];	  /* by the status' hundreds: [2] is 2xx */
-	uint64_t protocol_errors; /* connections closed for what they sent */
-	uint64_t timeouts;	  /* connections closed for what they did not send or take */
+	uint64_t responses[6];		       /* by the status' hundreds: [2] is 2xx */
+	uint64_t protocol_errors;	       /* connections closed for what they sent */
+	uint64_t timeouts;		       /* connections closed for what they did not send or take */
+	uint64_t tls_handshakes, tls_failures; /* done; and those that were none, or broke later */
 };
 
 /* Any thread; the numbers of one moment, more or less. */

@@ -78,6 +78,12 @@ static const struct stat_row {
 	 {NULL, NULL},
 	 offsetof(struct server_stats, timeouts),
 	 false},
+	{"http_tls_handshakes_total", "TLS handshakes done.", {NULL, NULL}, offsetof(struct server_stats, tls_handshakes), false},
+	{"http_tls_failures_total",
+	 "Connections whose TLS handshake failed, or whose TLS broke later.",
+	 {NULL, NULL},
+	 offsetof(struct server_stats, tls_failures),
+	 false},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };

@@ -22,6 +22,8 @@ enum worker_counter {
 	COUNTER_RESPONSES, /* six of them */
 	COUNTER_PROTOCOL_ERRORS = COUNTER_RESPONSES + 6,
 	COUNTER_TIMEOUTS,
+	COUNTER_TLS_HANDSHAKES,
+	COUNTER_TLS_FAILURES,
 	COUNTERS,
 };
 
@@ -58,8 +60,8 @@ struct worker {
 	struct timer drain_timer, quit_timer;
 	int64_t date_us, date_s;
 	char date[DATE_SIZE];
-	atomic_uint_fast64_t counters[COUNTERS]; /* written by this thread alone */
-	uint8_t input[WORKER_INPUT_BYTES];
+	atomic_uint_fast64_t counters[COUNTERS];		       /* written by this thread alone */
+	uint8_t input[WORKER_INPUT_BYTES], opened[WORKER_INPUT_BYTES]; /* of a socket; what TLS makes of it */
 };
 
 static inline void worker_count(struct worker *worker, unsigned counter)

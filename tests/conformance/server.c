@@ -1,7 +1,7 @@
 /* The server that Connect's conformance suite tests: its ConformanceService on the RPC runtime and the HTTP server of src/.
  *
- *   suite ── ServerCompatRequest (stdin) ──► conformance-server ── ServerCompatResponse: host, port (stdout) ──► suite
- *         ── SIGTERM ──► exit
+ *   suite ── ServerCompatRequest (stdin) ──► conformance-server ── ServerCompatResponse: host, port, certificate (stdout) ──►
+ * suite ── SIGTERM ──► exit
  *
  * A request says what to answer (its first message, of a client that streams): a plan. Each call is a session that carries it
  * out: headers, then each response after a delay, then trailers and an error if there is one. The first response, or the error
@@ -18,7 +18,7 @@
 #include "net/server.h"
 #include "rpc/query.h"
 
-enum { SETUP_MAX_BYTES = 1 << 20 };
+enum { SETUP_MAX_BYTES = 1 << 20, PATH_SIZE = 32 };
 
 #define TYPE_URL "type.googleapis.com/"
 
@@ -426,9 +426,10 @@ static bool read_setup(struct arena *arena, struct connectrpc_conformance_v1_ser
 				     NULL) == ERROR_OK;
 }
 
-static bool write_address(unsigned port)
+static bool write_address(unsigned port, struct slice certificate)
 {
-	struct connectrpc_conformance_v1_server_compat_response response = {.host = SLICE_LITERAL("127.0.0.1"), .port = port};
+	struct connectrpc_conformance_v1_server_compat_response response = {
+		.host = SLICE_LITERAL("127.0.0.1"), .port = port, .pem_cert = certificate};
 	struct buffer bytes;
 	buffer_init(&bytes, SIZE_MAX);
 	must(message_encode_binary(&connectrpc_conformance_v1_server_compat_response_type, &response, &bytes));
@@ -437,6 +438,36 @@ static bool write_address(unsigned port)
 		    fflush(stdout) == 0;
 	buffer_release(&bytes);
 	return fine;
+}
+
+/* TLS reads files: the suite's PEM is put into one that is gone when it is read. */
+static void write_file(char *path, struct slice bytes)
+{
+	snprintf(path, PATH_SIZE, "/tmp/conformance-XXXXXX");
+	int fd = mkstemp(path);
+	if (fd < 0 || write(fd, bytes.data, bytes.size) != (ssize_t)bytes.size || close(fd) != 0)
+		abort();
+}
+
+static struct tls *open_tls(const struct connectrpc_conformance_v1_server_compat_request *setup)
+{
+	if (!setup->use_tls)
+		return NULL;
+	char certificate[PATH_SIZE], key[PATH_SIZE], authorities[PATH_SIZE] = "";
+	struct tls *tls = NULL;
+	struct error_note note = {""};
+	write_file(certificate, setup->server_creds->cert);
+	write_file(key, setup->server_creds->key);
+	if (setup->client_tls_cert.size > 0)
+		write_file(authorities, setup->client_tls_cert);
+	if (tls_create(TLS_SERVER, &(struct tls_files){certificate, key, authorities}, &tls, &note) != ERROR_OK)
+		fprintf(stderr, "conformance-server: %s\n", note.text);
+	unlink(certificate);
+	unlink(key);
+	unlink(authorities);
+	if (tls == NULL)
+		exit(1);
+	return tls;
 }
 
 int main(void)
@@ -466,17 +497,19 @@ int main(void)
 	config.rpc.compress_min_bytes = 0;
 	if (setup.message_receive_limit > 0)
 		config.rpc.max_message_bytes = setup.message_receive_limit;
-	arena_release(&arena);
+	config.tls = open_tls(&setup);
 	if (server_start(&config, &server, &note) != ERROR_OK) {
 		fprintf(stderr, "conformance-server: %s\n", note.text);
 		return 1;
 	}
-	bool fine = write_address(server_port(server, 0));
+	bool fine = write_address(server_port(server, 0), setup.use_tls ? setup.server_creds->cert : SLICE_LITERAL(""));
+	arena_release(&arena);
 	int signal_number;
 	if (fine)
 		sigwait(&ending, &signal_number);
 	server_stop(server);
 	server_join(server);
 	server_destroy(server);
+	tls_destroy(config.tls);
 	return fine ? 0 : 1;
 }
