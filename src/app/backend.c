@@ -166,3 +166,15 @@ enum error backend_open_store_reader(const struct pingd_config *config, struct s
 				   "there are no metrics: with PostgreSQL alone pings are only kept and counted");
 	return sqlite_store_reader_open(config->data_dir, ret_reader, note);
 }
+
+enum error backend_open_ledger_positions(const struct pingd_config *config, struct ledger_positions **ret_ledger)
+{
+	const struct postgres_config postgres = postgres_config_from(config);
+	return postgres_positions_open(&postgres, ret_ledger);
+}
+
+enum error backend_open_log_positions(const struct pingd_config *config, struct log_positions **ret_log, struct error_note *note)
+{
+	const struct kafka_config kafka = pingd_config_kafka(config);
+	return kafka_positions_open(&kafka, ret_log, note);
+}

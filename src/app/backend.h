@@ -11,6 +11,7 @@
 #include "app/pingd_settings.h"
 #include "port/ledger.h"
 #include "port/log.h"
+#include "port/positions.h"
 #include "port/publish.h"
 #include "port/store.h"
 
@@ -43,5 +44,8 @@ enum error backend_open_ledger_reader(const struct pingd_config *config, struct 
 				      struct error_note *note);
 enum error backend_open_store_reader(const struct pingd_config *config, struct store_reader **ret_reader,
 				     struct error_note *note);
+/* Where ledger and log are PostgreSQL and Kafka. */
+enum error backend_open_ledger_positions(const struct pingd_config *config, struct ledger_positions **ret_ledger);
+enum error backend_open_log_positions(const struct pingd_config *config, struct log_positions **ret_log, struct error_note *note);
 
 #endif

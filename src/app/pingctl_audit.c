@@ -3,6 +3,7 @@
 
 #include "app/backend.h"
 #include "audit/audit.h"
+#include "audit/positions.h"
 #include "base/json.h"
 
 #include <inttypes.h>
@@ -30,7 +31,7 @@ static void pause_between_looks(void *context)
 	nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
 }
 
-static enum error audit(int64_t now_ms, struct audit_report *report, struct error_note *note)
+static enum error compare_metrics(int64_t now_ms, struct audit_report *report, struct error_note *note)
 {
 	struct ledger_reader *ledger = NULL;
 	struct store_reader *store = NULL;
@@ -50,15 +51,58 @@ static enum error audit(int64_t now_ms, struct audit_report *report, struct erro
 	return error;
 }
 
-static void print_json(struct pingctl *ctl, const struct audit_report *report)
+/* What a report has in common, whatever was compared. */
+struct kind {
+	const char *name;
+	int64_t checked, differences;
+};
+
+static void print_json_kinds(struct pingctl *ctl, const struct kind *kinds, size_t count)
 {
-	pingctl_print(ctl,
-		      "{\"differences\": %" PRId64 ", \"position\": %" PRId64 ", \"expired_windows\": %" PRId64 ", \"kinds\": {",
-		      audit_differences(report), report->position, report->expired);
+	pingctl_print(ctl, "\"kinds\": {");
+	for (size_t i = 0; i < count; i++)
+		pingctl_print(ctl, "%s\"%s\": {\"checked\": %" PRId64 ", \"differences\": %" PRId64 "}", i == 0 ? "" : ", ",
+			      kinds[i].name, kinds[i].checked, kinds[i].differences);
+	pingctl_print(ctl, "}");
+}
+
+static void print_kinds(struct pingctl *ctl, const char *checked, const struct kind *kinds, size_t count)
+{
+	const struct text_column columns[] = {{"", false}, {checked, true}, {"differences", true}};
+	struct text_table table;
+	text_table_init(&table, &ctl->arena, columns, 3);
+	for (size_t i = 0; i < count; i++) {
+		text_table_cell(&table, "%s", kinds[i].name);
+		text_table_cell(&table, "%s", pingctl_count(ctl, kinds[i].checked));
+		text_table_cell(&table, "%s", pingctl_count(ctl, kinds[i].differences));
+	}
+	pingctl_print_table(ctl, &table);
+}
+
+static void print_sum(struct pingctl *ctl, int64_t differences)
+{
+	pingctl_print(ctl, "\n%s%s %s%s ", pingctl_style(ctl, differences == 0 ? PINGCTL_GOOD : PINGCTL_BAD),
+		      differences == 0 ? "no" : pingctl_count(ctl, differences), differences > 1 ? "differences" : "difference",
+		      pingctl_style(ctl, PINGCTL_PLAIN));
+}
+
+/* ─── Metrics ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void metrics_kinds(const struct audit_report *report, struct kind ret_kinds[AUDIT_KIND_COUNT])
+{
 	for (enum audit_kind kind = 0; kind < AUDIT_KIND_COUNT; kind++)
-		pingctl_print(ctl, "%s\"%s\": {\"checked\": %" PRId64 ", \"differences\": %" PRId64 "}", kind == 0 ? "" : ", ",
-			      audit_kind_name(kind), report->kinds[kind].checked, report->kinds[kind].differences);
-	pingctl_print(ctl, "}, \"examples\": [");
+		ret_kinds[kind] =
+			(struct kind){audit_kind_name(kind), report->kinds[kind].checked, report->kinds[kind].differences};
+}
+
+static void print_metrics_json(struct pingctl *ctl, const struct audit_report *report)
+{
+	struct kind kinds[AUDIT_KIND_COUNT];
+	metrics_kinds(report, kinds);
+	pingctl_print(ctl, "{\"differences\": %" PRId64 ", \"position\": %" PRId64 ", \"expired_windows\": %" PRId64 ", ",
+		      audit_differences(report), report->position, report->expired);
+	print_json_kinds(ctl, kinds, AUDIT_KIND_COUNT);
+	pingctl_print(ctl, ", \"examples\": [");
 	for (size_t i = 0; i < report->example_count; i++) {
 		pingctl_print(ctl, i == 0 ? "" : ", ");
 		pingctl_print_json_string(ctl, report->examples[i].text);
@@ -66,61 +110,144 @@ static void print_json(struct pingctl *ctl, const struct audit_report *report)
 	pingctl_print(ctl, "]}\n");
 }
 
-static void print_text(struct pingctl *ctl, const struct audit_report *report)
+static void print_metrics_text(struct pingctl *ctl, const struct audit_report *report)
 {
-	static const struct text_column columns[] = {{"", false}, {"rows checked", true}, {"differences", true}};
-	struct text_table table;
-	text_table_init(&table, &ctl->arena, columns, 3);
-	for (enum audit_kind kind = 0; kind < AUDIT_KIND_COUNT; kind++) {
-		text_table_cell(&table, "%s", audit_kind_name(kind));
-		text_table_cell(&table, "%s", pingctl_count(ctl, report->kinds[kind].checked));
-		text_table_cell(&table, "%s", pingctl_count(ctl, report->kinds[kind].differences));
-	}
-	pingctl_print_table(ctl, &table);
+	struct kind kinds[AUDIT_KIND_COUNT];
+	metrics_kinds(report, kinds);
+	print_kinds(ctl, "rows checked", kinds, AUDIT_KIND_COUNT);
 	for (size_t i = 0; i < report->example_count; i++)
 		pingctl_print(ctl, "%s%s: %s\n", i == 0 ? "\n" : "", audit_kind_name(report->examples[i].kind),
 			      report->examples[i].text);
-	int64_t differences = audit_differences(report);
-	pingctl_print(ctl, "\n%s%s %s%s ", pingctl_style(ctl, differences == 0 ? PINGCTL_GOOD : PINGCTL_BAD),
-		      differences == 0 ? "no" : pingctl_count(ctl, differences), differences > 1 ? "differences" : "difference",
-		      pingctl_style(ctl, PINGCTL_PLAIN));
+	print_sum(ctl, audit_differences(report));
 	if (report->position == POSITION_NONE)
 		pingctl_print(ctl, "in %s; no ping is in the metrics yet\n", config.data_dir);
 	else
 		pingctl_print(ctl, "up to position %s in %s\n", pingctl_count(ctl, report->position), config.data_dir);
 }
 
+static enum error audit_metrics(struct pingctl *ctl, int64_t *ret_differences, struct error_note *note)
+{
+	static struct audit_report report;
+	enum error error = compare_metrics(ctl->now_ms, &report, note);
+	if (error != ERROR_OK)
+		return error;
+	(ctl->json ? print_metrics_json : print_metrics_text)(ctl, &report);
+	*ret_differences = audit_differences(&report);
+	return ERROR_OK;
+}
+
+/* ─── Ledger and log ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static enum error compare_positions(struct positions_report *report, struct error_note *note)
+{
+	struct ledger_positions *ledger = NULL;
+	struct log_positions *log = NULL;
+	const struct positions_options positions_options = {.max_examples = (size_t)options.examples,
+							    .pause = pause_between_looks};
+	enum error error = backend_open_ledger_positions(&config, &ledger);
+	if (error == ERROR_OK)
+		error = backend_open_log_positions(&config, &log, note);
+	if (error == ERROR_OK)
+		error = positions_audit(ledger, log, &positions_options, report, note);
+	if (log != NULL)
+		log->vtable->close(log);
+	if (ledger != NULL)
+		ledger->vtable->close(ledger);
+	return error;
+}
+
+static void positions_kinds(const struct positions_report *report, struct kind ret_kinds[POSITIONS_KIND_COUNT])
+{
+	for (enum positions_kind kind = 0; kind < POSITIONS_KIND_COUNT; kind++)
+		ret_kinds[kind] =
+			(struct kind){positions_kind_name(kind), report->kinds[kind].checked, report->kinds[kind].differences};
+}
+
+static void print_positions_json(struct pingctl *ctl, const struct positions_report *report)
+{
+	struct kind kinds[POSITIONS_KIND_COUNT];
+	positions_kinds(report, kinds);
+	pingctl_print(ctl, "{\"differences\": %" PRId64 ", ", positions_differences(report));
+	print_json_kinds(ctl, kinds, POSITIONS_KIND_COUNT);
+	pingctl_print(ctl,
+		      ", \"pending_rows\": %" PRId64 ", \"others_rows\": %" PRId64 ", \"others_events\": %" PRId64
+		      ", \"rows_no_longer_in_the_log\": %" PRId64 ", \"examples\": [",
+		      report->pending, report->others_rows, report->others_events, report->gone);
+	for (size_t i = 0; i < report->example_count; i++) {
+		pingctl_print(ctl, i == 0 ? "" : ", ");
+		pingctl_print_json_string(ctl, report->examples[i].text);
+	}
+	pingctl_print(ctl, "]}\n");
+}
+
+static void print_positions_text(struct pingctl *ctl, const struct positions_report *report)
+{
+	const struct {
+		int64_t count;
+		const char *what;
+	} apart[] = {{report->pending, "rows pending: not in the log yet, or not shown yet"},
+		     {report->others_rows, "rows of others: never published by pingd"},
+		     {report->others_events, "events of others: without an id"},
+		     {report->gone, "rows no longer in the log: older than what it keeps"}};
+	struct kind kinds[POSITIONS_KIND_COUNT];
+	positions_kinds(report, kinds);
+	print_kinds(ctl, "checked", kinds, POSITIONS_KIND_COUNT);
+	for (size_t i = 0; i < report->example_count; i++)
+		pingctl_print(ctl, "%s%s: %s\n", i == 0 ? "\n" : "", positions_kind_name(report->examples[i].kind),
+			      report->examples[i].text);
+	pingctl_print(ctl, "\napart:\n");
+	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+		pingctl_print(ctl, "  %s %s\n", pingctl_count(ctl, apart[i].count), apart[i].what);
+	print_sum(ctl, positions_differences(report));
+	pingctl_print(ctl, "between PostgreSQL and Kafka\n");
+}
+
+static enum error audit_positions(struct pingctl *ctl, int64_t *ret_differences, struct error_note *note)
+{
+	static struct positions_report report;
+	enum error error = compare_positions(&report, note);
+	if (error != ERROR_OK)
+		return error;
+	(ctl->json ? print_positions_json : print_positions_text)(ctl, &report);
+	*ret_differences = positions_differences(&report);
+	return ERROR_OK;
+}
+
+/* ─── The command ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
 static int run(void *program, char *const *arguments, size_t count)
 {
 	(void)arguments;
 	(void)count;
-	static struct audit_report report;
 	struct pingctl *ctl = program;
 	struct error_note note = {0};
+	int64_t differences = 0;
 	enum error error = pingd_config_complete(&config, ctl->settings, ctl->environment, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_USAGE, error, &note);
-	error = audit(ctl->now_ms, &report, &note);
+	error = (config.backends.log == PINGD_BACKEND_KAFKA ? audit_positions : audit_metrics)(ctl, &differences, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_UNREACHABLE, error, &note);
-	(ctl->json ? print_json : print_text)(ctl, &report);
 	int exit_code = pingctl_flush(ctl);
-	return exit_code == PINGCTL_OK && audit_differences(&report) > 0 ? PINGCTL_NEGATIVE : exit_code;
+	return exit_code == PINGCTL_OK && differences > 0 ? PINGCTL_NEGATIVE : exit_code;
 }
 
 const struct command pingctl_audit_command = {
 	.name = "audit",
-	.summary = "derive every metric again from the ledger and compare",
-	.help = "Derives every window, day and client again from the ledger and compares, while pingd runs or not. It reads the "
-		"data itself, so it "
-		"takes pingd's own settings (flags, PING_ variables, config file). Exit code 1 when there is a difference, 3 "
-		"when the data "
-		"cannot be read.",
+	.summary = "derive every metric again from the ledger and compare; with Kafka, ledger and log",
+	.help = "Derives every window, day and client again from the ledger and compares, while pingd runs or not. With "
+		"PostgreSQL "
+		"and Kafka it compares the two: each row that is published has its event where its position says, each event has "
+		"its row; listed apart are pending rows, what others wrote, and rows that the log no longer holds. It reads the "
+		"data itself, so it takes pingd's own settings (flags, PING_ variables, config file). Exit code 1 when there is "
+		"a difference that was still there when looked at again, 3 when the data cannot be read.",
 	.settings = {{.rows = flags, .config = &options},
 		     {.rows = pingd_settings, .config = &config, .prefix = "PING_", .groups = PINGD_GROUP_DATA}},
 	.examples = (const struct manual_entry[]){{"pingctl audit", "The data in the default directory."},
 						  {"pingctl audit --config /etc/ping.conf --json",
 						   "What pingd with this file keeps."},
+						  {"pingctl audit --ledger postgres://ping@db/ping --log kafka://kafka:9092",
+						   "Does PostgreSQL have what Kafka has?"},
 						  {0}},
 	.run = run,
 };

@@ -95,6 +95,7 @@ const struct setting pingd_settings[] = {
 	 .groups = PINGD_GROUP_DATA,
 	 .help = "Which life of the log this is: one more each time the topic is made anew or its partitions are changed."},
 	{.name = "publisher-slots", SETTING_INTEGER(CONFIG, publisher_slots), .section = "kafka", .initial = "32", .min = 1, .max = 1000,
+	 .groups = PINGD_GROUP_DATA,
 	 .help = "Publishers that all processes together may have: the partitions of ping-publishers."},
 	{.name = "publishers", SETTING_INTEGER(CONFIG, publishers), .section = "kafka", .initial = "2", .min = 1,
 	 .max = PINGD_MAX_PUBLISHERS,

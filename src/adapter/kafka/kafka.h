@@ -10,6 +10,7 @@
 #define PING_ADAPTER_KAFKA_KAFKA_H
 
 #include "port/log.h"
+#include "port/positions.h"
 #include "port/publish.h"
 
 #define KAFKA_TOPIC_EVENTS "raw-pings"
@@ -59,5 +60,7 @@ enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs
 
 /* A publisher's producer; connects at `open`. */
 enum error kafka_publish_log_create(const struct kafka_config *config, struct publish_log **ret_log, struct error_note *note);
+/* For the audit; connects when first asked. */
+enum error kafka_positions_open(const struct kafka_config *config, struct log_positions **ret_log, struct error_note *note);
 
 #endif

@@ -2,7 +2,8 @@
  *
  *   ledger        rows without positions: PostgreSQL alone               ─┐
  *   slot_ledger   rows, positions and the slot's row in one transaction  ─┼─► pings ── triggers ─► ping_counts
- *   reader        PingCount from the roll-up; sums for the audit         ◄┘
+ *   reader        PingCount from the roll-up; sums for the audit         ◄┤
+ *   positions     rows by position, for the audit                        ◄┘
  *
  * Each is one thread's and has one connection, made when it is first needed and made anew when it was lost (after a pause that
  * grows, with jitter; until then UNAVAILABLE at once). All of it works through a pooler in transaction mode: no prepared
@@ -12,6 +13,7 @@
 #define PING_ADAPTER_POSTGRES_POSTGRES_H
 
 #include "port/ledger.h"
+#include "port/positions.h"
 #include "port/publish.h"
 
 /* 0: the default. */
@@ -42,5 +44,6 @@ enum error postgres_migrate(const struct postgres_config *config, enum postgres_
 enum error postgres_ledger_open(const struct postgres_config *config, struct ledger **ret_ledger);
 enum error postgres_slot_ledger_open(const struct postgres_config *config, struct slot_ledger **ret_ledger);
 enum error postgres_ledger_reader_open(const struct postgres_config *config, struct ledger_reader **ret_reader);
+enum error postgres_positions_open(const struct postgres_config *config, struct ledger_positions **ret_ledger);
 
 #endif
