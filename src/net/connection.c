@@ -2,8 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -484,7 +482,6 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 	buffer_init(&connection->output, SIZE_MAX);
 	if (error == ERROR_OK && worker->shared->config.tls != NULL)
 		error = tls_session_create(worker->shared->config.tls, NULL, &connection->tls);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	if (error == ERROR_OK)
 		error = loop_watch_add(worker->loop, &connection->watch, EPOLLIN);
 	if (error != ERROR_OK)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,7 +12,13 @@
 #include "net/http2.h"
 #include "net/worker.h"
 
-enum { MAX_WORKERS = 256, BACKLOG = 4096 };
+enum {
+	MAX_WORKERS = 256,
+	BACKLOG = 4096,
+	/* What the kernel takes ahead of what the peer's window lets out. Without a bound it takes megabytes, and who reads
+	 * slowly seems not to read at all until a third of them is gone. */
+	UNSENT_BYTES = 128 << 10,
+};
 
 struct server {
 	struct server_shared shared;
@@ -63,6 +70,9 @@ static int open_socket(const struct sockaddr_in6 *endpoint, bool shared)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	/* These two are the connections' by inheritance. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){UNSENT_BYTES}, sizeof(int));
 	if (shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
 	int result;

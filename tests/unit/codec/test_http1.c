@@ -536,6 +536,69 @@ static void a_full_buffer_is_left_as_it_was(void **state)
 	buffer_release(&whole);
 }
 
+static void a_body_of_unknown_length_is_written_in_chunks(void **state)
+{
+	(void)state;
+	struct buffer output;
+	buffer_init(&output, SIZE_MAX);
+	const struct http1_response head = {
+		.status = 200, .minor_version = 1, .keep_alive = true, .content_length = HTTP1_CHUNKED};
+	assert_int_equal(http1_write_head(&head, &output), ERROR_OK);
+	assert_int_equal(http1_write_chunk(SLICE_LITERAL("hello, chunked world"), &output), ERROR_OK);
+	assert_int_equal(http1_write_chunk(slice_make(NULL, 0), &output), ERROR_OK); /* would be the last one */
+	assert_int_equal(http1_write_chunk(SLICE_LITERAL("!"), &output), ERROR_OK);
+	const struct http1_field trailers[] = {{SLICE_LITERAL("grpc-status"), SLICE_LITERAL("0")},
+					       {SLICE_LITERAL("a"), SLICE_LITERAL("")}};
+	assert_int_equal(http1_write_end(trailers, 2, &output), ERROR_OK);
+	static const char expected[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+				       "14\r\nhello, chunked world\r\n1\r\n!\r\n0\r\ngrpc-status: 0\r\na: \r\n\r\n";
+	assert_int_equal(output.size, sizeof expected - 1);
+	assert_memory_equal(output.data, expected, sizeof expected - 1);
+	buffer_release(&output);
+}
+
+static void a_body_without_length_or_chunks_says_neither(void **state)
+{
+	(void)state;
+	struct buffer output;
+	buffer_init(&output, SIZE_MAX);
+	const struct http1_response head = {.status = 200, .content_length = HTTP1_NO_LENGTH};
+	assert_int_equal(http1_write_head(&head, &output), ERROR_OK);
+	static const char expected[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+	assert_int_equal(output.size, sizeof expected - 1);
+	assert_memory_equal(output.data, expected, sizeof expected - 1);
+	buffer_release(&output);
+}
+
+static void a_trailer_cannot_split_a_response(void **state)
+{
+	(void)state;
+	const struct http1_field wrong[] = {{SLICE_LITERAL("a"), SLICE_LITERAL("b\r\nc: d")},
+					    {SLICE_LITERAL("a b"), SLICE_LITERAL("c")},
+					    {SLICE_LITERAL(""), SLICE_LITERAL("c")}};
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct buffer output;
+		buffer_init(&output, SIZE_MAX);
+		assert_int_equal(http1_write_chunk(SLICE_LITERAL("x"), &output), ERROR_OK);
+		assert_int_equal(http1_write_end(&wrong[i], 1, &output), ERROR_INVALID_ARGUMENT);
+		assert_int_equal(output.size, 6); /* as it was */
+		buffer_release(&output);
+	}
+}
+
+static void a_chunk_that_does_not_fit_is_not_begun(void **state)
+{
+	(void)state;
+	struct buffer output;
+	buffer_init(&output, 10);
+	assert_int_equal(http1_write_chunk(SLICE_LITERAL("12345678"), &output), ERROR_TOO_LARGE);
+	assert_int_equal(output.size, 0);
+	assert_int_equal(http1_write_chunk(SLICE_LITERAL("12345"), &output), ERROR_OK);
+	assert_int_equal(http1_write_end(NULL, 0, &output), ERROR_TOO_LARGE);
+	assert_int_equal(output.size, 10);
+	buffer_release(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +624,10 @@ int main(void)
 		cmocka_unit_test(a_response_head_is_written),
 		cmocka_unit_test(a_response_cannot_be_split_by_a_value),
 		cmocka_unit_test(a_full_buffer_is_left_as_it_was),
+		cmocka_unit_test(a_body_of_unknown_length_is_written_in_chunks),
+		cmocka_unit_test(a_body_without_length_or_chunks_says_neither),
+		cmocka_unit_test(a_trailer_cannot_split_a_response),
+		cmocka_unit_test(a_chunk_that_does_not_fit_is_not_begun),
 	};
 	return cmocka_run_group_tests_name("codec/http1", tests, NULL, NULL);
 }
