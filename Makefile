@@ -17,7 +17,7 @@ build: ## Install what is missing, build build/pingd and build/pingctl
 	@test -f build/build.ninja || meson setup build --buildtype=release
 	@ninja -C build
 
-drivers: ## Install or build the client library for Kafka, once (drivers/README.md)
+drivers: ## Install or build the client libraries for Kafka and ScyllaDB, once (drivers/README.md)
 	@scripts/bootstrap run drivers
 	@scripts/build-drivers
 	@! test -f build/build.ninja || meson setup --reconfigure build >/dev/null

@@ -18,12 +18,13 @@ ALLOWED = {
     "query": "base engine port",
     "audit": "base engine port",
     "adapter/sqlite": "base engine port",
+    "adapter/cql": "base engine port",
     "adapter/kafka": "base engine event port",
     "adapter/postgres": "base port",
     "rpc": "base codec",
     "net": "base codec rpc",
     "service": "base codec rpc engine port ingest stream query",
-    "app": "base codec event engine port ingest stream query audit adapter/sqlite adapter/kafka adapter/postgres rpc net service",
+    "app": "base codec event engine port ingest stream query audit adapter/sqlite adapter/cql adapter/kafka adapter/postgres rpc net service",
 }
 # Generated from the .proto: who knows what a ping is.
 GENERATED = {"ping/v1": "service app"}

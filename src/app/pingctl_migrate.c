@@ -1,4 +1,4 @@
-/* migrate: brings the schema in PostgreSQL up to date, so that pingd may run with fewer rights. */
+/* migrate: brings the schemas in PostgreSQL and ScyllaDB up to date, so that pingd may run with fewer rights. */
 #include "app/pingctl.h"
 
 #include "adapter/postgres/postgres.h"
@@ -19,10 +19,52 @@ static const struct setting flags[] = {
 	{0},
 };
 
-static void tell(void *context, int version, const char *name)
+static void tell_ledger(void *context, int version, const char *name)
 {
 	pingctl_print(context, "migration %d: %s\n", version, name);
 	pingctl_flush(context);
+}
+
+static void tell_store(void *context, const char *text)
+{
+	pingctl_print(context, "store: %s\n", text);
+	pingctl_flush(context);
+}
+
+static enum error migrate_ledger(struct pingctl *ctl, struct postgres_schema *ret_schema, struct error_note *note)
+{
+	const struct postgres_config postgres = {.url = config.ledger, .application_name = "pingctl"};
+	return postgres_migrate(&postgres, options.check ? POSTGRES_MIGRATE_OFF : POSTGRES_MIGRATE_AUTO,
+				ctl->json ? NULL : tell_ledger, ctl, ret_schema, note);
+}
+
+static enum error migrate_store(struct pingctl *ctl, struct cql_schema *ret_schema, struct error_note *note)
+{
+	struct cql_config *cql;
+	enum error error = cql_config_create(config.store, &cql, note);
+	if (error != ERROR_OK)
+		return error;
+	error = cql_migrate(cql, options.check ? CQL_MIGRATE_OFF : CQL_MIGRATE_AUTO, config.window_retention_ms,
+			    ctl->json ? NULL : tell_store, ctl, ret_schema, note);
+	cql_config_destroy(cql);
+	return error;
+}
+
+static void print_schemas(struct pingctl *ctl, const struct postgres_schema *ledger, const struct cql_schema *store)
+{
+	bool has_store = store->wanted != 0;
+	if (ctl->json) {
+		pingctl_print(ctl, "{\"version\": %d, \"wanted\": %d", ledger->version, ledger->wanted);
+		if (has_store)
+			pingctl_print(ctl, ", \"store_version\": %d, \"store_wanted\": %d", store->version, store->wanted);
+		pingctl_print(ctl, "}\n");
+		return;
+	}
+	static const char fine[] = ", as this program wants it";
+	pingctl_print(ctl, "the schema is version %d%s\n", ledger->version, ledger->version == ledger->wanted ? fine : "");
+	if (has_store)
+		pingctl_print(ctl, "the store's schema is version %d%s\n", store->version,
+			      store->version == store->wanted ? fine : "");
 }
 
 static int run(void *program, char *const *arguments, size_t count)
@@ -37,29 +79,29 @@ static int run(void *program, char *const *arguments, size_t count)
 	if (config.backends.ledger != PINGD_BACKEND_POSTGRES)
 		return pingctl_fail(PINGCTL_USAGE,
 				    "there is nothing to migrate: pingd itself keeps its embedded files up to date");
-	const struct postgres_config postgres = {.url = config.ledger, .application_name = "pingctl"};
-	struct postgres_schema schema;
-	error = postgres_migrate(&postgres, options.check ? POSTGRES_MIGRATE_OFF : POSTGRES_MIGRATE_AUTO, ctl->json ? NULL : tell,
-				 ctl, &schema, &note);
+	struct postgres_schema ledger = {0};
+	struct cql_schema store = {0};
+	error = migrate_ledger(ctl, &ledger, &note);
+	if (error == ERROR_OK && config.backends.store == PINGD_BACKEND_SCYLLA)
+		error = migrate_store(ctl, &store, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_UNREACHABLE, error, &note);
-	if (ctl->json)
-		pingctl_print(ctl, "{\"version\": %d, \"wanted\": %d}\n", schema.version, schema.wanted);
-	else
-		pingctl_print(ctl, "the schema is version %d%s\n", schema.version,
-			      schema.version == schema.wanted ? ", as this program wants it" : "");
+	print_schemas(ctl, &ledger, &store);
 	int exit_code = pingctl_flush(ctl);
-	return exit_code == PINGCTL_OK && schema.version != schema.wanted ? PINGCTL_NEGATIVE : exit_code;
+	bool current = ledger.version == ledger.wanted && store.version == store.wanted;
+	return exit_code == PINGCTL_OK && !current ? PINGCTL_NEGATIVE : exit_code;
 }
 
 const struct command pingctl_migrate_command = {
 	.name = "migrate",
-	.summary = "bring the ledger's schema in PostgreSQL up to date",
+	.summary = "bring the schemas in PostgreSQL and ScyllaDB up to date",
 	.help = "Does what pingd does at its start with --migrate=auto, with the settings of pingd (flags, PING_ variables, "
 		"config file): "
-		"makes the tables, or makes an original server's table pings ours where it is, while others go on writing to it. "
+		"makes the tables, or makes an original server's table pings, and tables of metrics that others fill, ours where "
+		"they "
+		"are, while others go on writing to them. "
 		"Any "
-		"number may run at once. Exit code 3 when the database cannot be reached or its schema is a newer one.",
+		"number may run at once. Exit code 3 when a database cannot be reached or its schema is a newer one.",
 	.settings = {{.rows = flags, .config = &options},
 		     {.rows = pingd_settings, .config = &config, .prefix = "PING_", .groups = PINGD_GROUP_DATA}},
 	.examples =

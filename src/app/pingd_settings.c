@@ -39,7 +39,13 @@ static bool is_log(const char *url)
 
 static bool is_store(const char *url)
 {
-	return strcmp(url, "sqlite:") == 0 || begins_with(url, "scylla://");
+	struct cql_config *config;
+	if (!begins_with(url, "scylla://"))
+		return strcmp(url, "sqlite:") == 0;
+	enum error error = cql_config_create(url, &config, NULL);
+	if (error == ERROR_OK)
+		cql_config_destroy(config);
+	return error == ERROR_OK;
 }
 
 static const char *const role_words[] = {"api", "stream", NULL};
@@ -77,13 +83,18 @@ const struct setting pingd_settings[] = {
 	 .help = "The ordered stream of events that the metrics are made from; the embedded log is the embedded ledger itself."},
 	{.name = "store", SETTING_TEXT(CONFIG, store), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_store,
-	 .expected = "sqlite: or scylla://HOST:PORT/KEYSPACE",
-	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory."},
+	 .expected = "sqlite: or scylla://HOST:PORT,HOST:PORT…/KEYSPACE?NAME=VALUE&…",
+	 .help = "Where the metrics are kept: `sqlite:` is embedded, in the data directory. A scylla:// URL names contact points of "
+		 "ScyllaDB, or of any server that speaks CQL v4, the keyspace (metrics) and, behind ?, as needed: datacenter (near), "
+		 "replication (DATACENTER:COPIES,…) and keyspace_options for a keyspace that is made, tls=true, tls_ca, tls_cert, "
+		 "tls_key, timeout (ms)."},
 	{.name = "migrate", SETTING_CHOICE(CONFIG, migrate), .section = "storage", .initial = "auto", .choices = migrate_words,
-	 .metavar = "WHEN", .help = "The schema in PostgreSQL at start: auto brings it up to date, check ends pingd when it is not (then "
-				    "`pingctl migrate` does it), off does not look."},
+	 .metavar = "WHEN",
+	 .help = "The schemas in PostgreSQL and ScyllaDB at start: auto brings them up to date, check ends pingd when one is not (then "
+		 "`pingctl migrate` does it), off does not look."},
 	{.name = "window-retention", SETTING_DURATION(CONFIG, window_retention_ms), .section = "storage", .initial = "0",
-	 .min = 30 * HOUR_MS, .zero = "for ever", /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
+	 .initial_help = "for ever; 90d where the store is ScyllaDB", .min = 30 * HOUR_MS, .zero = "for ever",
+	 /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
 	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
 	 .help = "Threads that read the ledger and the store for queries."},
@@ -282,6 +293,9 @@ enum error pingd_config_check_urls(const char *ledger, const char *log, const ch
 
 enum error pingd_config_check_build(const struct pingd_backends *backends, struct error_note *note)
 {
+	enum error error = backends->store == PINGD_BACKEND_SCYLLA ? cql_check_build(note) : ERROR_OK;
+	if (error != ERROR_OK)
+		return error;
 	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
 		return error_noted(
 			note, ERROR_UNIMPLEMENTED,
@@ -437,6 +451,8 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 		error = set_default_ledger(settings, environment, note);
 	if (error == ERROR_OK && *config->config != 0)
 		error = settings_file_read(settings, config->config, note);
+	if (error == ERROR_OK && begins_with(config->store, "scylla://"))
+		error = settings_set_default(settings, "window-retention", "90d", note);
 	return error == ERROR_OK ? derive(config, note) : error;
 }
 
@@ -474,8 +490,9 @@ bool pingd_config_answer(const struct pingd_config *config, const struct setting
 	struct buffer text;
 	buffer_init(&text, MIB);
 	enum error error = config->help != MANUAL_NONE ? manual_write(&pingd_manual, config->help, &text)
-			   : config->version ? buffer_append_format(&text, "pingd %s\n%s\n", PING_VERSION, kafka_client_text())
-					     : settings_print(settings, &text);
+			   : config->version	       ? buffer_append_format(&text, "pingd %s\n%s\n%s\n", PING_VERSION,
+									      kafka_client_text(), cql_client_text())
+						       : settings_print(settings, &text);
 	bool written = error == ERROR_OK && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
 	buffer_release(&text);
 	*ret_exit_code = written ? 0 : 1;

@@ -2,6 +2,7 @@
 #ifndef PING_APP_PINGD_SETTINGS_H
 #define PING_APP_PINGD_SETTINGS_H
 
+#include "adapter/cql/cql.h"
 #include "adapter/kafka/kafka.h"
 #include "app/manual.h"
 #include "base/address.h"

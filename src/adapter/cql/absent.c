@@ -1,0 +1,27 @@
+/* In place of all that talks, in a build without the driver. */
+#include "adapter/cql/cql.h"
+
+const char *cql_client_text(void)
+{
+	return "no ScyllaDB: its driver was not there when this was built (make drivers)";
+}
+
+enum error cql_check_build(struct error_note *note)
+{
+	return error_noted(note, ERROR_UNIMPLEMENTED,
+			   "this pingd was built without ScyllaDB, for its driver was not there: run `make drivers` (it takes "
+			   "Rust 1.88), then `make build`");
+}
+
+enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
+		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
+		       struct error_note *note)
+{
+	(void)config;
+	(void)mode;
+	(void)window_retention_ms;
+	(void)told;
+	(void)context;
+	(void)ret_schema;
+	return cql_check_build(note);
+}

@@ -1,0 +1,48 @@
+/* The metrics in ScyllaDB, or in any server that speaks CQL v4: an engine's side and a query's, over the driver in drivers/cql.
+ *
+ *   scylla://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…][/KEYSPACE][?NAME=VALUE[&…]]
+ *
+ *   datacenter=NAME       the local one: requests go to its nodes alone; needed where the cluster has several
+ *   replication=NAME:N,…  copies in each datacenter, when the keyspace is made; else 3 in each, or as many as there are nodes
+ *   keyspace_options=CQL  more of its CREATE KEYSPACE, as tablets = {'enabled': false}
+ *   tls=true              and tls_ca, tls_cert, tls_key: PEM files; each of them turns it on
+ *   timeout=MS            of one request
+ *
+ * User, password and values may have %XX. A build without the driver has all of this too; every opener then says how to get it.
+ */
+#ifndef PING_ADAPTER_CQL_CQL_H
+#define PING_ADAPTER_CQL_CQL_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct cql_config;
+
+/* "scylla driver 1.9.0", or that there is none. Static. */
+const char *cql_client_text(void);
+/* UNIMPLEMENTED, saying how to get it, in a build without the driver. */
+enum error cql_check_build(struct error_note *note);
+
+/* Reads the URL; what the config points to is its own. MALFORMED, with what is wrong in the note, and never the password. */
+enum error cql_config_create(const char *url, struct cql_config **ret_config, struct error_note *note);
+void cql_config_destroy(struct cql_config *config);
+
+enum cql_migrate {
+	CQL_MIGRATE_AUTO,  /* bring it up to date; any number of processes may at once */
+	CQL_MIGRATE_CHECK, /* FAILED_PRECONDITION when it isn't */
+	CQL_MIGRATE_OFF,   /* only look */
+};
+struct cql_schema {
+	int version, wanted; /* version 0: there is nothing yet */
+};
+/* Keyspace and tables. window_retention_ms (0: for ever) is what windows are compacted for. `told` hears of each thing that is
+ * done, and of what is not as it should be: fewer than three copies. NULL: nobody asks. UNAVAILABLE, UNAUTHENTICATED,
+ * PERMISSION_DENIED; SCHEMA_NEWER; FAILED_PRECONDITION: a table that somebody made has a column of another type. Blocks, also
+ * while another process migrates. */
+enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
+		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
+		       struct error_note *note);
+
+#endif

@@ -1,0 +1,187 @@
+"""A real Apache Cassandra, from its own jars, on loopback ports of its own: one node, or a ring of three.
+
+Started in a temporary folder, stopped by PID whatever happens. What the Python driver reads is the second opinion of the tests.
+"""
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from kafka import java
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCES = HERE / "cassandra_ring"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
+START_S = 240
+HEAP_MB = 256
+
+
+def jars():
+    """Cassandra's jars as pom.xml names them, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
+    pom = SOURCES / "pom.xml"
+    version = re.search(r"cassandra-all</artifactId><version>([^<]+)", pom.read_text())[1]
+    folder = CACHE / f"cassandra-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
+    if not java():
+        pytest.skip("no Java 17 or newer on PATH: the tests on a real Cassandra did not run (scripts/bootstrap test)")
+    if folder.exists():
+        return folder
+    if not shutil.which("mvn"):
+        pytest.skip("no Maven to fetch Cassandra with: the tests on a real Cassandra did not run (scripts/bootstrap test)")
+    print(f"fetching Apache Cassandra {version} (once)")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    scratch = CACHE / f"cassandra-fetching-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
+                    f"-DoutputDirectory={scratch}"], check=True)
+    with contextlib.suppress(OSError):  # another run was faster
+        scratch.rename(folder)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def free_ports(addresses, count):
+    """Ports that are free on all of the addresses."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        while len(ports) < count:
+            first = stack.enter_context(socket.socket())
+            first.bind((addresses[0], 0))
+            port = first.getsockname()[1]
+            with contextlib.suppress(OSError):
+                for address in addresses[1:]:
+                    stack.enter_context(socket.socket()).bind((address, port))
+                ports.append(port)
+        return ports
+
+
+def without_mlock():
+    """As root, Cassandra pins its heap in memory, unless it may not."""
+    return ["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock"] if os.geteuid() == 0 and shutil.which("setpriv") else []
+
+
+class Node:
+    """Its address stays when it is killed and started again."""
+
+    def __init__(self, ring, number, more):
+        self.ring, self.number = ring, number
+        self.address = f"127.0.0.{number}"
+        self.folder = ring.folder / f"node-{number}"
+        self.process, self.stopped = None, False
+        self.folder.mkdir(parents=True)
+        token = -2**63 + 2**64 * (number - 1) // ring.count
+        text = (SOURCES / "cassandra.yaml").read_text()
+        for name, value in {"TOKEN": token, "ADDRESS": self.address, "SEED": "127.0.0.1", "FOLDER": self.folder,
+                            "STORAGE_PORT": ring.storage_port, "PORT": ring.port}.items():
+            text = text.replace(f"@{name}@", str(value))
+        (self.folder / "cassandra.yaml").write_text(text + more)
+
+    def spawn(self):
+        command = [*without_mlock(), java(), f"@{SOURCES / 'jvm.options'}", f"-Xms{HEAP_MB}m", f"-Xmx{HEAP_MB}m",
+                   "-XX:TieredStopAtLevel=1", f"-javaagent:{next(jars().glob('jamm-*.jar'))}", "-cp", f"{jars()}/*",
+                   f"-Dcassandra.config=file://{self.folder / 'cassandra.yaml'}", f"-Dcassandra.storagedir={self.folder}",
+                   f"-Dcassandra.logdir={self.folder}", f"-Dlogback.configurationFile={SOURCES / 'logback.xml'}",
+                   "org.apache.cassandra.service.CassandraDaemon"]
+        with open(self.folder / "out.log", "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def wait_until_up(self):
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError), socket.create_connection((self.address, self.ring.port), 1):
+                return self
+            time.sleep(0.1)
+        return pytest.fail(f"Cassandra {self.number} did not come up:\n{self.log()[-4000:]}")
+
+    def start(self):
+        return self.spawn().wait_until_up()
+
+    def log(self):
+        return "".join(path.read_text(errors="replace") for path in (self.folder / "out.log", self.folder / "system.log") if path.exists())
+
+    def kill(self):
+        """As by a power cut."""
+        self.process.kill()
+        self.process.wait()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+        self.stopped = True
+        try:
+            yield self
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
+            self.stopped = False
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            if self.stopped:
+                os.kill(self.process.pid, signal.SIGCONT)
+            self.kill()
+
+
+class Ring:
+    """`count` nodes in one datacenter, datacenter1."""
+
+    def __init__(self, folder, count=1, more=""):
+        self.folder, self.count = folder, count
+        addresses = [f"127.0.0.{n + 1}" for n in range(count)]
+        self.port, self.storage_port = free_ports(addresses, 2)
+        self.nodes = [Node(self, n + 1, more) for n in range(count)]
+
+    @property
+    def url(self):
+        """As pingd takes it, without a keyspace."""
+        return "scylla://" + ",".join(f"{node.address}:{self.port}" for node in self.nodes)
+
+    def start(self):
+        self.nodes[0].start()  # the seed first
+        for node in self.nodes[1:]:
+            node.spawn()
+        for node in self.nodes[1:]:
+            node.wait_until_up()
+        return self
+
+    def end(self):
+        for node in self.nodes:
+            node.end()
+
+    @contextlib.contextmanager
+    def session(self, keyspace=None, **more):
+        """The Python driver's, for what the tests read and damage on their own."""
+        cluster = pytest.importorskip("cassandra.cluster", reason="no cassandra-driver (tests/requirements.txt)")
+        policies = pytest.importorskip("cassandra.policies")
+        profile = cluster.ExecutionProfile(load_balancing_policy=policies.DCAwareRoundRobinPolicy("datacenter1"), request_timeout=60)
+        connection = cluster.Cluster([node.address for node in self.nodes], port=self.port, protocol_version=4, connect_timeout=60,
+                                     execution_profiles={cluster.EXEC_PROFILE_DEFAULT: profile}, **more)
+        try:
+            yield connection.connect(keyspace)
+        finally:
+            connection.shutdown()
+
+
+@contextlib.contextmanager
+def running(folder, count=1, more=""):
+    ring = Ring(folder, count, more)
+    try:
+        yield ring.start()
+    finally:
+        ring.end()
+
+
+@pytest.fixture(scope="module")
+def cassandra(tmp_path_factory):
+    """One node for all tests of a file."""
+    with running(tmp_path_factory.mktemp("cassandra")) as ring:
+        yield ring
