@@ -6,6 +6,7 @@
 #include "app/telemetry.h"
 #include "base/log.h"
 #include "net/server.h"
+#include "rpc/reflection.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -24,6 +25,7 @@ struct pingd {
 	struct server *server;
 	struct pages pages;
 	struct tls *tls; /* NULL: none */
+	struct rpc_reflection *reflection;
 };
 
 static void configure_log(const struct pingd_config *config)
@@ -80,8 +82,8 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.rpc.max_message_bytes = (size_t)config->max_body_bytes;
 	server.rpc.default_timeout_ms = config->default_timeout_ms;
 	server.rpc.max_timeout_ms = config->max_timeout_ms;
-	if (config->role_api)
-		server.methods = service_methods(pipeline_service(pingd->pipeline), &server.method_count);
+	if (pingd->reflection != NULL)
+		server.methods = rpc_reflection_methods(pingd->reflection, &server.method_count);
 	server.tls = pingd->tls;
 	server.routes = pingd->pages.routes;
 	server.route_count = PAGES_COUNT;
@@ -106,6 +108,16 @@ static enum error open_tls(struct pingd *pingd, struct error_note *note)
 	return tls_create(TLS_SERVER, &files, &pingd->tls, note);
 }
 
+/* The API's methods, if this process has them, and the one that tells of them. */
+static enum error open_reflection(struct pingd *pingd)
+{
+	size_t count;
+	if (!pingd->config->role_api)
+		return ERROR_OK;
+	const struct rpc_method *methods = service_methods(pipeline_service(pingd->pipeline), &count);
+	return rpc_reflection_create(methods, count, &pingd->reflection);
+}
+
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
 	enum error error = telemetry_create(pingd->config, &pingd->telemetry, note);
@@ -121,6 +133,9 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 		return error;
 	pages_init(&pingd->pages, pipeline_health(pingd->pipeline), pingd->telemetry);
 	telemetry_watch_pipeline(pingd->telemetry, pingd->pipeline);
+	error = open_reflection(pingd);
+	if (error != ERROR_OK)
+		return error;
 	struct server_config config = server_config_from(pingd->config, pingd);
 	error = telemetry_watch_calls(pingd->telemetry, config.methods, config.method_count, note);
 	config.rpc.finished = server_metrics_finished;
@@ -190,7 +205,10 @@ static void serve(struct pingd *pingd, sigset_t *stop)
 	if (pthread_create(&impatient, NULL, exit_on_second_signal, stop) == 0)
 		pthread_detach(impatient);
 	log_event(LOG_INFO, "draining", log_text("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
-		  log_int("timeout_ms", pingd->config->drain_timeout_ms));
+		  log_int("delay_ms", pingd->config->drain_delay_ms), log_int("timeout_ms", pingd->config->drain_timeout_ms));
+	health_drain(pipeline_health(pingd->pipeline));
+	clock_sleep_ms((int)pingd->config->drain_delay_ms);
+	service_drain(pipeline_service(pingd->pipeline));
 	server_drain(pingd->server, pingd->config->drain_timeout_ms);
 	server_join(pingd->server);
 }
@@ -202,6 +220,7 @@ static void stop(struct pingd *pingd)
 	if (pingd->server != NULL)
 		server_destroy(pingd->server);
 	telemetry_destroy(pingd->telemetry);
+	rpc_reflection_destroy(pingd->reflection);
 	tls_destroy(pingd->tls);
 }
 

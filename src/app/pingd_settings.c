@@ -159,7 +159,12 @@ const struct setting pingd_settings[] = {
 	{.name = "write-timeout", SETTING_DURATION(CONFIG, write_timeout_ms), .section = "server", .initial = "30s", .min = 1,
 	 .max = HOUR_MS, .help = "How long a client may refuse to take a byte of its answer."},
 	{.name = "drain-timeout", SETTING_DURATION(CONFIG, drain_timeout_ms), .section = "server", .initial = "30s", .max = HOUR_MS,
-	 .help = "How long requests in flight may go on after SIGTERM."},
+	 .help = "How long requests in flight may go on after SIGTERM and drain-delay."},
+	{.name = "drain-delay", SETTING_DURATION(CONFIG, drain_delay_ms), .section = "server", .initial = "0", .max = HOUR_MS,
+	 .help = "How long after SIGTERM new requests are still taken, while /readyz and gRPC's Health already say that this process is "
+		 "to be left alone: as long as a load balancer needs to see it."},
+	{.name = "watch-heartbeat", SETTING_DURATION(CONFIG, watch_heartbeat_ms), .section = "server", .initial = "15s", .min = 1,
+	 .max = HOUR_MS, .help = "How often WatchWindowStats says something when nothing changes, so that no proxy takes it for dead."},
 
 	{.name = "roles", SETTING_LIST(CONFIG, roles), .section = "pipeline", .metavar = "ROLE,…", .initial = "api,stream",
 	 .choices = role_words, .help = "What this process does: api answers requests, stream makes metrics of the events."},

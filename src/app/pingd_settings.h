@@ -45,7 +45,8 @@ struct pingd_config {
 	int publish; /* enum pingd_publish */
 	int64_t threads, query_threads, max_connections, max_connections_per_address, max_streams, max_body_bytes;
 	int64_t default_timeout_ms, max_timeout_ms, header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
-	int64_t drain_timeout_ms;
+	int64_t drain_timeout_ms, drain_delay_ms;
+	int64_t watch_heartbeat_ms;
 	int64_t ingest_queue, ingest_batch, idempotency_retention_ms, max_future_skew_ms;
 	int64_t window_retention_ms; /* 0: for ever */
 	int64_t flush_interval_ms, engine_rows;

@@ -297,6 +297,8 @@ static enum error open_service(struct pipeline *pipeline)
 		.workers = pipeline->workers,
 		.health = pipeline->health,
 		.status = &pipeline->status,
+		.hub = pipeline->hub,
+		.watch_heartbeat_ms = pipeline->config->watch_heartbeat_ms,
 		.max_future_skew_ms = pipeline->config->max_future_skew_ms,
 	};
 	return service_create(&service, &pipeline->service);

@@ -21,11 +21,20 @@
 
 struct message_type;
 
+/* A .proto as protoc read it. */
+struct file_type {
+	const char *name;			/* "ping/v1/ping.proto" */
+	struct slice descriptor;		/* a google.protobuf.FileDescriptorProto */
+	const char *const *symbols;		/* the full names of what it declares, up to NULL */
+	const struct file_type *const *imports; /* up to NULL */
+};
+
 /* One RPC of a service, as the .proto declares it. */
 struct method_type {
 	const char *name; /* "Ping" */
 	const char *path; /* "/ping.v1.PingService/Ping" */
 	const struct message_type *request, *response;
+	const struct file_type *file; /* that declares it; NULL: none */
 	bool no_side_effects;
 	bool client_streaming, server_streaming;
 };

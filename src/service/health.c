@@ -9,6 +9,7 @@ struct health {
 	pthread_mutex_t mutex; /* guards the following */
 	struct health_dependency dependencies[HEALTH_MAX_DEPENDENCIES];
 	size_t count;
+	bool draining;
 };
 
 static const char *const state_names[] = {[HEALTH_OK] = "ok", [HEALTH_DEGRADED] = "degraded", [HEALTH_DOWN] = "down"};
@@ -75,6 +76,35 @@ void health_set(struct health *health, const char *name, enum health_state state
 	pthread_mutex_unlock(&health->mutex);
 }
 
+void health_drain(struct health *health)
+{
+	pthread_mutex_lock(&health->mutex);
+	health->draining = true;
+	pthread_mutex_unlock(&health->mutex);
+}
+
+bool health_is_draining(struct health *health)
+{
+	pthread_mutex_lock(&health->mutex);
+	bool draining = health->draining;
+	pthread_mutex_unlock(&health->mutex);
+	return draining;
+}
+
+bool health_serves(struct health *health, const char *dependency)
+{
+	pthread_mutex_lock(&health->mutex);
+	bool serves = !health->draining, found = dependency == NULL;
+	for (size_t i = 0; i < health->count; i++) {
+		bool asked = dependency != NULL && strcmp(health->dependencies[i].name, dependency) == 0;
+		found = found || asked;
+		if (health->dependencies[i].state == HEALTH_DOWN && (asked || health->dependencies[i].required))
+			serves = false;
+	}
+	pthread_mutex_unlock(&health->mutex);
+	return serves && found;
+}
+
 size_t health_snapshot(struct health *health, struct health_dependency ret_dependencies[HEALTH_MAX_DEPENDENCIES])
 {
 	pthread_mutex_lock(&health->mutex);
@@ -103,13 +133,14 @@ enum error health_render_json(struct health *health, struct buffer *output, unsi
 {
 	struct health_dependency dependencies[HEALTH_MAX_DEPENDENCIES];
 	size_t count = health_snapshot(health, dependencies);
-	bool serving = true, degraded = false;
+	bool draining = health_is_draining(health), serving = !draining, degraded = false;
 	for (size_t i = 0; i < count; i++) {
 		serving = serving && !(dependencies[i].required && dependencies[i].state == HEALTH_DOWN);
 		degraded = degraded || dependencies[i].state != HEALTH_OK;
 	}
 	enum error error = buffer_append_format(output, "{\"status\":\"%s\",\"dependencies\":[",
-						!serving   ? "unavailable"
+						draining   ? "draining"
+						: !serving ? "unavailable"
 						: degraded ? "degraded"
 							   : "ok");
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {

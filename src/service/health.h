@@ -31,9 +31,16 @@ enum error health_add(struct health *health, const char *name, bool required);
 /* A name that was not added is ignored. detail NULL: none. Bytes that aren't printable ASCII become '?'. */
 void health_set(struct health *health, const char *name, enum health_state state, const char *detail);
 
+/* This process is about to end: it serves no more, however its dependencies are. */
+void health_drain(struct health *health);
+bool health_is_draining(struct health *health);
+/* Nothing required is down, it is not draining, and the dependency of this name (NULL: none) is there and not down. */
+bool health_serves(struct health *health, const char *dependency);
+
 /* In the order in which they were added. Returns how many. */
 size_t health_snapshot(struct health *health, struct health_dependency ret_dependencies[HEALTH_MAX_DEPENDENCIES]);
-/* The body of /readyz and its HTTP status: 503 "unavailable" while something required is down, else 200 "degraded" while anything
+/* The body of /readyz and its HTTP status: 503 "draining" from health_drain on, 503 "unavailable" while
+ * something required is down, else 200 "degraded" while anything
  * isn't OK, else 200 "ok". One line a dependency. Errors are the buffer's. */
 enum error health_render_json(struct health *health, struct buffer *output, unsigned *ret_http_status);
 

@@ -70,13 +70,6 @@ void question_handle(struct rpc_call *call, const void *request, void *context)
 		rpc_call_fail(call, error, NULL);
 }
 
-void watch_handle(struct rpc_call *call, const void *request, void *context)
-{
-	(void)request;
-	(void)context;
-	rpc_call_fail(call, ERROR_UNIMPLEMENTED, "streaming is not in this version; poll ListWindowStats");
-}
-
 static struct arena *arena_of(const struct question *question)
 {
 	return rpc_call_arena(question->call);

@@ -36,7 +36,4 @@ enum error answer_get_activity(struct question *question, struct readers *reader
 enum error answer_list_clients(struct question *question, struct readers *readers, struct error_note *note);
 enum error answer_get_pipeline_status(struct question *question, struct readers *readers, struct error_note *note);
 
-/* WatchWindowStats, until there is a wire for streams: UNIMPLEMENTED. */
-void watch_handle(struct rpc_call *call, const void *request, void *context);
-
 #endif

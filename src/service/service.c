@@ -1,8 +1,10 @@
 #include "service/service.h"
 
 #include "ping/v1/ping.pb.h"
+#include "service/health_check.h"
 #include "service/metrics.h"
 #include "service/ping.h"
+#include "service/watch_stream.h"
 
 #include <stdlib.h>
 
@@ -20,13 +22,14 @@ static const struct question_method questions[] = {
 	{&ping_v1_metrics_service_get_pipeline_status_method, answer_get_pipeline_status},
 };
 
-/* And Ping and WatchWindowStats. */
-enum { QUESTIONS = sizeof questions / sizeof questions[0], METHODS = QUESTIONS + 2 };
+/* And Ping, WatchWindowStats, Check and Watch. */
+enum { QUESTIONS = sizeof questions / sizeof questions[0], METHODS = QUESTIONS + 4, HEARTBEAT_MS = 15000 };
 
 struct service {
 	struct rate rate;
 	struct ping_endpoint ping;
 	struct metrics_context metrics;
+	struct watch_endpoint watch;
 	struct question_endpoint endpoints[QUESTIONS];
 	struct rpc_method methods[METHODS];
 };
@@ -56,10 +59,22 @@ enum error service_create(const struct service_config *config, struct service **
 	}
 	service->methods[QUESTIONS] =
 		(struct rpc_method){.type = &ping_v1_ping_service_ping_method, .handle = ping_handle, .context = &service->ping};
-	service->methods[QUESTIONS + 1] = (struct rpc_method){
-		.type = &ping_v1_metrics_service_watch_window_stats_method, .handle = watch_handle, .context = NULL};
+	service->watch = (struct watch_endpoint){
+		.clock = config->clock,
+		.hub = config->hub,
+		.heartbeat_ms = config->watch_heartbeat_ms == 0 ? HEARTBEAT_MS : config->watch_heartbeat_ms,
+	};
+	service->methods[QUESTIONS + 1] = watch_method(&service->watch);
+	service->methods[QUESTIONS + 2] = health_check_method(config->health);
+	service->methods[QUESTIONS + 3] = health_watch_method(config->health);
 	*ret_service = service;
 	return ERROR_OK;
+}
+
+void service_drain(struct service *service)
+{
+	if (service->watch.hub != NULL)
+		watch_hub_close(service->watch.hub);
 }
 
 void service_destroy(struct service *service)

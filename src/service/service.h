@@ -1,6 +1,7 @@
-/* PingService and MetricsService: what each RPC of ping/v1/ping.proto does, as handlers for rpc/call.h.
+/* PingService and MetricsService: what each RPC of ping/v1/ping.proto does, as handlers for rpc/call.h; and gRPC's Health.
  *
  *   Ping            checked on the call's thread ─► ingest ─► publisher's thread ─► posted back ─► answered
+ *   WatchWindowStats     the stream's thread ─► watch_hub ─► each watcher's loop (service/watch_stream.h)
  *   everything else                     workers: a reader's answer, made in the call's arena ─► posted back ─► answered
  *
  * Texts of INVALID_ARGUMENT and FAILED_PRECONDITION name the field, the value and what is taken; those of other errors are the
@@ -12,6 +13,7 @@
 #include "ingest/ingest.h"
 #include "rpc/call.h"
 #include "service/health.h"
+#include "service/watch.h"
 #include "service/workers.h"
 
 struct service;
@@ -34,14 +36,18 @@ struct service_config {
 	struct workers *workers;
 	struct health *health;
 	struct pipeline_status_source *status;
+	struct watch_hub *hub;	    /* NULL: no metrics are made here */
+	int64_t watch_heartbeat_ms; /* 0: 15 s */
 	int64_t max_future_skew_ms; /* how far ahead of this clock a client's may be */
 };
 
 /* ERROR_NO_MEMORY. */
 enum error service_create(const struct service_config *config, struct service **ret_service);
+/* Streams that have no end of their own get one, so that who watches goes elsewhere. Any thread. */
+void service_drain(struct service *service);
 /* Every call must be answered. */
 void service_destroy(struct service *service);
-/* One for each RPC of both services; the array lives as long as the service. */
+/* One for each RPC of both services and of grpc.health.v1.Health; the array lives as long as the service. */
 const struct rpc_method *service_methods(const struct service *service, size_t *ret_count);
 
 #endif

@@ -1,30 +1,44 @@
 #include "service/watch.h"
 
 #include "base/hash.h"
+#include "service/row_log.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Open addressing, at most half full. */
-enum { WATCH_SLOTS = 2 * WATCH_MAX_ROWS };
+enum {
+	BUCKETS = 1 << 14,   /* of clients that somebody watches */
+	KEPT_OWN_ROWS = 128, /* an own log that is read whole keeps so much */
+};
+
+/* One client of one filter. */
+struct interest {
+	struct address client;
+	struct watch_subscriber *subscriber;
+	struct interest *next, **link;
+};
 
 struct watch_subscriber {
-	struct watch_subscriber *next;
-	struct address *clients; /* sorted */
-	size_t client_count;
+	struct watch_subscriber *next, **link; /* of all, or of those with a filter */
+	struct row_log *log;		       /* the hub's, or own */
+	struct row_log own;
+	uint64_t cursor;
+	struct interest *interests;
+	size_t interest_count;
 	void (*wake)(void *context);
 	void *context;
-	bool lagging;
-	size_t row_count;
-	struct window_row rows[WATCH_MAX_ROWS]; /* in the order in which they came */
-	uint16_t slots[WATCH_SLOTS];		/* index of a row + 1; 0: free */
+	bool awake; /* was woken, and has not taken everything since */
 };
 
 struct watch_hub {
 	uint8_t hash_key[16];
-	pthread_mutex_t mutex; /* guards the following and all subscribers */
-	struct watch_subscriber *first;
-	size_t count;
+	pthread_mutex_t mutex;		     /* guards the following and all subscribers */
+	struct watch_subscriber *all, *some; /* without a filter, with one */
+	size_t count, all_count;
+	size_t budget;
+	struct row_log shared;
+	bool closed;
+	struct interest *buckets[BUCKETS];
 };
 
 enum error watch_hub_create(struct random *random, struct watch_hub **ret_hub)
@@ -37,6 +51,8 @@ enum error watch_hub_create(struct random *random, struct watch_hub **ret_hub)
 		free(hub);
 		return ERROR_NO_MEMORY;
 	}
+	hub->budget = WATCH_MAX_BYTES;
+	row_log_init(&hub->shared, WATCH_MAX_ROWS, hub->hash_key, &hub->budget);
 	*ret_hub = hub;
 	return ERROR_OK;
 }
@@ -45,35 +61,119 @@ void watch_hub_destroy(struct watch_hub *hub)
 {
 	if (hub == NULL)
 		return;
+	row_log_release(&hub->shared);
 	pthread_mutex_destroy(&hub->mutex);
 	free(hub);
 }
 
+static void wake_up(struct watch_subscriber *subscriber)
+{
+	if (!subscriber->awake && subscriber->wake != NULL)
+		subscriber->wake(subscriber->context);
+	subscriber->awake = true;
+}
+
+void watch_hub_close(struct watch_hub *hub)
+{
+	pthread_mutex_lock(&hub->mutex);
+	hub->closed = true;
+	for (struct watch_subscriber *subscriber = hub->all; subscriber != NULL; subscriber = subscriber->next)
+		wake_up(subscriber);
+	for (struct watch_subscriber *subscriber = hub->some; subscriber != NULL; subscriber = subscriber->next)
+		wake_up(subscriber);
+	pthread_mutex_unlock(&hub->mutex);
+}
+
+bool watch_hub_closed(struct watch_hub *hub)
+{
+	pthread_mutex_lock(&hub->mutex);
+	bool closed = hub->closed;
+	pthread_mutex_unlock(&hub->mutex);
+	return closed;
+}
+
+size_t watch_hub_count(struct watch_hub *hub)
+{
+	pthread_mutex_lock(&hub->mutex);
+	size_t count = hub->count;
+	pthread_mutex_unlock(&hub->mutex);
+	return count;
+}
+
+static struct interest **bucket_of(struct watch_hub *hub, const struct address *client)
+{
+	return &hub->buckets[hash_keyed(hub->hash_key, client->bytes, sizeof client->bytes) % BUCKETS];
+}
+
 static int compare_clients(const void *a, const void *b)
 {
-	return address_compare(a, b);
+	return address_compare(&((const struct interest *)a)->client, &((const struct interest *)b)->client);
+}
+
+/* Sorted, so that each client is there once. */
+static enum error make_interests(struct watch_subscriber *subscriber, const struct address *clients, size_t count)
+{
+	if (count == 0)
+		return ERROR_OK;
+	struct interest *interests = calloc(count, sizeof *interests);
+	if (interests == NULL)
+		return ERROR_NO_MEMORY;
+	for (size_t i = 0; i < count; i++)
+		interests[i] = (struct interest){.client = clients[i], .subscriber = subscriber};
+	qsort(interests, count, sizeof *interests, compare_clients);
+	size_t kept = 1;
+	for (size_t i = 1; i < count; i++)
+		if (compare_clients(&interests[kept - 1], &interests[i]) != 0)
+			interests[kept++] = interests[i];
+	subscriber->interests = interests;
+	subscriber->interest_count = kept;
+	return ERROR_OK;
 }
 
 static void subscriber_free(struct watch_subscriber *subscriber)
 {
-	free(subscriber->clients);
+	if (subscriber != NULL)
+		free(subscriber->interests);
 	free(subscriber);
 }
 
-static struct watch_subscriber *subscriber_create(const struct address *clients, size_t count)
+static void enter(struct watch_hub *hub, struct watch_subscriber *subscriber)
 {
-	struct watch_subscriber *subscriber = calloc(1, sizeof *subscriber);
-	if (subscriber == NULL || count == 0)
-		return subscriber;
-	subscriber->clients = malloc(count * sizeof *clients);
-	if (subscriber->clients == NULL) {
-		free(subscriber);
-		return NULL;
+	bool filters = subscriber->interest_count > 0;
+	row_log_init(&subscriber->own, WATCH_MAX_OWN_ROWS, hub->hash_key, &hub->budget);
+	subscriber->log = filters ? &subscriber->own : &hub->shared;
+	subscriber->cursor = subscriber->log->next;
+	subscriber->link = filters ? &hub->some : &hub->all;
+	subscriber->next = *subscriber->link;
+	if (subscriber->next != NULL)
+		subscriber->next->link = &subscriber->next;
+	*subscriber->link = subscriber;
+	for (size_t i = 0; i < subscriber->interest_count; i++) {
+		struct interest *interest = &subscriber->interests[i];
+		interest->link = bucket_of(hub, &interest->client);
+		interest->next = *interest->link;
+		if (interest->next != NULL)
+			interest->next->link = &interest->next;
+		*interest->link = interest;
 	}
-	memcpy(subscriber->clients, clients, count * sizeof *clients);
-	qsort(subscriber->clients, count, sizeof *clients, compare_clients);
-	subscriber->client_count = count;
-	return subscriber;
+	hub->count++;
+	hub->all_count += !filters;
+}
+
+static void leave(struct watch_hub *hub, struct watch_subscriber *subscriber)
+{
+	for (size_t i = 0; i < subscriber->interest_count; i++) {
+		struct interest *interest = &subscriber->interests[i];
+		*interest->link = interest->next;
+		if (interest->next != NULL)
+			interest->next->link = interest->link;
+	}
+	*subscriber->link = subscriber->next;
+	if (subscriber->next != NULL)
+		subscriber->next->link = subscriber->link;
+	row_log_release(&subscriber->own);
+	hub->count--;
+	hub->all_count -= subscriber->interest_count == 0;
 }
 
 enum error watch_subscribe(struct watch_hub *hub, const struct address *clients, size_t count, void (*wake)(void *context),
@@ -82,96 +182,58 @@ enum error watch_subscribe(struct watch_hub *hub, const struct address *clients,
 	if (count > WATCH_MAX_CLIENTS)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "client_ips: %zu addresses; at most %d, or none for all clients",
 				   count, WATCH_MAX_CLIENTS);
-	struct watch_subscriber *subscriber = subscriber_create(clients, count);
-	if (subscriber == NULL)
+	struct watch_subscriber *subscriber = calloc(1, sizeof *subscriber);
+	if (subscriber == NULL || make_interests(subscriber, clients, count) != ERROR_OK) {
+		subscriber_free(subscriber);
 		return ERROR_NO_MEMORY;
+	}
 	subscriber->wake = wake;
 	subscriber->context = context;
 	pthread_mutex_lock(&hub->mutex);
-	bool room = hub->count < WATCH_MAX_SUBSCRIBERS;
-	if (room) {
-		subscriber->next = hub->first;
-		hub->first = subscriber;
-		hub->count++;
-	}
+	bool closed = hub->closed, room = hub->count < WATCH_MAX_SUBSCRIBERS;
+	if (room && !closed)
+		enter(hub, subscriber);
 	pthread_mutex_unlock(&hub->mutex);
-	if (!room) {
-		subscriber_free(subscriber);
-		return error_noted(note, ERROR_RESOURCE_EXHAUSTED, "%d watch already, the most there may be; try again later",
-				   WATCH_MAX_SUBSCRIBERS);
+	if (room && !closed) {
+		*ret_subscriber = subscriber;
+		return ERROR_OK;
 	}
-	*ret_subscriber = subscriber;
-	return ERROR_OK;
+	subscriber_free(subscriber);
+	if (closed)
+		return ERROR_SHUTTING_DOWN;
+	return error_noted(note, ERROR_RESOURCE_EXHAUSTED, "%d watch already, the most there may be; try again later",
+			   WATCH_MAX_SUBSCRIBERS);
 }
 
 void watch_unsubscribe(struct watch_hub *hub, struct watch_subscriber *subscriber)
 {
 	pthread_mutex_lock(&hub->mutex);
-	struct watch_subscriber **at = &hub->first;
-	while (*at != subscriber)
-		at = &(*at)->next;
-	*at = subscriber->next;
-	hub->count--;
+	leave(hub, subscriber);
 	pthread_mutex_unlock(&hub->mutex);
 	subscriber_free(subscriber);
 }
 
-/* The row's slot, or the free one where it would go. */
-static uint16_t *find_slot(const struct watch_hub *hub, struct watch_subscriber *subscriber, const struct window_row *row)
+static void publish_to_some(struct watch_hub *hub, const struct window_row *row)
 {
-	uint8_t key[24];
-	memcpy(key, row->client.bytes, 16);
-	memcpy(key + 16, &row->start_ms, 8);
-	size_t at = hash_keyed(hub->hash_key, key, sizeof key) % WATCH_SLOTS;
-	for (;; at = (at + 1) % WATCH_SLOTS) {
-		uint16_t index = subscriber->slots[at];
-		if (index == 0)
-			break;
-		const struct window_row *there = &subscriber->rows[index - 1];
-		if (there->start_ms == row->start_ms && address_equal(&there->client, &row->client))
-			break;
-	}
-	return &subscriber->slots[at];
-}
-
-static bool wants(const struct watch_subscriber *subscriber, const struct address *client)
-{
-	return subscriber->client_count == 0 || bsearch(client, subscriber->clients, subscriber->client_count,
-							sizeof subscriber->clients[0], compare_clients) != NULL;
-}
-
-static void add_row(const struct watch_hub *hub, struct watch_subscriber *subscriber, const struct window_row *row)
-{
-	uint16_t *slot = find_slot(hub, subscriber, row);
-	if (*slot != 0) {
-		subscriber->rows[*slot - 1] = *row;
-	} else if (subscriber->row_count < WATCH_MAX_ROWS) {
-		subscriber->rows[subscriber->row_count++] = *row;
-		*slot = (uint16_t)subscriber->row_count;
-	} else {
-		subscriber->lagging = true;
-		subscriber->row_count = 0;
-		memset(subscriber->slots, 0, sizeof subscriber->slots);
-	}
-}
-
-static void publish_to(const struct watch_hub *hub, struct watch_subscriber *subscriber, const struct window_row *rows,
-		       size_t count)
-{
-	bool idle = !subscriber->lagging && subscriber->row_count == 0;
-	/* Who must read again hears of nothing before it was told so. */
-	for (size_t i = 0; i < count && !subscriber->lagging; i++)
-		if (wants(subscriber, &rows[i].client))
-			add_row(hub, subscriber, &rows[i]);
-	if (idle && (subscriber->lagging || subscriber->row_count > 0) && subscriber->wake != NULL)
-		subscriber->wake(subscriber->context);
+	for (struct interest *interest = *bucket_of(hub, &row->client); interest != NULL; interest = interest->next)
+		if (address_equal(&interest->client, &row->client)) {
+			row_log_add(&interest->subscriber->own, row);
+			wake_up(interest->subscriber);
+		}
 }
 
 void watch_publish(struct watch_hub *hub, const struct window_row *rows, size_t count)
 {
 	pthread_mutex_lock(&hub->mutex);
-	for (struct watch_subscriber *subscriber = hub->first; subscriber != NULL; subscriber = subscriber->next)
-		publish_to(hub, subscriber, rows, count);
+	for (size_t i = 0; i < count && hub->some != NULL; i++)
+		publish_to_some(hub, &rows[i]);
+	/* Without readers the log begins anew. */
+	if (hub->all_count == 0)
+		row_log_release(&hub->shared);
+	for (size_t i = 0; i < count && hub->all_count > 0; i++)
+		row_log_add(&hub->shared, &rows[i]);
+	for (struct watch_subscriber *subscriber = hub->all; subscriber != NULL && count > 0; subscriber = subscriber->next)
+		wake_up(subscriber);
 	pthread_mutex_unlock(&hub->mutex);
 }
 
@@ -179,15 +241,13 @@ size_t watch_take(struct watch_hub *hub, struct watch_subscriber *subscriber, st
 		  bool *ret_lagging)
 {
 	pthread_mutex_lock(&hub->mutex);
-	size_t count = subscriber->row_count < max ? subscriber->row_count : max;
-	memcpy(ret_rows, subscriber->rows, count * sizeof *ret_rows);
-	*ret_lagging = subscriber->lagging;
-	subscriber->lagging = false;
-	subscriber->row_count -= count;
-	memmove(subscriber->rows, subscriber->rows + count, subscriber->row_count * sizeof *ret_rows);
-	memset(subscriber->slots, 0, sizeof subscriber->slots);
-	for (size_t i = 0; i < subscriber->row_count; i++)
-		*find_slot(hub, subscriber, &subscriber->rows[i]) = (uint16_t)(i + 1);
+	struct row_log *log = subscriber->log;
+	size_t count = row_log_read(log, &subscriber->cursor, ret_rows, max, ret_lagging);
+	bool all = count < max || subscriber->cursor == log->next;
+	if (all)
+		subscriber->awake = false;
+	if (all && log == &subscriber->own && log->capacity > KEPT_OWN_ROWS)
+		row_log_release(log);
 	pthread_mutex_unlock(&hub->mutex);
 	return count;
 }

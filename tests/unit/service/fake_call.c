@@ -17,6 +17,10 @@ struct rpc_call {
 	enum error error;
 	char message[256];
 	const void *response;
+	void (*sent)(void *context, const void *message);
+	void *sent_context, *data;
+	int room;
+	int64_t wake_ms;
 };
 
 static void post(struct executor *executor, struct task *task)
@@ -34,6 +38,8 @@ struct rpc_call *fake_call_create(const char *client_ip)
 	if (call == NULL || address_parse(slice_from_string(client_ip), &call->client) != ERROR_OK)
 		abort();
 	call->executor.post = post;
+	call->room = 1 << 30;
+	call->wake_ms = -1;
 	arena_init(&call->arena, 16 << 20);
 	pthread_mutex_init(&call->mutex, NULL);
 	pthread_cond_init(&call->wake, NULL);
@@ -69,6 +75,35 @@ void fake_call_wait(struct rpc_call *call)
 		pthread_mutex_unlock(&call->mutex);
 		task->run(task);
 	}
+}
+
+bool fake_call_run(struct rpc_call *call)
+{
+	pthread_mutex_lock(&call->mutex);
+	struct task *task = call->posted;
+	call->posted = NULL;
+	pthread_mutex_unlock(&call->mutex);
+	if (task != NULL)
+		task->run(task);
+	return task != NULL;
+}
+
+void fake_call_stream(struct rpc_call *call, void (*sent)(void *context, const void *message), void *context)
+{
+	call->sent = sent;
+	call->sent_context = context;
+}
+
+void fake_call_set_room(struct rpc_call *call, int room)
+{
+	call->room = room;
+}
+
+int64_t fake_call_wake_ms(struct rpc_call *call)
+{
+	int64_t wake_ms = call->wake_ms;
+	call->wake_ms = -1;
+	return wake_ms;
 }
 
 int fake_call_answers(const struct rpc_call *call)
@@ -135,4 +170,32 @@ void rpc_call_fail(struct rpc_call *call, enum error error, const char *message)
 	call->answers++;
 	call->error = error;
 	snprintf(call->message, sizeof call->message, "%s", message != NULL ? message : error_text(error));
+}
+
+void rpc_call_set_data(struct rpc_call *call, void *data)
+{
+	call->data = data;
+}
+
+void *rpc_call_data_of(const struct rpc_call *call)
+{
+	return call->data;
+}
+
+bool rpc_call_send(struct rpc_call *call, const void *message)
+{
+	if (call->sent != NULL)
+		call->sent(call->sent_context, message);
+	return --call->room > 0 && !call->canceled;
+}
+
+void rpc_call_finish(struct rpc_call *call)
+{
+	call->answers++;
+	call->error = ERROR_OK;
+}
+
+void rpc_call_wake(struct rpc_call *call, int64_t delay_ms)
+{
+	call->wake_ms = delay_ms;
 }

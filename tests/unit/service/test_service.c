@@ -6,6 +6,7 @@
 
 #include "fake_call.h"
 #include "fake_clock.h"
+#include "grpc/health/v1/health.pb.h"
 #include "ping/v1/ping.pb.h"
 #include "query/activity.h"
 #include "service/service.h"
@@ -125,7 +126,7 @@ static void expect_invalid(struct fixture *f, const struct method_type *type, co
 	assert_memory_equal(fake_call_message(f->call), field, strlen(field));
 }
 
-static void every_method_of_both_services_has_a_handler(void **state)
+static void every_method_of_all_services_has_a_handler(void **state)
 {
 	struct fixture *f = *state;
 	static const struct method_type *const types[] = {
@@ -137,6 +138,8 @@ static void every_method_of_both_services_has_a_handler(void **state)
 		&ping_v1_metrics_service_list_clients_method,
 		&ping_v1_metrics_service_watch_window_stats_method,
 		&ping_v1_metrics_service_get_pipeline_status_method,
+		&grpc_health_v1_health_check_method,
+		&grpc_health_v1_health_watch_method,
 	};
 	size_t count;
 	service_methods(f->service, &count);
@@ -347,7 +350,7 @@ static void without_a_store_the_lists_name_what_to_configure(void **state)
 	assert_non_null(strstr(fake_call_message(f->call), "--store"));
 }
 
-static void watching_is_not_in_this_version_and_says_what_is(void **state)
+static void without_metrics_of_its_own_there_is_nothing_to_watch(void **state)
 {
 	struct fixture *f = *state;
 	assert_null(ask(f, &ping_v1_metrics_service_watch_window_stats_method, &(struct ping_v1_watch_window_stats_request){0}));
@@ -418,7 +421,7 @@ static void the_status_answers_also_without_a_store(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(every_method_of_both_services_has_a_handler),
+		TEST(every_method_of_all_services_has_a_handler),
 		TEST(ping_count_counts_all_without_a_range),
 		TEST(ping_count_counts_in_a_range),
 		TEST(ping_count_refuses_a_range_that_ends_before_it_starts),
@@ -435,7 +438,7 @@ int main(void)
 		TEST(a_store_that_is_down_is_unavailable_without_details),
 		TEST(a_canceled_call_is_not_begun),
 		TEST_WITHOUT_STORE(without_a_store_the_lists_name_what_to_configure),
-		TEST(watching_is_not_in_this_version_and_says_what_is),
+		TEST(without_metrics_of_its_own_there_is_nothing_to_watch),
 		TEST(the_status_brings_source_totals_and_health_together),
 		TEST(the_status_answers_also_while_the_store_is_down),
 		TEST_WITHOUT_STORE(the_status_answers_also_without_a_store),

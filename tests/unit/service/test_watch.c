@@ -157,7 +157,7 @@ static void it_wakes_once_until_all_was_taken(void **state)
 	publish(f, 1, 0, 2);
 	assert_int_equal(f->wakes, 2);
 	take(f, WATCH_MAX_ROWS);
-	struct window_row many[WATCH_MAX_ROWS + 1] = {0};
+	static struct window_row many[WATCH_MAX_ROWS + 1];
 	for (unsigned i = 0; i <= WATCH_MAX_ROWS; i++)
 		many[i].client = client(i);
 	watch_publish(f->hub, many, WATCH_MAX_ROWS + 1);
