@@ -16,7 +16,9 @@ struct backend {
 
 static struct postgres_config postgres_config_from(const struct pingd_config *config)
 {
-	return (struct postgres_config){.url = config->ledger, .application_name = "pingd"};
+	bool slots = config->backends.log == PINGD_BACKEND_KAFKA;
+	return (struct postgres_config){
+		.url = config->ledger, .application_name = "pingd", .slots = slots ? (int)config->publisher_slots : 0};
 }
 
 static const char *name_of(enum pingd_backend backend)
@@ -48,15 +50,18 @@ static void tell_migration(void *context, int version, const char *name)
 	log_event(LOG_INFO, "migrating the ledger's schema", log_int("version", version), log_text("name", name));
 }
 
-static enum error open_postgres(struct backend *backend, struct error_note *note)
+enum error backend_prepare_ledger(struct backend *backend, struct error_note *note)
 {
 	static const enum postgres_migrate modes[] = {
 		[PINGD_MIGRATE_AUTO] = POSTGRES_MIGRATE_AUTO,
 		[PINGD_MIGRATE_CHECK] = POSTGRES_MIGRATE_CHECK,
 		[PINGD_MIGRATE_OFF] = POSTGRES_MIGRATE_OFF,
 	};
-	backend->postgres = postgres_config_from(backend->config);
-	return postgres_migrate(&backend->postgres, modes[backend->config->migrate], tell_migration, NULL, NULL, note);
+	if (backend->config->backends.ledger != PINGD_BACKEND_POSTGRES)
+		return ERROR_OK;
+	enum error error =
+		postgres_migrate(&backend->postgres, modes[backend->config->migrate], tell_migration, NULL, NULL, note);
+	return error == ERROR_UNAVAILABLE && postgres_is_refused(&backend->postgres, note) ? ERROR_FAILED_PRECONDITION : error;
 }
 
 static void tell_kafka(void *context, int level, const char *text)
@@ -75,16 +80,19 @@ static void tell_difference(void *context, const char *text)
 	log_event(LOG_WARN, "a topic is not as it should be", log_text("detail", text));
 }
 
-/* A cluster that is away is no reason not to start where pings are answered without it. */
-static enum error open_kafka(struct backend *backend, struct error_note *note)
+enum error backend_prepare_log(struct backend *backend, struct error_note *note)
 {
+	return backend->config->backends.log == PINGD_BACKEND_KAFKA
+		       ? kafka_topics_ensure(&backend->kafka, tell_difference, NULL, note)
+		       : ERROR_OK;
+}
+
+static void configure_kafka(struct backend *backend)
+{
+	enum { TOPICS_TIMEOUT_MS = 5000 }; /* then it is tried again, or found that pingd is to stop */
 	backend->kafka = pingd_config_kafka(backend->config);
+	backend->kafka.topics_timeout_ms = TOPICS_TIMEOUT_MS;
 	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka};
-	enum error error = kafka_topics_ensure(&backend->kafka, tell_difference, NULL, note);
-	if (error != ERROR_UNAVAILABLE || backend->config->publish != PINGD_PUBLISH_OUTBOX)
-		return error;
-	log_event(LOG_WARN, "the topics could not be checked", log_error(error), log_text("detail", note->text));
-	return ERROR_OK;
 }
 
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note)
@@ -96,10 +104,10 @@ enum error backend_open(const struct pingd_config *config, struct backend **ret_
 	enum error error = ERROR_OK;
 	if (config->backends.ledger == PINGD_BACKEND_SQLITE || config->backends.store == PINGD_BACKEND_SQLITE)
 		error = data_directory_open(config->data_dir, &backend->directory, note);
-	if (error == ERROR_OK && config->backends.ledger == PINGD_BACKEND_POSTGRES)
-		error = open_postgres(backend, note);
-	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_KAFKA)
-		error = open_kafka(backend, note);
+	if (config->backends.ledger == PINGD_BACKEND_POSTGRES)
+		backend->postgres = postgres_config_from(config);
+	if (config->backends.log == PINGD_BACKEND_KAFKA)
+		configure_kafka(backend);
 	if (error != ERROR_OK) {
 		backend_close(backend);
 		return error;

@@ -22,11 +22,15 @@ struct backend_names {
 	const char *ledger, *log, *store;
 };
 
-/* Locks the data directory where something lies in it; brings the ledger's schema up to date, as the config says. The config must
- * outlive it. The notes name the file or the server and the way out. */
+/* Locks the data directory where something lies in it; asks no server yet. The config must outlive it. The notes name the file or
+ * the server and the way out. */
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note);
 /* After all that was opened. NULL is fine. */
 void backend_close(struct backend *backend);
+/* Before the parts are used, on any thread; may be done again. A server that is away, or not up yet, is UNAVAILABLE; one that
+ * refuses us, or is not as configured, FAILED_PRECONDITION. Embedded there is nothing to prepare. */
+enum error backend_prepare_ledger(struct backend *backend, struct error_note *note); /* the schema, as --migrate says */
+enum error backend_prepare_log(struct backend *backend, struct error_note *note);    /* the topics */
 struct backend_names backend_names(const struct pingd_config *config);
 /* The position of the newest event, where this process is who writes the log; −1: not known. Any thread. */
 int64_t backend_log_end(const struct backend *backend);

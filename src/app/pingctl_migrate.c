@@ -1,6 +1,7 @@
 /* migrate: brings the schemas in PostgreSQL and ScyllaDB up to date, so that pingd may run with fewer rights. */
 #include "app/pingctl.h"
 
+#include "adapter/kafka/kafka.h"
 #include "adapter/postgres/postgres.h"
 #include "app/pingd_settings.h"
 
@@ -25,6 +26,24 @@ static void tell_ledger(void *context, int version, const char *name)
 	pingctl_flush(context);
 }
 
+static bool publishes(void)
+{
+	return config.backends.log == PINGD_BACKEND_KAFKA;
+}
+
+static void tell_difference(void *context, const char *text)
+{
+	pingctl_print(context, "%s\n", text);
+	pingctl_flush(context);
+}
+
+static enum error bring_topics_up(struct pingctl *ctl, struct error_note *note)
+{
+	struct kafka_config kafka = pingd_config_kafka(&config);
+	kafka.grow_slots = true;
+	return kafka_topics_ensure(&kafka, ctl->json ? NULL : tell_difference, ctl, note);
+}
+
 static void tell_store(void *context, const char *text)
 {
 	pingctl_print(context, "store: %s\n", text);
@@ -33,7 +52,8 @@ static void tell_store(void *context, const char *text)
 
 static enum error migrate_ledger(struct pingctl *ctl, struct postgres_schema *ret_schema, struct error_note *note)
 {
-	const struct postgres_config postgres = {.url = config.ledger, .application_name = "pingctl"};
+	const struct postgres_config postgres = {
+		.url = config.ledger, .application_name = "pingctl", .slots = publishes() ? (int)config.publisher_slots : 0};
 	return postgres_migrate(&postgres, options.check ? POSTGRES_MIGRATE_OFF : POSTGRES_MIGRATE_AUTO,
 				ctl->json ? NULL : tell_ledger, ctl, ret_schema, note);
 }
@@ -84,6 +104,8 @@ static int run(void *program, char *const *arguments, size_t count)
 	error = migrate_ledger(ctl, &ledger, &note);
 	if (error == ERROR_OK && config.backends.store == PINGD_BACKEND_SCYLLA)
 		error = migrate_store(ctl, &store, &note);
+	if (error == ERROR_OK && publishes() && !options.check)
+		error = bring_topics_up(ctl, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_UNREACHABLE, error, &note);
 	print_schemas(ctl, &ledger, &store);
@@ -101,12 +123,18 @@ const struct command pingctl_migrate_command = {
 		"they "
 		"are, while others go on writing to them. "
 		"Any "
-		"number may run at once. Exit code 3 when a database cannot be reached or its schema is a newer one.",
+		"number may run at once. Where the log is Kafka, its topics are made or checked too, and publisher slots that "
+		"are "
+		"lacking are added. "
+		"Exit code 3 when a server cannot be reached or the schema is a newer one.",
 	.settings = {{.rows = flags, .config = &options},
 		     {.rows = pingd_settings, .config = &config, .prefix = "PING_", .groups = PINGD_GROUP_DATA}},
 	.examples =
-		(const struct manual_entry[]){{"pingctl migrate --ledger postgres://owner@db/ping",
-					       "By the tables' owner, before pingd starts as another user with --migrate=check."},
-					      {0}},
+		(const struct manual_entry[]){
+			{"pingctl migrate --ledger postgres://owner@db/ping",
+			 "By the tables' owner, before pingd starts as another user with --migrate=check."},
+			{"pingctl migrate --ledger postgres://owner@db/ping --log kafka://broker --publisher-slots 64",
+			 "More publisher slots, before pingd starts with as many."},
+			{0}},
 	.run = run,
 };

@@ -26,7 +26,30 @@ struct pingd {
 	struct pages pages;
 	struct tls *tls; /* NULL: none */
 	struct rpc_reflection *reflection;
+	pthread_mutex_t lock; /* guards the following */
+	enum error failed;    /* why it cannot go on; OK: it can */
+	struct error_note why;
 };
+
+/* From any thread. Ends the process as a signal would. */
+static void on_failed(void *context, enum error error, const struct error_note *note)
+{
+	struct pingd *pingd = context;
+	pthread_mutex_lock(&pingd->lock);
+	pingd->failed = error;
+	pingd->why = *note;
+	pthread_mutex_unlock(&pingd->lock);
+	kill(getpid(), SIGTERM);
+}
+
+static enum error failure(struct pingd *pingd, struct error_note *ret_note)
+{
+	pthread_mutex_lock(&pingd->lock);
+	enum error error = pingd->failed;
+	*ret_note = pingd->why;
+	pthread_mutex_unlock(&pingd->lock);
+	return error;
+}
 
 static void configure_log(const struct pingd_config *config)
 {
@@ -118,6 +141,16 @@ static enum error open_reflection(struct pingd *pingd)
 	return rpc_reflection_create(methods, count, &pingd->reflection);
 }
 
+static void on_batch(void *context, size_t pings, int64_t took_us, enum error error)
+{
+	telemetry_batch(((struct pingd *)context)->telemetry, pings, took_us, error);
+}
+
+static void on_call(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error)
+{
+	telemetry_call(((struct pingd *)context)->telemetry, call, rows, took_us, error);
+}
+
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
 	enum error error = telemetry_create(pingd->config, &pingd->telemetry, note);
@@ -127,7 +160,7 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 		return error;
 	if (pingd->tls != NULL)
 		telemetry_watch_tls(pingd->telemetry, pingd->tls);
-	const struct pipeline_observer observer = {telemetry_batch, telemetry_call, pingd->telemetry};
+	const struct pipeline_observer observer = {on_batch, on_call, on_failed, pingd};
 	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
 	if (error != ERROR_OK)
 		return error;
@@ -198,19 +231,24 @@ static int wait_for_stop(struct pingd *pingd, const sigset_t *stop)
 	}
 }
 
-static void serve(struct pingd *pingd, sigset_t *stop)
+/* Until a signal, or what nobody but a person can mend. */
+static enum error serve(struct pingd *pingd, sigset_t *stop, struct error_note *note)
 {
 	int number = wait_for_stop(pingd, stop);
+	enum error error = failure(pingd, note);
 	pthread_t impatient;
 	if (pthread_create(&impatient, NULL, exit_on_second_signal, stop) == 0)
 		pthread_detach(impatient);
-	log_event(LOG_INFO, "draining", log_text("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
-		  log_int("delay_ms", pingd->config->drain_delay_ms), log_int("timeout_ms", pingd->config->drain_timeout_ms));
+	if (error == ERROR_OK)
+		log_event(LOG_INFO, "draining", log_text("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"),
+			  log_int("delay_ms", pingd->config->drain_delay_ms),
+			  log_int("timeout_ms", pingd->config->drain_timeout_ms));
 	health_drain(pipeline_health(pingd->pipeline));
 	clock_sleep_ms((int)pingd->config->drain_delay_ms);
 	service_drain(pipeline_service(pingd->pipeline));
 	server_drain(pingd->server, pingd->config->drain_timeout_ms);
 	server_join(pingd->server);
+	return error;
 }
 
 static void stop(struct pingd *pingd)
@@ -255,12 +293,15 @@ int main(int argc, char **argv)
 	block_signals(&signals, *config.tls_certificate != 0);
 	static struct pingd pingd;
 	pingd.config = &config;
+	pthread_mutex_init(&pingd.lock, NULL);
 	error = start(&pingd, &note);
-	if (error == ERROR_OK) {
+	bool started = error == ERROR_OK;
+	if (started) {
 		tell_addresses(&pingd);
-		serve(&pingd, &signals);
-	} else {
-		log_event(LOG_ERROR, "cannot start", log_error(error),
+		error = serve(&pingd, &signals, &note);
+	}
+	if (error != ERROR_OK) {
+		log_event(LOG_ERROR, started ? "cannot go on" : "cannot start", log_error(error),
 			  log_text("detail", *note.text == 0 ? error_text(error) : note.text));
 		exit_code = EXIT_CODE_FAILURE;
 	}

@@ -107,7 +107,8 @@ const struct setting pingd_settings[] = {
 	 .help = "Which life of the log this is: one more each time the topic is made anew or its partitions are changed."},
 	{.name = "publisher-slots", SETTING_INTEGER(CONFIG, publisher_slots), .section = "kafka", .initial = "32", .min = 1, .max = 1000,
 	 .groups = PINGD_GROUP_DATA,
-	 .help = "Publishers that all processes together may have: the partitions of ping-publishers."},
+	 .help = "Publishers that all processes together may have, the same everywhere: rows of publisher_slots, partitions of "
+		 "ping-publishers. `pingctl migrate` adds slots; none can be taken away."},
 	{.name = "publishers", SETTING_INTEGER(CONFIG, publishers), .section = "kafka", .initial = "2", .min = 1,
 	 .max = PINGD_MAX_PUBLISHERS,
 	 .help = "Publishers of this process, each with a connection and a slot: while one waits for Kafka's commit, another fills."},

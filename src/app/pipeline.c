@@ -2,6 +2,7 @@
 
 #include "app/backend.h"
 #include "app/observed_ledger.h"
+#include "app/preparation.h"
 #include "app/publishers.h"
 #include "base/log.h"
 #include "service/watch.h"
@@ -12,6 +13,7 @@
 
 enum {
 	PUBLISHER_WAIT_MS = 1000, /* how soon an idle publisher prunes keys, or probes a ledger that failed */
+	START_PATIENCE_MS = 2000, /* how long the start waits for a ledger that is a server */
 	STREAM_WAIT_MS = 100,
 	FAR_BEHIND_EVENTS = 100000, /* seconds of work: worth a line in the log, every so often */
 };
@@ -28,7 +30,8 @@ struct pipeline {
 	struct health *health;
 	struct ledger *ledger; /* NULL: publishers have their own */
 	struct ingest *ingest;
-	struct publishers *publishers; /* NULL: one thread appends to the ledger */
+	struct preparation *preparation; /* of a ledger that is a server; NULL: none, or the publishers have their own */
+	struct publishers *publishers;	 /* NULL: one thread appends to the ledger */
 	struct log_reader *log;
 	struct store *store;
 	struct watch_hub *hub;
@@ -57,6 +60,12 @@ static bool has_store(const struct pipeline *pipeline)
 static bool publishes(const struct pipeline *pipeline)
 {
 	return pipeline->config->backends.log == PINGD_BACKEND_KAFKA;
+}
+
+/* A ledger of one thread's that is not embedded. */
+static bool is_server(const struct pipeline *pipeline)
+{
+	return !publishes(pipeline) && pipeline->config->backends.ledger == PINGD_BACKEND_POSTGRES;
 }
 
 /* Without a log, or with no store to fill, there is nothing to stream. */
@@ -93,6 +102,8 @@ static void on_appended(void *context, size_t count, int64_t took_us, enum error
 static void *publisher_main(void *context)
 {
 	struct pipeline *pipeline = context;
+	if (pipeline->preparation != NULL && !preparation_await(&pipeline->preparation, 1, pipeline->ingest))
+		return NULL;
 	for (;;) {
 		bool closing = atomic_load(&pipeline->publisher_closes);
 		if (ingest_step(pipeline->ingest))
@@ -130,7 +141,36 @@ static enum error open_ledger(struct pipeline *pipeline, struct error_note *note
 		inner->vtable->close(inner);
 		return error;
 	}
-	return ingest_create_simple(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest, note);
+	return is_server(pipeline)
+		       ? ingest_create_waiting(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest)
+		       : ingest_create_simple(&config, pipeline->ledger, pipeline->clock, random_system(), &pipeline->ingest,
+					      note);
+}
+
+static enum error prepare(void *context, struct error_note *note)
+{
+	struct pipeline *pipeline = context;
+	enum error error = backend_prepare_ledger(pipeline->backend, note);
+	return error == ERROR_OK ? ingest_begin(pipeline->ingest, note) : error;
+}
+
+static void on_prepared(void *context, enum error error, bool ended, const struct error_note *note)
+{
+	struct pipeline *pipeline = context;
+	set_ledger_health(pipeline, error == ERROR_OK ? HEALTH_OK : HEALTH_DOWN, error == ERROR_OK ? NULL : note->text);
+	if (error != ERROR_OK && ended)
+		pipeline->observer.failed(pipeline->observer.context, error, note);
+}
+
+/* A server that is away is waited for behind the start; what is configured wrongly ends it. */
+static enum error prepare_ledger(struct pipeline *pipeline, struct error_note *note)
+{
+	const struct preparation_config config = {
+		.what = ledger_name, .attempt = prepare, .told = on_prepared, .context = pipeline};
+	enum error error = preparation_start(&config, &pipeline->preparation);
+	if (error == ERROR_OK)
+		error = preparation_wait(&pipeline->preparation, 1, START_PATIENCE_MS, note);
+	return error == ERROR_UNAVAILABLE ? ERROR_OK : error;
 }
 
 /* ─── Stream ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -337,7 +377,7 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 		error = open_service(pipeline);
 	if (error != ERROR_OK)
 		return error;
-	if (!publishes(pipeline)) /* else publishers tell */
+	if (!publishes(pipeline) && !is_server(pipeline)) /* else those tell who prepare it */
 		set_ledger_health(pipeline, HEALTH_OK, NULL);
 	health_set(pipeline->health, store_name, HEALTH_OK, NULL);
 	return ERROR_OK;
@@ -346,10 +386,14 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
 	if (publishes(pipeline)) {
-		const struct timed_ports_observer observer = {pipeline->observer.called, pipeline->observer.context};
+		const struct publishers_observer observer = {.ports = {pipeline->observer.called, pipeline->observer.context},
+							     .failed = pipeline->observer.failed};
 		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, &observer, pipeline->health,
 					&pipeline->publishers, note);
 	}
+	enum error error = is_server(pipeline) ? prepare_ledger(pipeline, note) : ERROR_OK;
+	if (error != ERROR_OK)
+		return error;
 	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
 	if (!pipeline->publisher_runs)
 		return ERROR_RESOURCE_EXHAUSTED;
@@ -386,6 +430,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		ingest_close(pipeline->ingest);
 	if (pipeline->publisher_runs)
 		pthread_join(pipeline->publisher, NULL);
+	preparation_stop(pipeline->preparation);
 	if (pipeline->publishers != NULL)
 		publishers_stop(pipeline->publishers);
 	/* Only now: what the publisher still kept, the stream still sees. */

@@ -20,10 +20,13 @@ struct pipeline_observer {
 	void (*batch)(void *context, size_t pings, int64_t took_us, enum error error);
 	/* Instead, where ledger and log are two systems: on a publisher's thread, of each call to one of them. */
 	void (*called)(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error);
+	/* From any thread: a server that came after the start is not as configured, or refuses us. A person must act. */
+	void (*failed)(void *context, enum error error, const struct error_note *note);
 	void *context;
 };
 
-/* Opens everything, then starts the threads. The config must outlive it. The note names the file and the way out. */
+/* Opens everything, then starts the threads. PostgreSQL or Kafka that is away is no error: it is waited for. The config must
+ * outlive it. The note names the file and the way out. */
 enum error pipeline_start(const struct pingd_config *config, const struct pipeline_observer *observer,
 			  struct pipeline **ret_pipeline, struct error_note *note);
 /* No call may be in work any more. What was accepted is kept and brought into the metrics first: the latter for at most

@@ -1,5 +1,6 @@
 #include "app/publishers.h"
 
+#include "app/preparation.h"
 #include "app/publishers_health.h"
 #include "base/log.h"
 
@@ -10,7 +11,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 1000 };
+enum {
+	WAIT_MS = 1000,
+	START_PATIENCE_MS = 2000, /* how long the start waits for servers, so that what is configured wrongly ends it */
+};
+
+enum { LEDGER, LOG, PREPARATIONS };
+
+/* One of the two systems, until it is there and as it should be. */
+struct system {
+	struct publishers *publishers;
+	enum publishers_part part;
+	enum error (*prepare)(struct backend *backend, struct error_note *note);
+};
 
 struct member {
 	struct publishers *publishers;
@@ -30,7 +43,12 @@ struct member {
 
 struct publishers {
 	struct publishers_health *health;
-	struct timed_ports_observer observer;
+	struct publishers_observer observer;
+	struct backend *backend;
+	struct ingest *ingest;
+	struct system systems[PREPARATIONS];
+	struct preparation *preparations[PREPARATIONS];
+	bool outbox;
 	size_t count; /* of members: those who take pings, a carrier for each (outbox), a rescuer (but under ordered) */
 	struct member members[];
 };
@@ -110,6 +128,10 @@ static void tell(void *context, enum publisher_news news, const struct publisher
 static void *member_main(void *context)
 {
 	struct member *member = context;
+	struct publishers *publishers = member->publishers;
+	bool ledger_alone = publishers->outbox && member->role == PUBLISHERS_TAKER;
+	if (!preparation_await(publishers->preparations, ledger_alone ? LEDGER + 1 : PREPARATIONS, publishers->ingest))
+		return NULL;
 	while (!publisher_ended(member->publisher)) {
 		bool stepped = publisher_step(member->publisher);
 		note_status(member);
@@ -128,32 +150,32 @@ static enum publisher_mode mode_of(const struct pingd_config *config)
 }
 
 /* With what measures around it; else it is closed. */
-static enum error open_ledger(struct member *member, struct backend *backend, struct error_note *note)
+static enum error open_ledger(struct member *member, struct error_note *note)
 {
 	struct slot_ledger *inner;
-	enum error error = backend_open_slot_ledger(backend, &inner, note);
+	enum error error = backend_open_slot_ledger(member->publishers->backend, &inner, note);
 	if (error != ERROR_OK)
 		return error;
-	error = timed_slot_ledger_create(inner, clock_system(), &member->publishers->observer, &member->ledger);
+	error = timed_slot_ledger_create(inner, clock_system(), &member->publishers->observer.ports, &member->ledger);
 	if (error != ERROR_OK)
 		inner->vtable->close(inner);
 	return error;
 }
 
-static enum error open_log(struct member *member, struct backend *backend, struct error_note *note)
+static enum error open_log(struct member *member, struct error_note *note)
 {
 	struct publish_log *inner;
-	enum error error = backend_open_publish_log(backend, &inner, note);
+	enum error error = backend_open_publish_log(member->publishers->backend, &inner, note);
 	if (error != ERROR_OK)
 		return error;
-	error = timed_publish_log_create(inner, clock_system(), &member->publishers->observer, &member->log);
+	error = timed_publish_log_create(inner, clock_system(), &member->publishers->observer.ports, &member->log);
 	if (error != ERROR_OK)
 		inner->vtable->close(inner);
 	return error;
 }
 
-static enum error open_member(struct member *member, const struct pingd_config *config, struct backend *backend,
-			      struct ingest *ingest, struct publisher *carries_for, struct error_note *note)
+static enum error open_member(struct member *member, const struct pingd_config *config, struct publisher *carries_for,
+			      struct error_note *note)
 {
 	const struct publisher_config settings = {
 		.mode = mode_of(config),
@@ -165,11 +187,11 @@ static enum error open_member(struct member *member, const struct pingd_config *
 		.tell = tell,
 		.context = member,
 	};
-	enum error error = open_ledger(member, backend, note);
+	enum error error = open_ledger(member, note);
 	if (error == ERROR_OK)
-		error = open_log(member, backend, note);
-	return error == ERROR_OK ? publisher_create(&settings, ingest, member->ledger, member->log, clock_system(),
-						    random_system(), &member->publisher)
+		error = open_log(member, note);
+	return error == ERROR_OK ? publisher_create(&settings, member->publishers->ingest, member->ledger, member->log,
+						    clock_system(), random_system(), &member->publisher)
 				 : error;
 }
 
@@ -202,7 +224,7 @@ enum publishers_role publishers_role(const struct pingd_config *config, size_t n
 											 : PUBLISHERS_RESCUER;
 }
 
-static enum error create(const struct pingd_config *config, const struct timed_ports_observer *observer, struct health *health,
+static enum error create(const struct pingd_config *config, const struct publishers_observer *observer, struct health *health,
 			 struct publishers **ret_publishers)
 {
 	enum publishers_role roles[2 * PINGD_MAX_PUBLISHERS + 1];
@@ -211,7 +233,10 @@ static enum error create(const struct pingd_config *config, const struct timed_p
 	if (publishers == NULL)
 		return ERROR_NO_MEMORY;
 	publishers->observer = *observer;
+	publishers->outbox = config->publish == PINGD_PUBLISH_OUTBOX;
 	publishers->count = count;
+	publishers->systems[LEDGER] = (struct system){publishers, PUBLISHERS_LEDGER, backend_prepare_ledger};
+	publishers->systems[LOG] = (struct system){publishers, PUBLISHERS_LOG, backend_prepare_log};
 	for (size_t i = 0; i < count; i++) {
 		roles[i] = publishers_role(config, i);
 		publishers->members[i] = (struct member){.publishers = publishers, .number = i, .role = roles[i]};
@@ -227,17 +252,46 @@ static enum error create(const struct pingd_config *config, const struct timed_p
 	return ERROR_OK;
 }
 
-static enum error open_members(struct publishers *publishers, const struct pingd_config *config, struct backend *backend,
-			       struct ingest *ingest, struct error_note *note)
+static enum error open_members(struct publishers *publishers, const struct pingd_config *config, struct error_note *note)
 {
 	enum error error = ERROR_OK;
 	for (size_t i = 0; i < publishers->count && error == ERROR_OK; i++) {
 		struct member *member = &publishers->members[i];
 		bool carries = member->role == PUBLISHERS_CARRIER;
-		error = open_member(member, config, backend, ingest,
-				    carries ? publishers->members[i - takers_of(config)].publisher : NULL, note);
+		error = open_member(member, config, carries ? publishers->members[i - takers_of(config)].publisher : NULL, note);
 	}
 	return error;
+}
+
+static enum error prepare(void *context, struct error_note *note)
+{
+	struct system *system = context;
+	return system->prepare(system->publishers->backend, note);
+}
+
+static void on_prepared(void *context, enum error error, bool ended, const struct error_note *note)
+{
+	struct system *system = context;
+	struct publishers *publishers = system->publishers;
+	if (error == ERROR_OK)
+		publishers_health_prepared(publishers->health, system->part);
+	else
+		publishers_health_wait(publishers->health, system->part, note->text);
+	if (error != ERROR_OK && ended)
+		publishers->observer.failed(publishers->observer.ports.context, error, note);
+}
+
+static enum error start_preparations(struct publishers *publishers)
+{
+	static const char *const names[] = {[LEDGER] = "ledger", [LOG] = "log"};
+	for (size_t i = 0; i < PREPARATIONS; i++) {
+		const struct preparation_config config = {
+			.what = names[i], .attempt = prepare, .told = on_prepared, .context = &publishers->systems[i]};
+		enum error error = preparation_start(&config, &publishers->preparations[i]);
+		if (error != ERROR_OK)
+			return error;
+	}
+	return ERROR_OK;
 }
 
 static enum error start_threads(struct publishers *publishers)
@@ -251,19 +305,31 @@ static enum error start_threads(struct publishers *publishers)
 	return ERROR_OK;
 }
 
+static enum error start(struct publishers *publishers, const struct pingd_config *config, struct error_note *note)
+{
+	enum error error = open_members(publishers, config, note);
+	if (error == ERROR_OK)
+		error = start_preparations(publishers);
+	if (error == ERROR_OK)
+		error = start_threads(publishers);
+	if (error != ERROR_OK)
+		return error;
+	/* A server that is away is waited for behind the start. */
+	error = preparation_wait(publishers->preparations, PREPARATIONS, START_PATIENCE_MS, note);
+	return error == ERROR_UNAVAILABLE ? ERROR_OK : error;
+}
+
 enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
-			    const struct timed_ports_observer *observer, struct health *health,
-			    struct publishers **ret_publishers, struct error_note *note)
+			    const struct publishers_observer *observer, struct health *health, struct publishers **ret_publishers,
+			    struct error_note *note)
 {
 	struct publishers *publishers;
 	enum error error = create(config, observer, health, &publishers);
 	if (error != ERROR_OK)
 		return error;
-	publishers_health_prepared(publishers->health, PUBLISHERS_LEDGER);
-	publishers_health_prepared(publishers->health, PUBLISHERS_LOG);
-	error = open_members(publishers, config, backend, ingest, note);
-	if (error == ERROR_OK)
-		error = start_threads(publishers);
+	publishers->backend = backend;
+	publishers->ingest = ingest;
+	error = start(publishers, config, note);
 	if (error != ERROR_OK) {
 		ingest_close(ingest);
 		publishers_stop(publishers);
@@ -278,6 +344,8 @@ void publishers_stop(struct publishers *publishers)
 	for (size_t i = 0; i < publishers->count; i++)
 		if (publishers->members[i].runs)
 			pthread_join(publishers->members[i].thread, NULL);
+	for (size_t i = 0; i < PREPARATIONS; i++)
+		preparation_stop(publishers->preparations[i]);
 	/* A carrier goes before the one that it carries for. */
 	for (size_t i = publishers->count; i-- > 0;)
 		close_member(&publishers->members[i]);

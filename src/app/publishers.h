@@ -19,11 +19,19 @@ struct publishers_totals {
 size_t publishers_count(const struct pingd_config *config);
 enum publishers_role publishers_role(const struct pingd_config *config, size_t number);
 
-/* Adds its dependencies to the health and tells how they are (publishers_health.h). All that is given must outlive it. The note
- * names what could not be opened. */
+struct publishers_observer {
+	struct timed_ports_observer ports;
+	/* Once, from any thread, with the ports' context: a server that came after the start is not as configured, or refuses us.
+	 */
+	void (*failed)(void *context, enum error error, const struct error_note *note);
+};
+
+/* Adds its dependencies to the health and tells how they are (publishers_health.h). A server that is away is waited for behind
+ * the start: then pings are refused until it comes. All that is given must outlive it. The note names what could not be opened.
+ */
 enum error publishers_start(const struct pingd_config *config, struct backend *backend, struct ingest *ingest,
-			    const struct timed_ports_observer *observer, struct health *health,
-			    struct publishers **ret_publishers, struct error_note *note);
+			    const struct publishers_observer *observer, struct health *health, struct publishers **ret_publishers,
+			    struct error_note *note);
 /* After ingest_close: what waits is carried out, slots are freed, threads end. */
 void publishers_stop(struct publishers *publishers);
 /* Any thread. */

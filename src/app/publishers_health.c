@@ -8,7 +8,7 @@ static const struct {
 	const char *name;
 } parts[] = {[PUBLISHERS_LEDGER] = {"ledger"}, [PUBLISHERS_LOG] = {"log"}, [PUBLISHERS_SLOTS] = {"publisher-slots"}};
 
-enum trouble { TROUBLE_NONE, TROUBLE_LEDGER, TROUBLE_LOG, TROUBLE_SLOTS, TROUBLE_STARTING /* in each part */ };
+enum trouble { TROUBLE_NONE, TROUBLE_LEDGER, TROUBLE_LOG, TROUBLE_SLOTS, TROUBLE_STARTING };
 
 struct member {
 	enum publishers_role role;
@@ -103,8 +103,8 @@ static bool is_troubled(const struct publishers_health *self, const struct membe
 	switch (member->trouble) {
 	case TROUBLE_NONE:
 		return false;
-	case TROUBLE_STARTING:
-		return true;
+	case TROUBLE_STARTING: /* what it waits for says so itself */
+		return part == (self->mode == PUBLISHER_ORDERED ? PUBLISHERS_LOG : PUBLISHERS_SLOTS);
 	case TROUBLE_LEDGER:
 		return part == PUBLISHERS_LEDGER;
 	case TROUBLE_LOG: /* what takes an outbox's pings needs the log for a slot's first record alone */

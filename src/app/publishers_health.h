@@ -34,7 +34,7 @@ enum error publishers_health_create(const struct publishers_health_config *confi
 				    struct publishers_health **ret_health);
 void publishers_health_destroy(struct publishers_health *health);
 
-/* Ledger or log is not prepared yet: why. */
+/* Ledger and log begin as not prepared: why. */
 void publishers_health_wait(struct publishers_health *health, enum publishers_part part, const char *text);
 void publishers_health_prepared(struct publishers_health *health, enum publishers_part part);
 /* After a member's step. failed_in: the state in which an attempt of that step failed; NULL: none did. */

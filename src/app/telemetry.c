@@ -162,20 +162,18 @@ struct server_metrics *telemetry_server(struct telemetry *telemetry)
 	return telemetry->server;
 }
 
-void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error error)
+void telemetry_batch(struct telemetry *telemetry, size_t pings, int64_t took_us, enum error error)
 {
-	struct telemetry *telemetry = context;
 	metric_count(error == ERROR_OK ? telemetry->batches_kept : telemetry->batches_failed, 1);
 	metric_observe(telemetry->batch_seconds, (double)took_us / 1e6);
 	metric_observe(telemetry->batch_pings, (double)pings);
 }
 
-void telemetry_call(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error)
+void telemetry_call(struct telemetry *telemetry, enum timed_call call, size_t rows, int64_t took_us, enum error error)
 {
-	struct telemetry *telemetry = context;
 	publisher_metrics_called(telemetry->publishers, call, took_us, error);
 	if (call == TIMED_LEDGER_COMMIT)
-		telemetry_batch(context, rows, took_us, error);
+		telemetry_batch(telemetry, rows, took_us, error);
 }
 
 /* ─── Samples ───────────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -24,9 +24,9 @@ void telemetry_watch_tls(struct telemetry *telemetry, struct tls *tls);
 /* The server's own; NULL before telemetry_watch_calls. */
 struct server_metrics *telemetry_server(struct telemetry *telemetry);
 
-/* For pipeline_observer; the context is the telemetry. Any thread. */
-void telemetry_batch(void *context, size_t pings, int64_t took_us, enum error error);
-void telemetry_call(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error);
+/* What pipeline_observer is told. Any thread. */
+void telemetry_batch(struct telemetry *telemetry, size_t pings, int64_t took_us, enum error error);
+void telemetry_call(struct telemetry *telemetry, enum timed_call call, size_t rows, int64_t took_us, enum error error);
 
 /* Prometheus text (exposition format 0.0.4). Any thread. */
 enum error telemetry_render(struct telemetry *telemetry, struct buffer *output);

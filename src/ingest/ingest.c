@@ -35,6 +35,7 @@ struct ingest {
 	struct queue taken;	/* moved here from `submitted` in one go, so that loops never wait for a walk along the list */
 
 	/* The simple path's own. */
+	struct random *random;
 	struct uuid_generator ids;
 	struct ledger_ping *batch; /* max_batch of them */
 	struct {
@@ -99,29 +100,52 @@ enum error ingest_create(const struct ingest_config *config, struct clock *clock
 	return ERROR_OK;
 }
 
-enum error ingest_create_simple(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
-				struct random *random, struct ingest **ret_ingest, struct error_note *note)
+enum error ingest_create_waiting(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
+				 struct random *random, struct ingest **ret_ingest)
 {
-	struct uuid last;
 	struct ingest *ingest;
-	enum error error = ledger->vtable->last_id(ledger, &last, note);
-	if (error == ERROR_OK)
-		error = ingest_create(config, clock, &ingest);
+	enum error error = ingest_create(config, clock, &ingest);
 	if (error != ERROR_OK)
 		return error;
 	ingest->ledger = ledger;
-	ingest->ready = 1;
+	ingest->random = random;
 	ingest->batch = calloc(ingest->max_batch, sizeof *ingest->batch);
 	if (ingest->batch == NULL) {
 		ingest_destroy(ingest);
 		return ERROR_NO_MEMORY;
 	}
-	uuid_generator_init(&ingest->ids, random, &last);
 	int64_t retention_ms = config->idempotency_retention_ms;
 	ingest->keys.retention_ms = retention_ms > RETENTION_LEAST_MS ? retention_ms : RETENTION_LEAST_MS;
 	ingest->keys.start_wall_ms = clock_wall_ms(clock);
 	ingest->keys.start_us = clock_monotonic_us(clock);
 	ingest->keys.due_us = ingest->keys.start_us + PRUNE_INTERVAL_US;
+	*ret_ingest = ingest;
+	return ERROR_OK;
+}
+
+enum error ingest_begin(struct ingest *ingest, struct error_note *note)
+{
+	struct uuid last;
+	enum error error = ingest->ledger->vtable->last_id(ingest->ledger, &last, note);
+	if (error != ERROR_OK)
+		return error;
+	uuid_generator_init(&ingest->ids, ingest->random, &last);
+	ingest_set_ready(ingest, true);
+	return ERROR_OK;
+}
+
+enum error ingest_create_simple(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
+				struct random *random, struct ingest **ret_ingest, struct error_note *note)
+{
+	struct ingest *ingest;
+	enum error error = ingest_create_waiting(config, ledger, clock, random, &ingest);
+	if (error != ERROR_OK)
+		return error;
+	error = ingest_begin(ingest, note);
+	if (error != ERROR_OK) {
+		ingest_destroy(ingest);
+		return error;
+	}
 	*ret_ingest = ingest;
 	return ERROR_OK;
 }

@@ -38,7 +38,12 @@ struct ingest_stats {
 
 /* The queue alone, for publishers. */
 enum error ingest_create(const struct ingest_config *config, struct clock *clock, struct ingest **ret_ingest);
-/* With the simple path. Reads the ledger's last id. The ledger stays the caller's and must outlive the ingest. */
+/* With the simple path, for a ledger that may not be there yet. It stays the caller's and must outlive the ingest. */
+enum error ingest_create_waiting(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
+				 struct random *random, struct ingest **ret_ingest);
+/* Reads the ledger's last id; before the first step. Until then what waits is refused by ingest_refuse. */
+enum error ingest_begin(struct ingest *ingest, struct error_note *note);
+/* Both at once. */
 enum error ingest_create_simple(const struct ingest_config *config, struct ledger *ledger, struct clock *clock,
 				struct random *random, struct ingest **ret_ingest, struct error_note *note);
 /* Everything submitted must be done. */
@@ -70,7 +75,7 @@ void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome);
 void ingest_set_ready(struct ingest *ingest, bool ready);
 /* Answers all that wait, unless a publisher is ready to carry it out. How many. */
 size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note);
-/* For a publisher that is not ready: sleeps until ingest_close was called or (for_pings) something waits and no publisher is
+/* For whoever is not ready: sleeps until ingest_close was called or (for_pings) something waits and no publisher is
  * ready, at most timeout_ms. */
 void ingest_wait_unready(struct ingest *ingest, bool for_pings, int timeout_ms);
 

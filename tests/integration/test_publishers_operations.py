@@ -1,12 +1,22 @@
 """What an operator sees of pingd on PostgreSQL and Kafka: readiness and its reasons, numbers, log lines."""
+import contextlib
+import http.client
 import json
 import re
 import subprocess
 
-from conftest import wait_for
+import pytest
+from conftest import BUILD, wait_for
 from kafka import kafka  # noqa: F401  (a fixture)
 from test_operations import promtool
-from test_postgres_kafka import NOW_MS, database, make_pair, postgres, pytestmark  # noqa: F401  (fixtures)
+from test_postgres_kafka import NOW_MS, agree, database, make_pair, postgres, pytestmark  # noqa: F401  (fixtures)
+
+
+def alive(pingd):
+    assert pingd.process.poll() is None, pingd.log()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return pingd.get("/livez")[0] == 200
+    return False
 
 
 def readiness(pingd):
@@ -71,7 +81,7 @@ def test_without_a_free_slot_it_is_not_ready_and_says_what_to_do(make_pair, post
     wait_until_ready(first)
     postgres.sql("UPDATE publisher_slots SET held = true, lease_until = 'infinity' WHERE NOT held", database)
     second = make_pair(name="second").spawn()
-    wait_for("the second to answer", lambda: "listening" in second.log())
+    wait_for("it to be alive", lambda: alive(second))
     _, found = wait_until_down(second, "publisher-slots", "raise publisher-slots")
     assert "32" in found["publisher-slots"]["detail"] and found["ledger"]["state"] == "ok" and found["log"]["state"] == "ok", found
     assert second.get("/livez")[0] == 200
@@ -135,3 +145,104 @@ def test_a_topic_that_differs_is_told(make_pair, kafka):  # noqa: F811
     pingd.start()
     told = lines(pingd, "a topic is not as it should be")
     assert len(told) == 1 and "raw-pings" in told[0] and "retention.ms is 3600000, meant is 604800000" in told[0], told
+
+
+# ── Started before its servers, or with other settings than they have ──
+
+def test_started_while_postgresql_is_away_it_becomes_ready_when_it_comes(make_pair, postgres):  # noqa: F811
+    postgres.kill()
+    pingd = make_pair()
+    try:
+        pingd.spawn()
+        wait_for("it to be alive", lambda: alive(pingd))
+        wait_until_down(pingd, "ledger", "cannot connect to PostgreSQL")
+        status, body = pingd.ping(NOW_MS, client="203.0.113.1")
+        assert (status, body["code"]) == (503, "unavailable")
+        assert pingd.get("/metrics")[0] == 200
+    finally:
+        postgres.start()
+    wait_until_ready(pingd)  # and the schema is made: --migrate=auto
+    assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
+    assert lines(pingd, "what was waited for is there"), pingd.log()
+    assert pingd.stop() == 0
+
+
+@pytest.mark.parametrize("mode", ["transactional", "outbox"])
+def test_started_while_kafka_is_away_it_becomes_ready_when_it_comes(mode, make_pair, kafka, postgres, database):  # noqa: F811
+    pingd, used = make_pair("--publish", mode), mode == "outbox"
+    if used:  # slots that were used before need no Kafka
+        assert pingd.start().ping(NOW_MS, client="203.0.113.1")[0] == 200
+        wait_until_ready(pingd)
+        assert pingd.stop() == 0
+    kafka.brokers[0].kill()
+    try:
+        pingd.spawn()
+        wait_for("it to be alive", lambda: alive(pingd))
+        wait_until_down(pingd, "log", "Kafka", 200 if used else 503)
+        if used:
+            wait_for("it to be ready", lambda: pingd.get("/readyz")[0] == 200)
+        assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == (200 if used else 503)
+    finally:
+        kafka.brokers[0].start()
+    wait_until_ready(pingd)
+    assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
+    agree(postgres, kafka, database)
+
+
+def test_told_to_stop_while_it_waits_it_ends_in_order(make_pair, postgres, kafka):  # noqa: F811
+    postgres.kill()
+    kafka.brokers[0].kill()
+    pingd = make_pair()
+    try:
+        pingd.spawn()
+        wait_for("it to be alive", lambda: alive(pingd))
+        assert pingd.stop() == 0
+    finally:
+        postgres.start()
+        kafka.brokers[0].start()
+
+
+def test_what_is_configured_wrongly_still_ends_it_also_when_the_servers_come_later(make_pair, postgres, kafka):  # noqa: F811
+    first = make_pair().start()
+    assert first.stop() == 0
+    at_once = make_pair("--log-partitions", "7", name="at-once").spawn()
+    assert at_once.wait() == 1
+    assert "configured are 7" in at_once.log() and lines(at_once, "cannot start"), at_once.log()
+    kafka.brokers[0].kill()
+    late = make_pair("--log-partitions", "7", name="late").spawn()
+    try:
+        wait_for("it to be alive", lambda: alive(late))
+        wait_until_down(late, "log", "Kafka")
+    finally:
+        kafka.brokers[0].start()
+    assert late.wait() == 1
+    assert "configured are 7" in late.log() and lines(late, "cannot go on"), late.log()
+
+
+def test_publisher_slots_are_as_many_as_configured_and_can_be_added(make_pair, postgres, kafka, database):  # noqa: F811
+    def partitions():
+        return int(re.search(r"PartitionCount: (\d+)", kafka.topics("--describe", "--topic", "ping-publishers"))[1])
+    small = make_pair("--publisher-slots", "2").start()
+    wait_until_ready(small)
+    assert partitions() == 2
+    crowded = make_pair("--publisher-slots", "2", name="crowded").spawn()
+    wait_for("it to be alive", lambda: alive(crowded))
+    wait_until_down(crowded, "publisher-slots", "each of the 2 publisher slots")
+    grown = make_pair("--publisher-slots", "40", "--publishers", "16", name="grown").spawn()
+    assert grown.wait() == 1
+    assert "pingctl migrate --publisher-slots 40" in grown.log(), grown.log()
+    subprocess.run([BUILD / "pingctl", "migrate", "--ledger", postgres.url(database), "--log", kafka.url, "--publisher-slots", "40"], check=True)
+    grown.start()
+    wait_until_ready(grown)
+    assert partitions() == 40
+    assert postgres.number("SELECT count(*) FROM publisher_slots", database) == 40
+    more = make_pair("--publisher-slots", "40", "--publishers", "16", name="more").start()
+    wait_until_ready(more)
+    assert postgres.number("SELECT max(slot) FROM publisher_slots WHERE held", database) > 31
+    for pingd in (small, grown, more):
+        assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
+    assert [pingd.stop() for pingd in (more, grown, crowded, small)] == [0] * 4
+    shrunk = make_pair("--publisher-slots", "8", name="shrunk").spawn()
+    assert shrunk.wait() == 1
+    assert "set it to" in shrunk.log() and "slots can be added, not taken away" in shrunk.log(), shrunk.log()
+    agree(postgres, kafka, database)

@@ -41,6 +41,8 @@ struct kafka_config {
 	int32_t partitions;		/* of raw-pings, as configured: chosen over, whatever the broker has */
 	int32_t slots;			/* of ping-publishers */
 	int32_t log_epoch;		/* 0 … KAFKA_MAX_LOG_EPOCH */
+	bool grow_slots;		/* kafka_topics_ensure may add partitions to ping-publishers */
+	int topics_timeout_ms;		/* how long kafka_topics_ensure looks for the cluster; 0: 15 s */
 	struct kafka_observer observer; /* each may be NULL */
 };
 
@@ -53,8 +55,9 @@ enum error kafka_url_parse(const char *url, const char **ret_brokers, struct err
 /* INVALID_ARGUMENT: a setting that librdkafka does not know or refuses, or that is not the operator's to set. */
 enum error kafka_config_check(const struct kafka_config *config, struct error_note *note);
 
-/* Creates the topics that are missing: threefold, or as the cluster can. FAILED_PRECONDITION: a topic has another number of
- * partitions than configured, or may not be created. What else differs is told to `differs`, one text each; NULL: nobody asks. */
+/* Creates the topics that are missing: threefold, or as the cluster can. UNAVAILABLE: the cluster is away. FAILED_PRECONDITION:
+ * it refuses us, a topic may not be created, or it has another number of partitions than configured. What else differs is told to
+ * `differs`, one text each; NULL: nobody asks. */
 enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs)(void *context, const char *text), void *context,
 			       struct error_note *note);
 

@@ -17,7 +17,8 @@ struct topic {
 struct topics {
 	struct client_state client_state;
 	rd_kafka_t *client;
-	int replicas; /* what the cluster can, at most WANTED_REPLICAS */
+	int timeout_ms; /* for the cluster to show */
+	int replicas;	/* what the cluster can, at most WANTED_REPLICAS */
 	struct topic topics[TOPIC_COUNT];
 	void (*differs)(void *context, const char *text);
 	void *context;
@@ -72,7 +73,7 @@ static enum error ask(struct topics *topics, rd_kafka_admin_op_t operation, requ
 static enum error count_brokers(struct topics *topics, struct error_note *note)
 {
 	const struct rd_kafka_metadata *metadata;
-	int64_t deadline = client_deadline(TIMEOUT_MS);
+	int64_t deadline = client_deadline(topics->timeout_ms);
 	rd_kafka_resp_err_t code;
 	do {
 		code = rd_kafka_metadata(topics->client, 0, NULL, &metadata, ATTEMPT_MS);
@@ -184,6 +185,49 @@ static enum error create_missing(struct topics *topics, struct error_note *note)
 	return error;
 }
 
+/* ─── Growing ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A slot's partition is its number, so that more of them move nothing. */
+static struct topic *slots_topic(struct topics *topics)
+{
+	return &topics->topics[TOPIC_COUNT - 1];
+}
+
+static bool lacks_slots(struct topics *topics)
+{
+	return slots_topic(topics)->found_partitions < slots_topic(topics)->partitions;
+}
+
+static void send_grow(struct topics *topics, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+{
+	const struct topic *topic = slots_topic(topics);
+	rd_kafka_NewPartitions_t *wanted = rd_kafka_NewPartitions_new(topic->name, (size_t)topic->partitions, NULL, 0);
+	rd_kafka_AdminOptions_set_operation_timeout(options, TIMEOUT_MS, NULL, 0);
+	rd_kafka_CreatePartitions(topics->client, &wanted, 1, options, queue);
+	rd_kafka_NewPartitions_destroy(wanted);
+}
+
+static enum error grow_slots(struct topics *topics, struct error_note *note)
+{
+	rd_kafka_event_t *event;
+	enum error error =
+		ask(topics, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, send_grow, "cannot add partitions for slots", &event, note);
+	if (error != ERROR_OK)
+		return error;
+	size_t count;
+	const rd_kafka_topic_result_t **results =
+		rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
+		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+		/* INVALID_PARTITIONS: another process was faster. */
+		if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_INVALID_PARTITIONS)
+			error = error_noted(note, client_error(code), "Kafka: cannot add partitions to topic %s for %d slots: %s",
+					    KAFKA_TOPIC_SLOTS, slots_topic(topics)->partitions, rd_kafka_err2str(code));
+	}
+	rd_kafka_event_destroy(event);
+	return error;
+}
+
 /* ─── Checking ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void send_configs(struct topics *topics, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
@@ -219,6 +263,27 @@ static void check_config(struct topics *topics, const rd_kafka_ConfigResource_t 
 	}
 }
 
+static enum error refuse_partitions(const struct topic *topic, struct error_note *note)
+{
+	bool slots = strcmp(topic->name, KAFKA_TOPIC_SLOTS) == 0;
+	if (slots && topic->found_partitions < topic->partitions)
+		return error_noted(note, ERROR_FAILED_PRECONDITION,
+				   "Kafka: topic %s has %d partitions, one for each publisher slot, and publisher-slots is %d: "
+				   "add them by pingctl migrate --publisher-slots %d",
+				   topic->name, topic->found_partitions, topic->partitions, topic->partitions);
+	if (slots)
+		return error_noted(
+			note, ERROR_FAILED_PRECONDITION,
+			"Kafka: topic %s has %d partitions, one for each publisher slot, and publisher-slots is %d: set "
+			"it to %d, as the other processes have it; slots can be added, not taken away",
+			topic->name, topic->found_partitions, topic->partitions, topic->found_partitions);
+	return error_noted(
+		note, ERROR_FAILED_PRECONDITION,
+		"Kafka: topic %s has %d partitions, configured are %d: a client's events would lie in two of them. Set "
+		"the number it has, or follow the procedure of --log-epoch",
+		topic->name, topic->found_partitions, topic->partitions);
+}
+
 static enum error check(struct topics *topics, struct error_note *note)
 {
 	for (const struct topic *topic = topics->topics; topic < topics->topics + TOPIC_COUNT; topic++) {
@@ -226,11 +291,7 @@ static enum error check(struct topics *topics, struct error_note *note)
 		snprintf(found, sizeof found, "%d", topic->found_replicas);
 		snprintf(wanted, sizeof wanted, "%d", topics->replicas);
 		if (topic->found_partitions != topic->partitions)
-			return error_noted(note, ERROR_FAILED_PRECONDITION,
-					   "Kafka: topic %s has %d partitions, configured are %d: a client's events would lie in "
-					   "two of them. Set "
-					   "the number it has, or follow the procedure of --log-epoch",
-					   topic->name, topic->found_partitions, topic->partitions);
+			return refuse_partitions(topic, note);
 		if (topic->found_replicas < topics->replicas)
 			tell(topics, topic->name, "its replication factor", found, wanted);
 	}
@@ -248,15 +309,20 @@ static enum error check(struct topics *topics, struct error_note *note)
 	return ERROR_OK;
 }
 
-/* Created topics, also by another process at the same time, are there when metadata shows them: within moments. */
-static enum error wait_until_there(struct topics *topics, struct error_note *note)
+static bool any_missing(struct topics *topics)
+{
+	return count_missing(topics) != 0;
+}
+
+/* What was created, also by another process at the same time, is there when metadata shows it: within moments. */
+static enum error wait_while(struct topics *topics, bool (*is_missing)(struct topics *topics), struct error_note *note)
 {
 	enum { PAUSE_MS = 50 };
 	int64_t deadline = client_deadline(TIMEOUT_MS);
 	enum error error = describe(topics, note);
-	while (error == ERROR_OK && count_missing(topics) != 0) {
+	while (error == ERROR_OK && is_missing(topics)) {
 		if (client_remaining_ms(deadline) == 0)
-			return error_noted(note, ERROR_UNAVAILABLE, "Kafka: the topics were created, but do not show");
+			return error_noted(note, ERROR_UNAVAILABLE, "Kafka: topics or partitions were created, but do not show");
 		rd_kafka_poll(topics->client, PAUSE_MS);
 		error = describe(topics, note);
 	}
@@ -270,6 +336,7 @@ enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs
 	if (topics == NULL)
 		return ERROR_NO_MEMORY;
 	topics->client_state.config = config;
+	topics->timeout_ms = config->topics_timeout_ms > 0 ? config->topics_timeout_ms : TIMEOUT_MS;
 	topics->differs = differs;
 	topics->context = context;
 	enum error error = client_create(RD_KAFKA_PRODUCER, &topics->client_state, (const struct client_setting[]){{0}}, NULL,
@@ -283,7 +350,12 @@ enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs
 	if (error == ERROR_OK)
 		error = create_missing(topics, note);
 	if (error == ERROR_OK)
-		error = wait_until_there(topics, note);
+		error = wait_while(topics, any_missing, note);
+	bool grows = config->grow_slots && error == ERROR_OK && lacks_slots(topics);
+	if (grows)
+		error = grow_slots(topics, note);
+	if (grows && error == ERROR_OK)
+		error = wait_while(topics, lacks_slots, note);
 	if (error == ERROR_OK)
 		error = check(topics, note);
 	if (topics->client != NULL)

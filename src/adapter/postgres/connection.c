@@ -4,6 +4,7 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,18 +155,42 @@ static enum error remember_failure(struct pg_connection *connection, struct erro
 	return ERROR_UNAVAILABLE;
 }
 
+/* What stands before dbname, the URL may say otherwise. */
+static const char *const keywords[] = {"fallback_application_name",
+				       "connect_timeout",
+				       "target_session_attrs",
+				       "tcp_user_timeout",
+				       "dbname",
+				       "client_encoding",
+				       NULL};
+enum { KEYWORDS = sizeof keywords / sizeof keywords[0] };
+
+static void fill_values(const struct postgres_config *config, const char *ret_values[KEYWORDS])
+{
+	const char *const values[KEYWORDS] = {config->application_name, "5", "read-write", "20000", config->url, "UTF8", NULL};
+	memcpy(ret_values, values, sizeof values);
+}
+
+/* Words of libpq's own (certificate, read-only), or of a server that has no place (those in English: another server's words end
+ * the program, and whoever starts it again tries again). PQping alone knows a server that is starting up from one that says no.
+ */
+bool postgres_is_refused(const struct postgres_config *config, const struct error_note *note)
+{
+	static const char *const passing[] = {"read-only", "too many", "remaining connection slots", "no more connections", NULL};
+	if (strstr(note->text, "certificate") != NULL)
+		return true;
+	for (const char *const *word = passing; *word != NULL; word++)
+		if (strstr(note->text, *word) != NULL)
+			return false;
+	const char *values[KEYWORDS];
+	fill_values(config, values);
+	return strstr(note->text, "cannot connect") != NULL && PQpingParams(keywords, values, 1) == PQPING_OK;
+}
+
 static enum error open_handle(struct pg_connection *connection, struct error_note *note)
 {
-	/* What stands before dbname, the URL may say otherwise. */
-	const char *const keywords[] = {"fallback_application_name",
-					"connect_timeout",
-					"target_session_attrs",
-					"tcp_user_timeout",
-					"dbname",
-					"client_encoding",
-					NULL};
-	const char *const values[] = {
-		connection->config.application_name, "5", "read-write", "20000", connection->config.url, "UTF8", NULL};
+	const char *values[KEYWORDS];
+	fill_values(&connection->config, values);
 	if (connection->failures > 0 && clock_monotonic_us(clock_system()) < connection->pause_until_us) {
 		if (note != NULL)
 			*note = connection->why;
@@ -236,6 +261,7 @@ enum error pg_connection_create(const struct postgres_config *config, struct pg_
 		.idle_in_transaction_timeout_ms =
 			or_default(config->idle_in_transaction_timeout_ms, IDLE_IN_TRANSACTION_TIMEOUT_MS),
 		.lease_ms = or_default(config->lease_ms, LEASE_MS),
+		.slots = or_default(config->slots, INT_MAX),
 	};
 	write_setup(connection, 0, connection->config.statement_timeout_ms);
 	write_setup(connection, 1, 0);

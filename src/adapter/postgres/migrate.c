@@ -149,6 +149,63 @@ static enum error bring_up(struct migrator *migrator, void (*told)(void *context
 	return error;
 }
 
+static enum error count_slots(struct migrator *migrator, int slots, int64_t *ret_there, int64_t *ret_beyond,
+			      struct error_note *note)
+{
+	struct pg_parameters parameters;
+	pg_parameters_init(&parameters);
+	pg_add_int4(&parameters, slots);
+	struct pg_step step = {
+		.text = "SELECT count(*) FILTER (WHERE slot < $1),"
+			" coalesce(max(slot) FILTER (WHERE slot >= $1 AND epoch > 0), -1)::bigint FROM publisher_slots",
+		.parameters = &parameters};
+	enum error error = pg_run(migrator->work, &step, 1, PG_HARMLESS, note);
+	if (error == ERROR_OK) {
+		*ret_there = pg_int8(step.result, 0, 0);
+		*ret_beyond = pg_int8(step.result, 0, 1);
+	}
+	pg_clear_results(&step, 1);
+	pg_parameters_release(&parameters);
+	return error;
+}
+
+static enum error add_slots(struct migrator *migrator, int slots, struct error_note *note)
+{
+	struct pg_parameters parameters;
+	pg_parameters_init(&parameters);
+	pg_add_int4(&parameters, slots);
+	struct pg_step step = {
+		.text = "INSERT INTO publisher_slots (slot) SELECT generate_series(0, $1 - 1) ON CONFLICT DO NOTHING",
+		.parameters = &parameters};
+	enum error error = pg_run(migrator->work, &step, 1, PG_COMMITS, note);
+	pg_clear_results(&step, 1);
+	pg_parameters_release(&parameters);
+	return error;
+}
+
+/* Slots beyond the configured ones that nobody ever used do no harm: nobody takes them. */
+static enum error fit_slots(struct migrator *migrator, int slots, enum postgres_migrate mode, struct error_note *note)
+{
+	int64_t there = 0, beyond = -1;
+	enum error error = count_slots(migrator, slots, &there, &beyond, note);
+	if (error != ERROR_OK)
+		return error;
+	if (beyond >= 0)
+		return error_noted(
+			note, ERROR_FAILED_PRECONDITION,
+			"publisher slot %lld was in use and publisher-slots is %d: set it to %lld or more, as the other "
+			"processes have it; slots can be added, not taken away",
+			(long long)beyond, slots, (long long)beyond + 1);
+	if (there >= slots)
+		return ERROR_OK;
+	if (mode != POSTGRES_MIGRATE_AUTO)
+		return error_noted(
+			note, ERROR_FAILED_PRECONDITION,
+			"publisher_slots has %lld rows, publisher-slots is %d: run pingctl migrate --publisher-slots %d",
+			(long long)there, slots, slots);
+	return add_slots(migrator, slots, note);
+}
+
 enum error postgres_migrate(const struct postgres_config *config, enum postgres_migrate mode,
 			    void (*told)(void *context, int version, const char *name), void *context,
 			    struct postgres_schema *ret_schema, struct error_note *note)
@@ -165,6 +222,8 @@ enum error postgres_migrate(const struct postgres_config *config, enum postgres_
 		error = error_noted(note, ERROR_FAILED_PRECONDITION,
 				    "the database's schema is version %d, this program wants %d: run pingctl migrate",
 				    migrator.schema.version, VERSION);
+	if (error == ERROR_OK && mode != POSTGRES_MIGRATE_OFF && config->slots > 0)
+		error = fit_slots(&migrator, config->slots, mode, note);
 	if (ret_schema != NULL && error == ERROR_OK)
 		*ret_schema = migrator.schema;
 	pg_connection_destroy(migrator.work);

@@ -24,6 +24,7 @@ struct postgres_config {
 	int lock_timeout_ms;		    /* for idempotency keys: 2 s */
 	int idle_in_transaction_timeout_ms; /* how long a frozen process can hold locks: 20 s */
 	int lease_ms;			    /* of a publisher slot: 10 s */
+	int slots;			    /* how many publisher slots there are to be; 0: as many as the table has */
 };
 
 enum postgres_migrate { POSTGRES_MIGRATE_AUTO, POSTGRES_MIGRATE_CHECK, POSTGRES_MIGRATE_OFF };
@@ -33,12 +34,16 @@ struct postgres_schema {
 };
 
 /* Brings the schema up to date (AUTO), or looks whether it is (CHECK, or another program's doing it meanwhile).
- * FAILED_PRECONDITION: it is older, or a table pings is there that is not ours; SCHEMA_NEWER; UNAVAILABLE. Blocks as long as it
- * takes: the rows of a table that was there before are counted, while others go on writing. `told` (NULL: not wanted) is called
- * before each step. */
+ * And adds publisher slots that the table lacks (AUTO). FAILED_PRECONDITION: it is older, or a table pings is there that is not
+ * ours, or slots were in use that are not to be; SCHEMA_NEWER; UNAVAILABLE. Blocks as long as it takes: the rows of a table that
+ * was there before are counted, while others go on writing. `told` (NULL: not wanted) is called before each step. */
 enum error postgres_migrate(const struct postgres_config *config, enum postgres_migrate mode,
 			    void (*told)(void *context, int version, const char *name), void *context,
 			    struct postgres_schema *ret_schema, struct error_note *note);
+
+/* After an UNAVAILABLE: whether it is for a person to help, not for time: the server is up and refuses us (password, no such
+ * database), or shows a certificate that we refuse. Asks the server once. */
+bool postgres_is_refused(const struct postgres_config *config, const struct error_note *note);
 
 /* The config's texts must outlive what is opened. Nothing is connected yet. NO_MEMORY. */
 enum error postgres_ledger_open(const struct postgres_config *config, struct ledger **ret_ledger);

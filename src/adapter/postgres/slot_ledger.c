@@ -55,13 +55,15 @@ static enum error slot_take(struct slot_ledger *base, enum publish_take which, s
 	struct postgres_slot_ledger *ledger = of(base);
 	begin_parameters(ledger);
 	pg_add_text(&ledger->parameters, ledger->owner);
+	pg_add_int4(&ledger->parameters, pg_connection_config(ledger->connection)->slots);
 	const char *text =
 		which == PUBLISH_TAKE_DEAD
 			? "UPDATE publisher_slots SET epoch = epoch + 1, held = true, lease_until = " LEASE ", owner = $2"
-			  " WHERE slot = (SELECT slot FROM publisher_slots WHERE lease_until < clock_timestamp() AND held"
+			  " WHERE slot = (SELECT slot FROM publisher_slots WHERE slot < $3 AND lease_until < clock_timestamp() "
+			  "AND held"
 			  " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING " SLOT
 			: "UPDATE publisher_slots SET epoch = epoch + 1, held = true, lease_until = " LEASE ", owner = $2"
-			  " WHERE slot = (SELECT slot FROM publisher_slots WHERE lease_until < clock_timestamp()"
+			  " WHERE slot = (SELECT slot FROM publisher_slots WHERE slot < $3 AND lease_until < clock_timestamp()"
 			  " ORDER BY held DESC, epoch = 0, slot LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING " SLOT;
 	return update_slot(ledger, text, ERROR_RESOURCE_EXHAUSTED,
 			   which == PUBLISH_TAKE_DEAD ? "no publisher slot is dead"

@@ -260,6 +260,29 @@ static void a_ledger_that_cannot_say_its_last_id_is_no_start(void **state)
 	assert_null(none);
 }
 
+static void a_ledger_that_is_not_there_yet_is_waited_for_and_what_comes_is_refused(void **state)
+{
+	(void)state;
+	ingest_destroy(ingest);
+	ingest = NULL;
+	fake.last_id_error = ERROR_UNAVAILABLE;
+	struct error_note note;
+	const struct ingest_config config = {0};
+	assert_int_equal(ingest_create_waiting(&config, &fake.ledger, &test_clock, &randomness.random, &ingest), ERROR_OK);
+	assert_int_equal(ingest_begin(ingest, &note), ERROR_UNAVAILABLE);
+	struct submitted early, later;
+	submit_all(&early, 1);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, &note), 1);
+	assert_int_equal(early.done, 1);
+	assert_int_equal(early.error, ERROR_UNAVAILABLE);
+	fake.last_id_error = ERROR_OK;
+	assert_int_equal(ingest_begin(ingest, &note), ERROR_OK);
+	submit_all(&later, 1);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, &note), 0);
+	assert_true(ingest_step(ingest));
+	assert_int_equal(later.error, ERROR_OK);
+}
+
 static void a_full_queue_says_so_at_once(void **state)
 {
 	(void)state;
@@ -625,6 +648,7 @@ int main(void)
 		TEST(ids_increase_with_positions_also_when_the_clock_steps_back),
 		TEST(ids_go_on_above_the_ledgers_last_one),
 		TEST(a_ledger_that_cannot_say_its_last_id_is_no_start),
+		TEST(a_ledger_that_is_not_there_yet_is_waited_for_and_what_comes_is_refused),
 		TEST(a_full_queue_says_so_at_once),
 		TEST(what_no_ledger_takes_never_gets_into_a_batch),
 		TEST(one_refused_ping_fails_no_neighbour),
