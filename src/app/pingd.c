@@ -115,6 +115,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.max_connections = (unsigned)config->max_connections;
 	server.max_connections_per_address = (unsigned)config->max_connections_per_address;
 	server.max_streams = (unsigned)config->max_streams;
+	server.max_held_bytes = (size_t)config->max_held_bytes;
 	server.header_timeout_ms = config->header_timeout_ms;
 	server.body_timeout_ms = config->body_timeout_ms;
 	server.idle_timeout_ms = config->idle_timeout_ms;

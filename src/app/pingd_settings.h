@@ -43,7 +43,7 @@ struct pingd_config {
 	struct setting_list listen, roles, trusted_proxies, kafka;
 	int64_t log_partitions, log_epoch, publisher_slots, publishers;
 	int publish; /* enum pingd_publish */
-	int64_t threads, query_threads, max_connections, max_connections_per_address, max_streams, max_body_bytes;
+	int64_t threads, query_threads, max_connections, max_connections_per_address, max_streams, max_body_bytes, max_held_bytes;
 	int64_t default_timeout_ms, max_timeout_ms, header_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 	int64_t drain_timeout_ms, drain_delay_ms;
 	int64_t watch_heartbeat_ms;

@@ -119,8 +119,43 @@ static void leave_peer(struct connection *connection)
 	connection->counted = false;
 }
 
+static size_t held_bytes(const struct connection *connection)
+{
+	size_t bytes = connection->input.size + connection->output.size;
+	if (connection->tls != NULL)
+		bytes += tls_session_output(connection->tls)->size;
+	return connection->state == CONNECTION_CLOSED ? bytes : bytes + connection->speaker->held(connection);
+}
+
+static void count(struct connection *connection, size_t bytes)
+{
+	if (bytes != connection->counted_bytes)
+		atomic_fetch_add_explicit(&connection->worker->shared->held_bytes, bytes - connection->counted_bytes,
+					  memory_order_relaxed);
+	connection->counted_bytes = bytes;
+}
+
+void connection_count(struct connection *connection)
+{
+	size_t bytes = held_bytes(connection);
+	if (bytes >= connection->counted_bytes + CONNECTION_SHARE_BYTES)
+		count(connection, bytes);
+}
+
+bool connection_has_room(struct connection *connection, size_t bytes)
+{
+	struct server_shared *shared = connection->worker->shared;
+	if (atomic_load_explicit(&shared->held_bytes, memory_order_relaxed) <= shared->config.max_held_bytes)
+		return true;
+	bool room = held_bytes(connection) + bytes <= CONNECTION_SHARE_BYTES;
+	if (!room)
+		worker_count(connection->worker, COUNTER_CROWDED);
+	return room;
+}
+
 static void connection_free(struct connection *connection)
 {
+	count(connection, 0);
 	*connection->link = connection->next;
 	if (connection->next != NULL)
 		connection->next->link = connection->link;
@@ -417,6 +452,7 @@ static void settle(struct task *task)
 		connection_free(connection);
 		return;
 	}
+	count(connection, held_bytes(connection));
 	update_events(connection);
 	if (connection->resumed)
 		connection_settle_later(connection);

@@ -21,6 +21,8 @@
 #include "net/tls.h"
 #include "net/worker.h"
 
+enum { CONNECTION_SHARE_BYTES = 64 << 10 };
+
 enum connection_state {
 	CONNECTION_SPEAKING,
 	CONNECTION_FINISHING,
@@ -45,6 +47,8 @@ struct speaker {
 	void (*expired)(struct connection *connection);
 	/* Finish what is in work, take no more. */
 	void (*drain)(struct connection *connection);
+	/* Bytes of requests and answers that it keeps. */
+	size_t (*held)(const struct connection *connection);
 	/* Forget everything; the connection is closed. */
 	void (*release)(struct connection *connection);
 };
@@ -67,10 +71,11 @@ struct connection {
 	struct buffer output;			   /* what the socket has not taken yet, from output_sent on */
 	size_t output_sent;
 	size_t lingered_bytes;
-	struct address peer; /* who connected, or for whom a trusted proxy says it did */
-	bool trusts_peer;    /* its word on whom it forwards for is taken */
-	bool counted;	     /* among its peer's */
-	bool may_be_proxied; /* a PROXY header may come first */
+	size_t counted_bytes; /* of what it holds, in the server's sum */
+	struct address peer;  /* who connected, or for whom a trusted proxy says it did */
+	bool trusts_peer;     /* its word on whom it forwards for is taken */
+	bool counted;	      /* among its peer's */
+	bool may_be_proxied;  /* a PROXY header may come first */
 };
 
 extern const struct speaker speaker_opening;
@@ -86,6 +91,11 @@ void connection_speak(struct connection *connection, const struct speaker *speak
 void connection_settle_later(struct connection *connection);
 /* As above, and the speaker takes input again. */
 void connection_resume(struct connection *connection);
+/* Brings the server's sum of what is held up to date, at the latest when a turn ends: sooner where much is added. */
+void connection_count(struct connection *connection);
+/* Whether it may come to hold so many bytes more: always within CONNECTION_SHARE_BYTES, past them while the server holds no more
+ * than max_held_bytes. */
+bool connection_has_room(struct connection *connection, size_t bytes);
 /* The speaker's expired is called in timeout_ms, unless another time is set; 0: never. */
 void connection_expect(struct connection *connection, int64_t timeout_ms);
 /* No more input is taken; closed when all is written. */

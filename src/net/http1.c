@@ -115,6 +115,7 @@ static bool write_trailers(struct http1 *session, const struct rpc_header *trail
 /* The answer is complete, or can't be. */
 static void end_answer(struct http1 *session, bool fine)
 {
+	connection_count(session->connection);
 	session->begun = false;
 	if (!fine || !session->keep_alive)
 		end_connection(session);
@@ -126,6 +127,7 @@ static void end_answer(struct http1 *session, bool fine)
 /* Out of memory within an answer: the connection ends, though not below the method that sends. */
 static void go_on(struct http1 *session, bool fine)
 {
+	connection_count(session->connection);
 	if (!fine)
 		connection_expect(session->connection, 1);
 	connection_settle_later(session->connection);
@@ -186,6 +188,7 @@ static const struct rpc_transport transport = {
 	.finish = finish,
 	.resume = resume,
 	.wake = request_wake,
+	.has_room = request_has_room,
 };
 
 /* To what is no request, or not in time. */
@@ -261,6 +264,7 @@ static void handle_event(struct http1 *session, enum http1_event event, struct s
 		break;
 	case HTTP1_BODY:
 		request_data(&session->request, body);
+		connection_count(session->connection);
 		break;
 	case HTTP1_END:
 		end_request(session);
@@ -335,6 +339,13 @@ static void http1_drain(struct connection *connection)
 		end_connection(session);
 }
 
+static size_t http1_held(const struct connection *connection)
+{
+	const struct http1 *session = connection->session;
+	const struct rpc_call *call = session->request.exchange.call;
+	return call == NULL ? 0 : rpc_call_held_bytes(call);
+}
+
 static void http1_release(struct connection *connection)
 {
 	struct http1 *session = connection->session;
@@ -350,6 +361,7 @@ static const struct speaker speaker_http1 = {
 	.input_ended = http1_input_ended,
 	.expired = http1_expired,
 	.drain = http1_drain,
+	.held = http1_held,
 	.release = http1_release,
 };
 

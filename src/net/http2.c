@@ -89,6 +89,7 @@ void http2_count(struct stream *stream)
 	size_t bytes = stream->body.size + (call == NULL ? 0 : rpc_call_held_bytes(call));
 	stream->session->buffered_bytes += bytes - stream->counted_bytes;
 	stream->counted_bytes = bytes;
+	connection_count(stream->session->connection);
 }
 
 void http2_consume(struct stream *stream, size_t bytes)
@@ -414,6 +415,11 @@ static void http2_drain(struct connection *connection)
 		       loop_now_us(connection->worker->loop) + DRAIN_WAIT_MS * 1000);
 }
 
+static size_t http2_held(const struct connection *connection)
+{
+	return ((const struct http2 *)connection->session)->buffered_bytes;
+}
+
 static void http2_release(struct connection *connection)
 {
 	struct http2 *session = connection->session;
@@ -431,6 +437,7 @@ static const struct speaker speaker_http2 = {
 	.input_ended = connection_close,
 	.expired = http2_expired,
 	.drain = http2_drain,
+	.held = http2_held,
 	.release = http2_release,
 };
 

@@ -220,4 +220,5 @@ const struct rpc_transport http2_transport = {
 	.finish = finish,
 	.resume = resume,
 	.wake = request_wake,
+	.has_room = request_has_room,
 };

@@ -54,6 +54,12 @@ static void opening_drain(struct connection *connection)
 	connection_expect(connection, DRAIN_WAIT_MS);
 }
 
+static size_t opening_held(const struct connection *connection)
+{
+	(void)connection;
+	return 0;
+}
+
 static void opening_release(struct connection *connection)
 {
 	(void)connection;
@@ -66,5 +72,6 @@ const struct speaker speaker_opening = {
 	.input_ended = connection_close,
 	.expired = opening_expired,
 	.drain = opening_drain,
+	.held = opening_held,
 	.release = opening_release,
 };

@@ -158,8 +158,9 @@ static void arm_timer(struct request *request)
 	struct worker *worker = request->connection->worker;
 	int64_t due_us = rpc_call_deadline_us(request->exchange.call);
 	int64_t body_due_us = loop_now_us(worker->loop) + worker->shared->config.body_timeout_ms * 1000;
-	/* A client that streams ends when it likes. */
-	if (!request->ended && !rpc_call_client_streams(request->exchange.call) && body_due_us < due_us)
+	/* A client that streams ends when it likes, but not within a message. */
+	bool waits = !rpc_call_client_streams(request->exchange.call) || request->message != 0;
+	if (!request->ended && waits && body_due_us < due_us)
 		due_us = body_due_us;
 	if (due_us != INT64_MAX)
 		loop_timer_arm(worker->loop, &request->timer, due_us);
@@ -180,6 +181,12 @@ static struct address find_client(const struct request *request)
 	return *forwarded_client(&forwarded);
 }
 
+bool request_has_room(struct rpc_exchange *exchange, size_t bytes)
+{
+	struct request *request = (struct request *)exchange;
+	return connection_has_room(request->connection, bytes);
+}
+
 void request_begin(struct request *request)
 {
 	request->begun = true;
@@ -192,10 +199,28 @@ void request_begin(struct request *request)
 		arm_timer(request);
 }
 
+/* Another message of a stream is on its way, or none: its time begins. */
+static void look_at_message(struct request *request)
+{
+	uint64_t message = rpc_call_client_streams(request->exchange.call) ? rpc_call_message_begun(request->exchange.call) : 0;
+	if (message == request->message)
+		return;
+	request->message = message;
+	arm_timer(request);
+}
+
 void request_data(struct request *request, struct slice bytes)
 {
+	if (request->exchange.call == NULL)
+		return;
+	if (!connection_has_room(request->connection, bytes.size)) {
+		rpc_call_refuse(request->exchange.call, ERROR_RESOURCE_EXHAUSTED,
+				"the server holds as many requests as it may; try again later");
+		return;
+	}
+	rpc_call_data(request->exchange.call, bytes);
 	if (request->exchange.call != NULL)
-		rpc_call_data(request->exchange.call, bytes);
+		look_at_message(request);
 }
 
 void request_end(struct request *request)

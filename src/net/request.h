@@ -23,6 +23,7 @@ struct request {
 	bool is_head;	/* HEAD: the answer has no body */
 	bool too_large; /* the head: it will be answered 431 */
 	bool begun, ended;
+	uint64_t message; /* of a client that streams: which one is on its way, for body_timeout */
 };
 
 /* The transport is the speaker's. ERROR_NO_MEMORY. */
@@ -30,8 +31,9 @@ enum error request_open(struct request *request, struct connection *connection, 
 /* For the speaker's respond and finish: the clock stops; respond is counted. */
 void request_responded(struct request *request, const struct rpc_response *response);
 void request_finished(struct request *request);
-/* The speaker's wake. */
+/* The speaker's wake, and has_room. */
 void request_wake(struct rpc_exchange *exchange, int64_t due_us);
+bool request_has_room(struct rpc_exchange *exchange, size_t bytes);
 /* Copies. ":method" and ":path" are the request line, as in HTTP/2. Past the limits the request is marked too large. */
 void request_add_header(struct request *request, struct slice name, struct slice value);
 /* All headers are in. */

@@ -37,6 +37,7 @@ struct server_config server_config_default(void)
 		.max_streams = 256,
 		.max_header_bytes = 64 << 10,
 		.max_buffered_bytes = 16 << 20,
+		.max_held_bytes = 256 << 20,
 		.header_timeout_ms = 10000,
 		.body_timeout_ms = 30000,
 		.idle_timeout_ms = 120000,
@@ -283,6 +284,8 @@ struct server_stats server_stats(const struct server *server)
 		.requests_http2 = sum(server, COUNTER_REQUESTS_HTTP2),
 		.protocol_errors = sum(server, COUNTER_PROTOCOL_ERRORS),
 		.timeouts = sum(server, COUNTER_TIMEOUTS),
+		.held_bytes = atomic_load_explicit(&server->shared.held_bytes, memory_order_relaxed),
+		.crowded = sum(server, COUNTER_CROWDED),
 		.tls_handshakes = sum(server, COUNTER_TLS_HANDSHAKES),
 		.tls_failures = sum(server, COUNTER_TLS_FAILURES),
 	};

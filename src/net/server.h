@@ -55,9 +55,13 @@ struct server_config {
 	size_t max_header_bytes;   /* of one request's head: RFC 9113's measure, 32 bytes a field more than its text. 64 KiB */
 	size_t max_buffered_bytes; /* request and response bodies that one HTTP/2 connection holds; then its new streams are
 				      refused. 16 MiB */
+	/* The same of all connections together, and what TLS has sealed; while there is more, no connection may hold more than 64
+	 * KiB: its request or answer becomes RESOURCE_EXHAUSTED. 256 MiB */
+	size_t max_held_bytes;
 	int64_t header_timeout_ms; /* from a request's first byte, or the connection's begin (the TLS handshake
 				      is within), to the head's end. 10 s */
-	int64_t body_timeout_ms;   /* from there to the body's end. 30 s */
+	int64_t body_timeout_ms;   /* from there to the body's end, or from a message's first byte to its last where the client
+				      streams. 30 s */
 	int64_t idle_timeout_ms;   /* between requests. 120 s */
 	int64_t write_timeout_ms;  /* without the peer taking a byte. 30 s */
 };
@@ -90,6 +94,7 @@ struct server_stats {
 	uint64_t responses[6];		       /* by the status' hundreds: [2] is 2xx */
 	uint64_t protocol_errors;	       /* connections closed for what they sent */
 	uint64_t timeouts;		       /* connections closed for what they did not send or take */
+	uint64_t held_bytes, crowded;	       /* see max_held_bytes: now; and requests and answers refused for it */
 	uint64_t tls_handshakes, tls_failures; /* done; and those that were none, or broke later */
 };
 

@@ -24,6 +24,7 @@ enum worker_counter {
 	COUNTER_TIMEOUTS,
 	COUNTER_TLS_HANDSHAKES,
 	COUNTER_TLS_FAILURES,
+	COUNTER_CROWDED,
 	COUNTERS,
 };
 
@@ -35,6 +36,7 @@ struct server_shared {
 	nghttp2_option *http2_options;
 	struct peer_counts *peers;
 	atomic_uint connection_count;
+	atomic_size_t held_bytes; /* by all connections, see connection_count */
 };
 
 struct listener {

@@ -244,6 +244,12 @@ static enum error told(enum error error)
 	return error == ERROR_TOO_LARGE ? error : ERROR_INTERNAL;
 }
 
+static bool has_room(const struct rpc_call *call, size_t bytes)
+{
+	const struct rpc_transport *transport = call->exchange->transport;
+	return transport->has_room == NULL || transport->has_room(call->exchange, bytes);
+}
+
 void rpc_call_reply(struct rpc_call *call, const void *response)
 {
 	if (call->state == CALL_DETACHED) {
@@ -260,7 +266,10 @@ void rpc_call_reply(struct rpc_call *call, const void *response)
 		body = rpc_call_response_buffer(call);
 		error = encode(call, response, body, &call->compressed, &note);
 	}
-	if (error != ERROR_OK) {
+	if (error == ERROR_OK && !has_room(call, body->size)) {
+		rpc_call_answer_error(call, ERROR_RESOURCE_EXHAUSTED,
+				      "the server holds as many answers as it may; try again later");
+	} else if (error != ERROR_OK) {
 		const char *text = call->prepared.done ? call->prepared.note.text : note.text;
 		rpc_call_answer_error(call, told(error), text[0] == 0 ? NULL : text);
 	} else {

@@ -5,6 +5,8 @@
 #include "base/base64.h"
 #include "rpc/protocol.h"
 
+enum { PATH_SHOWN_BYTES = 100 };
+
 static const unsigned next_states[CALL_STATES] = {
 	[CALL_FREE] = 1 << CALL_CREATED,
 	[CALL_CREATED] = 1 << CALL_RECEIVING | 1 << CALL_FREE,
@@ -102,7 +104,7 @@ bool rpc_call_client_streams(const struct rpc_call *call)
 
 void rpc_call_set_timeout(struct rpc_call *call, int64_t timeout_us)
 {
-	int64_t most = is_streaming(call) ? INT64_MAX : rpc_call_config(call)->max_timeout_ms * 1000;
+	int64_t most = call->method->endless ? INT64_MAX : rpc_call_config(call)->max_timeout_ms * 1000;
 	int64_t bounded = timeout_us < most ? timeout_us : most;
 	call->deadline_us = bounded > INT64_MAX - call->begun_us ? INT64_MAX : call->begun_us + bounded;
 }
@@ -118,8 +120,9 @@ static void fail_too_large(struct rpc_call *call)
 static void begin_protocol(struct rpc_call *call, const struct rpc_request *request)
 {
 	struct error_note note = {""};
-	if (!is_streaming(call))
-		rpc_call_set_timeout(call, rpc_call_config(call)->default_timeout_ms * 1000);
+	const struct rpc_config *config = rpc_call_config(call);
+	if (!call->method->endless)
+		rpc_call_set_timeout(call, (is_streaming(call) ? config->max_timeout_ms : config->default_timeout_ms) * 1000);
 	enum error error = call->protocol->begin(call, request, &note);
 	if (error != ERROR_OK) {
 		interrupt_noted(call, error, &note);
@@ -134,11 +137,24 @@ static void begin_protocol(struct rpc_call *call, const struct rpc_request *requ
 	}
 }
 
+/* A gRPC client takes HTTP's 404 for a proxy's word and hides it from whoever called. */
+static bool refuse_unknown(struct rpc_call *call, const struct rpc_request *request)
+{
+	if (!rpc_wire_choose_grpc(call, request))
+		return false;
+	struct error_note note;
+	size_t shown = request->path.size < PATH_SHOWN_BYTES ? request->path.size : PATH_SHOWN_BYTES;
+	error_noted(&note, ERROR_UNIMPLEMENTED, "there is no method %.*s here", (int)shown, (const char *)request->path.data);
+	rpc_call_set_state(call, CALL_RECEIVING);
+	rpc_call_interrupt(call, ERROR_UNIMPLEMENTED, note.text);
+	return true;
+}
+
 bool rpc_call_begin(struct rpc_call *call, const struct rpc_request *request)
 {
 	const struct rpc_method *method = rpc_server_find(rpc_call_server(call), request->path);
 	if (method == NULL)
-		return false;
+		return refuse_unknown(call, request);
 	rpc_call_set_state(call, CALL_RECEIVING);
 	call->method = method;
 	call->client = request->client;
@@ -236,6 +252,7 @@ static bool take_envelope(struct rpc_call *call)
 	if (left - RPC_ENVELOPE_BYTES < size)
 		return false;
 	call->taken += RPC_ENVELOPE_BYTES + size;
+	call->messages++;
 	take_message(call, at[0] & 1, slice_make(at + RPC_ENVELOPE_BYTES, size));
 	return true;
 }
@@ -356,6 +373,17 @@ void rpc_call_resume(struct rpc_call *call)
 bool rpc_call_paused(const struct rpc_call *call)
 {
 	return call->paused;
+}
+
+uint64_t rpc_call_message_begun(const struct rpc_call *call)
+{
+	bool within = call->body.size > call->taken || call->text_size > 0;
+	return within && !call->paused ? call->messages + 1 : 0;
+}
+
+void rpc_call_refuse(struct rpc_call *call, enum error error, const char *message)
+{
+	rpc_call_interrupt(call, error, message);
 }
 
 size_t rpc_call_held_bytes(const struct rpc_call *call)

@@ -33,6 +33,8 @@ struct rpc_method {
 	void (*wake)(struct rpc_call *call, void *context);
 	/* Nobody waits any more: to be answered soon, in this function or later. Also for methods without streams. */
 	void (*canceled)(struct rpc_call *call, void *context);
+	/* A stream that lasts as long as the client likes: max_timeout_ms does not end it. */
+	bool endless;
 };
 
 /* Name in lower case. */

@@ -99,6 +99,7 @@ struct rpc_call {
 	struct arena message_arena; /* for one message of a client that streams */
 	struct buffer body;	    /* the request's, from `taken` on not looked at */
 	size_t taken;
+	uint64_t messages;   /* taken */
 	struct buffer plain; /* the request, decompressed */
 	uint8_t text[4];     /* the base64 that is not a whole quantum yet */
 	size_t text_size;
@@ -153,6 +154,8 @@ struct rpc_server *rpc_call_server(const struct rpc_call *call);
 struct executor *rpc_pool_executor(struct rpc_pool *pool);
 /* Protocol and codec by content type or query; false: refused by HTTP's own means. */
 bool rpc_wire_choose(struct rpc_call *call, const struct rpc_request *request);
+/* Whether it is a call in gRPC's manner, of whatever method; chosen as above then. */
+bool rpc_wire_choose_grpc(struct rpc_call *call, const struct rpc_request *request);
 /* "application/json, …": what the method takes. Returns its size. */
 size_t rpc_wire_list(const struct rpc_method *method, char *list, size_t size);
 

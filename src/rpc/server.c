@@ -168,6 +168,7 @@ enum error rpc_call_create(struct rpc_pool *pool, struct rpc_exchange *exchange)
 	call->request_header_count = 0;
 	call->query = slice_make(NULL, 0);
 	call->taken = call->text_size = 0;
+	call->messages = 0;
 	call->request = call->data = NULL;
 	call->headers = call->trailers = (struct rpc_metadata){NULL, 0, 0};
 	call->details = NULL;

@@ -30,8 +30,8 @@ struct rpc_config {
 	size_t max_arena_bytes;	    /* of one call's memory: head, decoded message, what the method takes. 32 MiB */
 	size_t max_response_bytes;  /* 64 MiB */
 	size_t compress_min_bytes;  /* smaller messages are not compressed. 1 KiB */
-	int64_t default_timeout_ms; /* for callers that give none; streams then have none. 30 s */
-	int64_t max_timeout_ms;	    /* a longer wish is cut to it, but for streams. 5 min */
+	int64_t default_timeout_ms; /* for callers that give none; of streams it is max_timeout_ms. 30 s */
+	int64_t max_timeout_ms;	    /* a longer wish is cut to it; methods that are endless have none. 5 min */
 	struct clock *clock;
 	/* Told of each call to a known method, when it is answered or abandoned (CANCELED), on the call's thread. Refused by
 	 * HTTP's own means (405, 415): UNIMPLEMENTED. Optional. */
@@ -94,6 +94,9 @@ struct rpc_transport {
 	void (*resume)(struct rpc_exchange *exchange);
 	/* rpc_call_woken is wanted then. Monotonic microseconds. */
 	void (*wake)(struct rpc_exchange *exchange, int64_t due_us);
+	/* Whether an answer of so many bytes may be kept until it is taken; if not, the caller is told RESOURCE_EXHAUSTED
+	 * instead. NULL: always. */
+	bool (*has_room)(struct rpc_exchange *exchange, size_t bytes);
 };
 
 /* The transport's side of one request, embedded in what it keeps for it. */
@@ -105,7 +108,8 @@ struct rpc_exchange {
 /* Sets exchange->call. ERROR_NO_MEMORY. */
 enum error rpc_call_create(struct rpc_pool *pool, struct rpc_exchange *exchange);
 /* The request's headers and query must live as long as the call, as they do in its arena; the request itself need not. May
- * respond. False: no method has this path; the call stays CREATED. */
+ * respond; UNIMPLEMENTED in gRPC's own words where it asks for a method that there is not. False: no method has this path, and
+ * it is no gRPC; the call stays CREATED. */
 bool rpc_call_begin(struct rpc_call *call, const struct rpc_request *request);
 /* May respond; the rest of the body is then the transport's to drop. */
 void rpc_call_data(struct rpc_call *call, struct slice bytes);
@@ -119,6 +123,10 @@ void rpc_call_writable(struct rpc_call *call);
 void rpc_call_woken(struct rpc_call *call);
 /* The method takes no messages now: what comes should stay where it is. */
 bool rpc_call_paused(const struct rpc_call *call);
+/* Which message of a client that streams is on its way, from 1 on; 0: none, or it is not taken in now. */
+uint64_t rpc_call_message_begun(const struct rpc_call *call);
+/* Answers an error that has nothing to do with the method. After begin. */
+void rpc_call_refuse(struct rpc_call *call, enum error error, const char *message);
 /* Bytes of the request that are kept. */
 size_t rpc_call_held_bytes(const struct rpc_call *call);
 /* The client streams: its request ends when it likes. */

@@ -81,6 +81,22 @@ static bool choose_of_post(struct rpc_call *call, const struct rpc_request *requ
 	return false;
 }
 
+bool rpc_wire_choose_grpc(struct rpc_call *call, const struct rpc_request *request)
+{
+	const struct slice *header = rpc_request_header(request, "content-type");
+	struct slice type;
+	if (!slice_equal(request->method, SLICE_LITERAL("POST")) || header == NULL || header->size == 0 ||
+	    !split_content_type(*header, &type, &call->charset))
+		return false;
+	for (size_t i = 0; i < rpc_protocol_count; i++) {
+		call->protocol = rpc_protocols[i];
+		call->codec = call->protocol->bare == NULL ? NULL : match(call->protocol, type);
+		if (call->codec != NULL)
+			return true;
+	}
+	return false;
+}
+
 static bool choose_of_get(struct rpc_call *call, const struct rpc_request *request)
 {
 	call->charset = false;

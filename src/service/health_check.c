@@ -87,5 +87,6 @@ struct rpc_method health_watch_method(struct health *health)
 		.context = health,
 		.wake = look_again,
 		.canceled = on_canceled,
+		.endless = true,
 	};
 }

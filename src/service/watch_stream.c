@@ -202,5 +202,6 @@ struct rpc_method watch_method(struct watch_endpoint *endpoint)
 		.writable = on_writable,
 		.wake = on_beat,
 		.canceled = on_canceled,
+		.endless = true,
 	};
 }

@@ -61,7 +61,7 @@ static void wake(struct rpc_exchange *exchange, int64_t due_us)
 	((struct told *)exchange)->wake = true;
 }
 
-static const struct rpc_transport transport = {respond, send_piece, finish, resume, wake};
+static const struct rpc_transport transport = {respond, send_piece, finish, resume, wake, NULL};
 
 static void post_nowhere(struct executor *executor, struct task *task)
 {

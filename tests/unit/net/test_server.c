@@ -322,6 +322,45 @@ static void stopping_closes_at_once(void **state)
 	server_join(server);
 }
 
+/* A request whose body stays incomplete: so many bytes of it are held. */
+static int hold_body(size_t size)
+{
+	static const char zeros[256 << 10];
+	int fd = dial();
+	send_text(fd,
+		  "POST " COUNT_PATH " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n");
+	size_t before = server_stats(server).held_bytes;
+	send_bytes(fd, zeros, size);
+	WAIT_UNTIL(server_stats(server).held_bytes >= before + size);
+	return fd;
+}
+
+static void big_ones_are_refused_while_much_is_held_and_small_ones_are_not(void **state)
+{
+	(void)state;
+	config.max_held_bytes = 100 << 10;
+	start_server();
+	int first = hold_body(90 << 10), second = hold_body(60 << 10), third = dial();
+	send_text(third, CALL);
+	assert_int_equal(read_answer(third, false).status, 200);
+	send_text(third,
+		  "POST " BIG_PATH " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+	struct answer refused = read_answer(third, false);
+	assert_int_equal(refused.status, 429);
+	assert_non_null(strstr(refused.body, "resource_exhausted"));
+	send_bytes(first, "0", 1);
+	assert_int_equal(read_answer(first, false).status, 429);
+	assert_int_equal(server_stats(server).crowded, 2);
+	close(first);
+	close(second);
+	WAIT_UNTIL(server_stats(server).held_bytes == 0);
+	send_text(third,
+		  "POST " BIG_PATH " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+	assert_int_equal(read_answer(third, false).status, 200);
+	WAIT_UNTIL(server_stats(server).held_bytes == 0);
+	close(third);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -336,6 +375,7 @@ int main(void)
 		TEST(anyone_elses_word_is_not_taken),
 		TEST(a_trusted_proxys_preamble_names_the_client),
 		TEST(calls_and_connections_show_in_the_metrics),
+		TEST(big_ones_are_refused_while_much_is_held_and_small_ones_are_not),
 		TEST(draining_answers_what_is_in_work_and_closes_what_is_idle),
 		TEST(draining_stops_listening),
 		TEST(a_drain_ends_at_its_deadline),

@@ -77,7 +77,16 @@ static void take_wake(struct rpc_exchange *exchange, int64_t due_us)
 	fake.wake_us = due_us;
 }
 
-static const struct rpc_transport transport = {take_response, take_body, take_end, take_resume, take_wake};
+static bool no_room;
+
+static bool say_room(struct rpc_exchange *exchange, size_t bytes)
+{
+	(void)exchange;
+	(void)bytes;
+	return !no_room;
+}
+
+static const struct rpc_transport transport = {take_response, take_body, take_end, take_resume, take_wake, say_room};
 
 static void post_nowhere(struct executor *executor, struct task *task)
 {
@@ -178,7 +187,8 @@ static const struct rpc_method methods[] = {
 	 .handle = hold_call,
 	 .canceled = on_canceled,
 	 .writable = on_writable,
-	 .wake = on_wake},
+	 .wake = on_wake,
+	 .endless = true},
 	{.type = &collect_type, .handle = hold_call, .receive = receive, .canceled = on_canceled},
 };
 
@@ -469,12 +479,67 @@ static void a_stream_nobody_waits_for_is_told_so(void **state)
 	assert_int_equal(canceled_count, 1);
 }
 
-static void a_stream_has_no_deadline_but_its_callers(void **state)
+static void an_endless_stream_has_no_deadline_but_its_callers(void **state)
 {
 	(void)state;
 	open_watch("application/grpc");
 	assert_int_equal(rpc_call_deadline_us(held), INT64_MAX);
 	rpc_call_finish(held);
+}
+
+static void another_stream_ends_at_the_longest_timeout(void **state)
+{
+	(void)state;
+	int64_t before_us = clock_monotonic_us(clock_system());
+	begin(COLLECT, "application/grpc", "x", "");
+	int64_t longest_us = rpc_config_default().max_timeout_ms * 1000;
+	assert_true(rpc_call_deadline_us(held) >= before_us + longest_us);
+	assert_true(rpc_call_deadline_us(held) <= clock_monotonic_us(clock_system()) + longest_us);
+	rpc_call_expire(fake.exchange.call);
+	assert_int_equal(canceled_count, 1);
+}
+
+static void a_message_on_its_way_is_told_from_a_pause(void **state)
+{
+	(void)state;
+	begin(COLLECT, "application/grpc", "x", "");
+	assert_int_equal(rpc_call_message_begun(held), 0);
+	DATA("\0\0\0");
+	assert_int_equal(rpc_call_message_begun(held), 1);
+	DATA("\0\2\x08\5");
+	assert_int_equal(rpc_call_message_begun(held), 0);
+	DATA("\0");
+	assert_int_equal(rpc_call_message_begun(held), 2);
+	rpc_call_pause(held);
+	assert_int_equal(rpc_call_message_begun(held), 0);
+	rpc_call_refuse(held, ERROR_RESOURCE_EXHAUSTED, "enough");
+	assert_int_equal(canceled_count, 1);
+	assert_string_equal(fake.head, "content-type: application/grpc+proto\ngrpc-status: 8\ngrpc-message: enough\n");
+}
+
+static void an_unknown_method_is_told_in_grpcs_words(void **state)
+{
+	(void)state;
+	begin("/ping.v1.PingService/Pong", "application/grpc", "te", "trailers");
+	assert_int_equal(fake.status, 200);
+	assert_false(fake.open);
+	assert_string_equal(fake.head, "content-type: application/grpc+proto\ngrpc-status: 12\n"
+				       "grpc-message: there is no method /ping.v1.PingService/Pong here\n");
+	fake = (struct fake_exchange){.exchange.transport = &transport};
+	begin("/nowhere", "application/grpc-web-text+proto", "x", "");
+	assert_int_equal(fake.status, 200);
+}
+
+static void an_answer_without_room_is_an_error(void **state)
+{
+	(void)state;
+	no_room = true;
+	begin(PING, "application/grpc", "te", "trailers");
+	DATA(FIVE);
+	end();
+	no_room = false;
+	assert_non_null(strstr(fake.trailers, "grpc-status: 8\n"));
+	EXPECT_BODY("");
 }
 
 static void a_clients_messages_come_one_by_one(void **state)
@@ -539,7 +604,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stream_without_messages_has_a_head_and_an_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_sends_too_much_is_told_to_wait_and_then_to_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stream_nobody_waits_for_is_told_so, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_stream_has_no_deadline_but_its_callers, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_endless_stream_has_no_deadline_but_its_callers, setup, teardown),
+		cmocka_unit_test_setup_teardown(another_stream_ends_at_the_longest_timeout, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_message_on_its_way_is_told_from_a_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_unknown_method_is_told_in_grpcs_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_without_room_is_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clients_messages_come_one_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_method_that_pauses_gets_no_message_until_it_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_message_that_is_wrong_ends_the_clients_stream, setup, teardown),
