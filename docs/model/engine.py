@@ -80,7 +80,7 @@ class Engine:
 
     def commit(self, position):
         m = self.m
-        reserved = max(m.now, self.ts, self.seen["reserved"]) + 30
+        reserved = max(self.seen["reserved"], max(m.now, self.ts) + 30)  # never less; no further ahead than needed
         m.request(lambda v=self.seen["version"]: m.cas(v, position=position, reserved=reserved))
         self.own()  # a serial read: what is, whatever the reply was
         if self.seen["owner"] != self.me:

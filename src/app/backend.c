@@ -1,5 +1,6 @@
 #include "app/backend.h"
 
+#include "adapter/cql/cql.h"
 #include "adapter/kafka/kafka.h"
 #include "adapter/postgres/postgres.h"
 #include "adapter/sqlite/sqlite.h"
@@ -12,6 +13,7 @@ struct backend {
 	struct data_directory *directory; /* NULL: nothing lies in it */
 	struct postgres_config postgres;
 	struct kafka_config kafka;
+	struct cql_config *cql; /* NULL: the store is another */
 };
 
 static struct postgres_config postgres_config_from(const struct pingd_config *config)
@@ -87,6 +89,26 @@ enum error backend_prepare_log(struct backend *backend, struct error_note *note)
 		       : ERROR_OK;
 }
 
+static void tell_store(void *context, const char *text)
+{
+	(void)context;
+	log_event(LOG_WARN, "the store's schema", log_text("detail", text));
+}
+
+enum error backend_prepare_store(struct backend *backend, struct error_note *note)
+{
+	static const enum cql_migrate modes[] = {
+		[PINGD_MIGRATE_AUTO] = CQL_MIGRATE_AUTO,
+		[PINGD_MIGRATE_CHECK] = CQL_MIGRATE_CHECK,
+		[PINGD_MIGRATE_OFF] = CQL_MIGRATE_OFF,
+	};
+	const struct pingd_config *config = backend->config;
+	return backend->cql == NULL || config->migrate == PINGD_MIGRATE_OFF
+		       ? ERROR_OK
+		       : cql_migrate(backend->cql, modes[config->migrate], config->window_retention_ms, tell_store, NULL, NULL,
+				     note);
+}
+
 static void configure_kafka(struct backend *backend)
 {
 	enum { TOPICS_TIMEOUT_MS = 5000 }; /* then it is tried again, or found that pingd is to stop */
@@ -108,6 +130,8 @@ enum error backend_open(const struct pingd_config *config, struct backend **ret_
 		backend->postgres = postgres_config_from(config);
 	if (config->backends.log == PINGD_BACKEND_KAFKA)
 		configure_kafka(backend);
+	if (error == ERROR_OK && config->backends.store == PINGD_BACKEND_SCYLLA)
+		error = cql_config_create(config->store, &backend->cql, note);
 	if (error != ERROR_OK) {
 		backend_close(backend);
 		return error;
@@ -122,6 +146,7 @@ void backend_close(struct backend *backend)
 		return;
 	if (backend->directory != NULL)
 		data_directory_close(backend->directory);
+	cql_config_destroy(backend->cql);
 	free(backend);
 }
 
@@ -156,7 +181,15 @@ enum error backend_open_log(struct backend *backend, struct log_reader **ret_log
 
 enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
 {
-	return sqlite_store_open(backend->directory, ret_store, note);
+	if (backend->cql == NULL)
+		return sqlite_store_open(backend->directory, ret_store, note);
+	const struct cql_store_config config = {
+		.cql = backend->cql,
+		.partition_count = (int32_t)backend->config->log_partitions,
+		.window_retention_ms = backend->config->window_retention_ms,
+		.clock = clock_system(),
+	};
+	return cql_store_open(&config, ret_store);
 }
 
 enum error backend_open_ledger_reader(const struct pingd_config *config, struct ledger_reader **ret_reader,
@@ -172,7 +205,9 @@ enum error backend_open_store_reader(const struct pingd_config *config, struct s
 	if (config->backends.store == PINGD_BACKEND_NONE)
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "there are no metrics: with PostgreSQL alone pings are only kept and counted");
-	return sqlite_store_reader_open(config->data_dir, ret_reader, note);
+	if (config->backends.store != PINGD_BACKEND_SCYLLA)
+		return sqlite_store_reader_open(config->data_dir, ret_reader, note);
+	return cql_store_reader_open(config->store, ret_reader, note);
 }
 
 enum error backend_open_ledger_positions(const struct pingd_config *config, struct ledger_positions **ret_ledger)

@@ -3,7 +3,7 @@
  *   backends       sqlite            postgres          postgres and kafka
  *   ledger         ledger.db         pings             pings, in batches of slots
  *   log            the ledger        —                 raw-pings
- *   store          metrics.db        —                 — (whoever reads raw-pings)
+ *   store          metrics.db        —                 — (whoever reads raw-pings), or ScyllaDB's keyspace metrics
  */
 #ifndef PING_APP_BACKEND_H
 #define PING_APP_BACKEND_H
@@ -31,6 +31,7 @@ void backend_close(struct backend *backend);
  * refuses us, or is not as configured, FAILED_PRECONDITION. Embedded there is nothing to prepare. */
 enum error backend_prepare_ledger(struct backend *backend, struct error_note *note); /* the schema, as --migrate says */
 enum error backend_prepare_log(struct backend *backend, struct error_note *note);    /* the topics */
+enum error backend_prepare_store(struct backend *backend, struct error_note *note);  /* the schema, as --migrate says */
 struct backend_names backend_names(const struct pingd_config *config);
 /* The position of the newest event, where this process is who writes the log; −1: not known. Any thread. */
 int64_t backend_log_end(const struct backend *backend);

@@ -307,10 +307,6 @@ enum error pingd_config_check_build(const struct pingd_backends *backends, struc
 	enum error error = backends->store == PINGD_BACKEND_SCYLLA ? cql_check_build(note) : ERROR_OK;
 	if (error != ERROR_OK)
 		return error;
-	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
-		return error_noted(
-			note, ERROR_UNIMPLEMENTED,
-			"this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
 	return backends->log == PINGD_BACKEND_KAFKA ? kafka_check_build(note) : ERROR_OK;
 }
 
@@ -467,6 +463,16 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 	return error == ERROR_OK ? derive(config, note) : error;
 }
 
+/* pingctl knows the store already (migrate). */
+static enum error check_served(const struct pingd_backends *backends, struct error_note *note)
+{
+	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
+		return error_noted(
+			note, ERROR_UNIMPLEMENTED,
+			"this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
+	return ERROR_OK;
+}
+
 enum error pingd_config_load(int argc, char *const *argv, char *const *environment, struct pingd_config *ret_config,
 			     struct settings **ret_settings, struct error_note *note)
 {
@@ -486,6 +492,8 @@ enum error pingd_config_load(int argc, char *const *argv, char *const *environme
 		error = settings_set_from_environment(settings, environment, note);
 	if (error == ERROR_OK && !answers_only)
 		error = pingd_config_complete(ret_config, settings, environment, note);
+	if (error == ERROR_OK && !answers_only)
+		error = check_served(&ret_config->backends, note);
 	if (error != ERROR_OK) {
 		settings_destroy(settings);
 		return error;

@@ -221,9 +221,29 @@ static void finish_stream(struct pipeline *pipeline)
 	stream_flush(pipeline->stream, NULL);
 }
 
+/* The store's schema, as soon as its server is there. False: pingd is to stop. */
+static bool prepare_store(struct pipeline *pipeline)
+{
+	enum { PAUSE_MS = 1000 };
+	for (enum error told = ERROR_OK; !atomic_load(&pipeline->streamer_closes);) {
+		struct error_note note = {""};
+		enum error error = backend_prepare_store(pipeline->backend, &note);
+		if (error == ERROR_OK)
+			return true;
+		health_set(pipeline->health, engine_name, HEALTH_DOWN, note.text);
+		if (error != told)
+			log_event(LOG_ERROR, "the store's schema is not ready", log_error(error), log_text("detail", note.text));
+		told = error;
+		clock_sleep_ms(PAUSE_MS);
+	}
+	return false;
+}
+
 static void *streamer_main(void *context)
 {
 	struct pipeline *pipeline = context;
+	if (!prepare_store(pipeline))
+		return NULL;
 	while (!atomic_load(&pipeline->streamer_closes)) {
 		enum error error = stream_step(pipeline->stream, STREAM_WAIT_MS, NULL);
 		tell_stream(pipeline);

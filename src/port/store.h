@@ -13,6 +13,9 @@ struct store_vtable {
 	 * was filled from another log: the note names the way out. */
 	enum error (*take)(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			   struct error_note *note);
+	/* The partition is no longer the caller's: another may take it, of whatever kind, without waiting. Whatever fails, it is
+	 * taken all the same. Not for one that is another's already. NULL where there is but one process. */
+	void (*release)(struct store *store, int32_t partition);
 	/* row->count (total) is 0 where there is no such row. For each of `count` keys at once: client and start_ms of each row
 	 * are filled in by the caller, the rest by the store. */
 	enum error (*read_windows)(struct store *store, struct window_row *rows, size_t count, struct error_note *note);
@@ -24,15 +27,15 @@ struct store_vtable {
 						 const struct window_row *windows, size_t window_count),
 				   void *context, struct error_note *note);
 	/* Clients of the partition (those whose rows it wrote) whose materialised activity is due at now_ms, at most max, the
-	 * most overdue first; behind them those whose activity was made, or removed, as seen from later than now_ms: the clock
-	 * was set back. */
+	 * most overdue first. Where the store can find them (embedded), behind them those whose activity was made, or removed, as
+	 * seen from later than now_ms: the clock was set back. */
 	enum error (*list_due)(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
 			       size_t *ret_count, struct error_note *note);
-	/* Writes every row, and only then the partition's position (embedded: one transaction). FENCED: another owner, drop the
-	 * partition. After any other error the same batch may be written again. */
+	/* Writes every row, and only then the partition's position (embedded: one transaction). Empty `dirty`: the position
+	 * alone. FENCED: another owner, drop the partition. After any other error the same batch may be written again. */
 	enum error (*write)(struct store *store, int32_t partition, const struct engine_dirty *dirty, int64_t position,
 			    struct error_note *note);
-	/* Removes at most `max` windows that ended before `before_ms`. */
+	/* Removes at most `max` windows that ended before `before_ms`; none where rows go by themselves (TTL). */
 	enum error (*prune_windows)(struct store *store, int64_t before_ms, size_t max, size_t *ret_removed,
 				    struct error_note *note);
 	void (*close)(struct store *store);

@@ -95,6 +95,15 @@ static void forget_partition(struct stream *stream, struct partition *partition)
 	*partition = stream->partitions[--stream->partition_count]; /* the last one fills the gap */
 }
 
+/* As forget_partition, of one that is still ours. */
+static void give_up_partition(struct stream *stream, struct partition *partition)
+{
+	struct store *store = stream->ports.store;
+	if (store->vtable->release != NULL)
+		store->vtable->release(store, partition->view.partition);
+	forget_partition(stream, partition);
+}
+
 /* The partition of the event in hand becomes ours. Whatever fails, it can be done again from the start. */
 static enum error assign(struct stream *stream, struct error_note *note)
 {
@@ -350,7 +359,7 @@ static enum error revoke(struct stream *stream, struct error_note *note)
 	enum error error = partition == NULL ? ERROR_OK : flush(stream, partition, note);
 	partition = find_partition(stream, number);
 	if (partition != NULL)
-		forget_partition(stream, partition);
+		give_up_partition(stream, partition);
 	return error;
 }
 
@@ -442,6 +451,17 @@ static enum error refresh(struct stream *stream, struct partition *partition, st
 	return loaded == ERROR_OK && error == ERROR_NO_MEMORY ? error : loaded;
 }
 
+/* The store may tell then too that the partition is another's. */
+static enum error refresh_owned(struct stream *stream, struct partition *partition, struct error_note *note)
+{
+	enum error error = refresh(stream, partition, note);
+	if (error == ERROR_FENCED) {
+		stream->status.fenced++;
+		forget_partition(stream, partition);
+	}
+	return error;
+}
+
 static enum error prune(struct stream *stream, struct error_note *note)
 {
 	struct store *store = stream->ports.store;
@@ -467,7 +487,7 @@ static enum error keep_up(struct stream *stream, struct error_note *note)
 		if (flush_due(stream, partition, now_us))
 			error = flush(stream, partition, note);
 		else if (now_us >= partition->next_refresh_us)
-			error = refresh(stream, partition, note);
+			error = refresh_owned(stream, partition, note);
 		if (error != ERROR_OK)
 			return error;
 	}
@@ -629,7 +649,7 @@ void stream_destroy(struct stream *stream)
 	if (stream == NULL)
 		return;
 	while (stream->partition_count > 0)
-		forget_partition(stream, &stream->partitions[0]);
+		give_up_partition(stream, &stream->partitions[0]);
 	free(stream->reads.windows);
 	free(stream->reads.days);
 	free(stream->reads.clients);

@@ -25,3 +25,17 @@ enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, i
 	(void)ret_schema;
 	return cql_check_build(note);
 }
+
+enum error cql_store_open(const struct cql_store_config *config, struct store **ret_store)
+{
+	(void)config;
+	(void)ret_store;
+	return cql_check_build(NULL);
+}
+
+enum error cql_store_reader_open(const char *url, struct store_reader **ret_reader, struct error_note *note)
+{
+	(void)url;
+	(void)ret_reader;
+	return cql_check_build(note);
+}

@@ -40,7 +40,7 @@ int cql_local_nodes(struct cql_connection *connection);
 enum error cql_run_text(struct cql_connection *connection, const char *text, struct error_note *note);
 
 /* One statement with its values, or several: a batch, atomic where all are of one partition of one table. */
-enum { CQL_MAX_CALLS = 5, CQL_MAX_CELLS = 48, CQL_MAX_BYTES = 1024 };
+enum { CQL_MAX_CALLS = 6, CQL_MAX_CELLS = 48, CQL_MAX_BYTES = 1024 };
 struct cql_request {
 	struct {
 		size_t statement, first, count;

@@ -14,9 +14,8 @@
 #define PING_ADAPTER_CQL_CQL_H
 
 #include "base/buffer.h"
-#include "base/error.h"
-
-#include <stdint.h>
+#include "base/clock.h"
+#include "port/store.h"
 
 struct cql_config;
 
@@ -44,5 +43,16 @@ struct cql_schema {
 enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
 		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
 		       struct error_note *note);
+
+struct cql_store_config {
+	const struct cql_config *cql; /* must outlive the store */
+	int32_t partition_count;      /* of the log: positions of another number of them mean something else */
+	int64_t window_retention_ms;  /* 0: for ever */
+	struct clock *clock;
+};
+/* Both connect when they are first asked, and again after a failure. All engines of a keyspace run in one datacenter.
+ * MALFORMED: the URL. */
+enum error cql_store_open(const struct cql_store_config *config, struct store **ret_store);
+enum error cql_store_reader_open(const char *url, struct store_reader **ret_reader, struct error_note *note);
 
 #endif

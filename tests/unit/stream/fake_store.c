@@ -272,7 +272,15 @@ static void close_store(struct store *store)
 
 void fake_store_init(struct fake_store *store, struct fake_database *database)
 {
-	static const struct store_vtable vtable = {take,     read_windows, read_days,	  read_clients,
-						   list_due, write_rows,   prune_windows, close_store};
+	static const struct store_vtable vtable = {
+		.take = take,
+		.read_windows = read_windows,
+		.read_days = read_days,
+		.read_clients = read_clients,
+		.list_due = list_due,
+		.write = write_rows,
+		.prune_windows = prune_windows,
+		.close = close_store,
+	};
 	*store = (struct fake_store){.store.vtable = &vtable, .database = database};
 }

@@ -1,0 +1,102 @@
+/* The engine's side of the store, in its parts: store.c opens it and reads, owner.c takes partitions and commits, write.c writes,
+ * due.c finds what must be derived again.
+ */
+#ifndef PING_ADAPTER_CQL_STORE_H
+#define PING_ADAPTER_CQL_STORE_H
+
+#include "adapter/cql/rows.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "port/store.h"
+
+enum { CQL_OWNER_SIZE = 16, CQL_MAX_LISTED = 256 };
+
+enum cql_store_statement {
+	CQL_FIND_WRITER,
+	CQL_LIST_WRITERS,
+	CQL_ANY_DAY,
+	CQL_TAKE_FIRST,
+	CQL_TAKE,
+	CQL_COMMIT,
+	CQL_RELEASE,
+	CQL_FIND_WINDOW,
+	CQL_FIND_DAY,
+	CQL_FIND_CLIENT,
+	CQL_WINDOWS_FROM,
+	CQL_LIST_DUE,
+	CQL_PUT_WINDOW,
+	CQL_PUT_DAY,
+	CQL_FIND_COUNTER,
+	CQL_ADD_COUNTER,
+	CQL_PUT_CLIENT,
+	CQL_PUT_LISTED,
+	CQL_DROP_LISTED,
+	CQL_SET_ACTIVE,
+	CQL_PUT_ACTIVITY,
+	CQL_DROP_ACTIVITY,
+	CQL_PUT_DUE,
+	CQL_DROP_DUE,
+	CQL_STORE_STATEMENT_COUNT,
+};
+
+/* What list_due gave, until it is written. */
+struct cql_listed {
+	struct address client;
+	int64_t due_ms;
+	bool written;
+};
+
+/* A partition of ours, as engine_writers has it: semantics, "Exactly once, by position". */
+struct cql_partition {
+	int32_t number;
+	int64_t version;      /* of its row; each change is one more */
+	int64_t reserved_us;  /* no row is written with a later timestamp */
+	int64_t timestamp_us; /* that was used last: above all that an owner before us may have used */
+	int64_t position;
+	int64_t committed_us; /* by the monotonic clock */
+	/* list_due goes on here. */
+	int64_t due_bucket_ms; /* 0: from the oldest there may be */
+	struct cql_listed place;
+	bool has_place; /* within the bucket */
+	struct cql_listed listed[CQL_MAX_LISTED];
+	size_t listed_count;
+};
+
+struct cql_store {
+	struct store store;
+	struct cql_connection *connection;
+	struct clock *clock;
+	uint8_t owner[CQL_OWNER_SIZE]; /* of this process's: drawn anew each time */
+	int32_t partition_count;
+	int64_t window_retention_ms;
+	int64_t seen_us; /* the latest WRITETIME of a row that was read */
+	struct cql_partition **partitions;
+	size_t count;
+};
+
+/* NULL: not ours. */
+struct cql_partition *cql_find_partition(struct cql_store *store, int32_t number);
+/* owner.c, as port/store.h has it. */
+enum error cql_take(struct store *base, int32_t number, const uint8_t log_identity[16], int64_t *ret_position,
+		    struct error_note *note);
+void cql_release(struct store *base, int32_t number);
+/* Position and reservation, by lightweight transaction. FENCED: it is another's, and forgotten. */
+enum error cql_commit(struct cql_store *store, struct cql_partition *partition, int64_t position, struct error_note *note);
+/* A timestamp for the next rows, later than every one before, within what is reserved. */
+enum error cql_next_timestamp(struct cql_store *store, struct cql_partition *partition, int64_t *ret_timestamp_us,
+			      struct error_note *note);
+void cql_forget(struct cql_store *store, struct cql_partition *partition);
+
+/* write.c */
+enum error cql_write(struct store *base, int32_t number, const struct engine_dirty *dirty, int64_t position,
+		     struct error_note *note);
+
+/* due.c */
+enum error cql_list_due(struct store *base, int32_t number, int64_t now_ms, struct address *ret_clients, size_t max,
+			size_t *ret_count, struct error_note *note);
+static inline int64_t cql_due_bucket(int64_t due_ms)
+{
+	return window_start_of(due_ms);
+}
+
+#endif

@@ -1,0 +1,407 @@
+#include "adapter/cql/store.h"
+
+#include <stdlib.h>
+
+/* One write: every row under one timestamp, later than all before. Round after round, each only when the one before is done:
+ *
+ *   windows, days; clients are read ─► clients and their lists, activities, dues ─► dues that are past ─► counters ─► position
+ *
+ * So whatever a crash leaves, the position says less than the rows, a client's lists are as its row says, and no activity is
+ * without its due. What is left too much is harmless: a due whose activity is derived again, a list's entry that its client's row
+ * belies. */
+
+#define DAY_MS	  INT64_C(86400000)
+#define MAX_TTL_S INT64_C(630000000) /* Cassandra's most is 20 years */
+enum { COUNTER_ROUNDS = 6 };
+
+/* All that changes of a client. */
+struct change {
+	struct address client;
+	const struct client_row *row;	     /* NULL: as it is */
+	const struct activity_row *activity; /* NULL: as it is */
+	struct cql_client before;	     /* all 0: no such client */
+	struct cql_listed *listed;	     /* NULL: list_due did not name it last */
+	int32_t ttl_s;			     /* of the activity; 0: it is removed */
+};
+
+struct job {
+	struct cql_store *store;
+	struct cql_partition *partition;
+	const struct engine_dirty *dirty;
+	int64_t timestamp_us, now_ms;
+	struct change *changes;
+	size_t count;
+	int64_t *missing; /* what each day's counter lacks */
+	bool adding;
+};
+
+/* ─── What changes ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int compare_changes(const void *a, const void *b)
+{
+	const struct change *left = a, *right = b;
+	return address_compare(&left->client, &right->client);
+}
+
+/* Row and activity of a client become one change, in order of client. */
+static enum error collect_changes(struct job *job)
+{
+	const struct engine_dirty *dirty = job->dirty;
+	size_t all = dirty->client_count + dirty->activity_count, count = 0;
+	job->changes = calloc(all == 0 ? 1 : all, sizeof *job->changes);
+	if (job->changes == NULL)
+		return ERROR_NO_MEMORY;
+	for (size_t i = 0; i < dirty->client_count; i++)
+		job->changes[i] = (struct change){.client = dirty->clients[i].client, .row = &dirty->clients[i]};
+	for (size_t i = 0; i < dirty->activity_count; i++)
+		job->changes[dirty->client_count + i] =
+			(struct change){.client = dirty->activities[i].client, .activity = &dirty->activities[i]};
+	qsort(job->changes, all, sizeof *job->changes, compare_changes);
+	for (size_t i = 0; i < all; i++) {
+		struct change *last = count == 0 ? NULL : &job->changes[count - 1], *next = &job->changes[i];
+		if (last == NULL || !address_equal(&last->client, &next->client)) {
+			job->changes[count++] = *next;
+			continue;
+		}
+		last->row = next->row != NULL ? next->row : last->row;
+		last->activity = next->activity != NULL ? next->activity : last->activity;
+	}
+	job->count = count;
+	return ERROR_OK;
+}
+
+static void find_listed(struct job *job)
+{
+	struct cql_partition *partition = job->partition;
+	for (size_t i = 0; i < partition->listed_count; i++) {
+		struct change key = {.client = partition->listed[i].client};
+		struct change *change = bsearch(&key, job->changes, job->count, sizeof key, compare_changes);
+		if (change != NULL && change->activity != NULL)
+			change->listed = &partition->listed[i];
+	}
+}
+
+static int32_t clamp_ttl(int64_t left_ms)
+{
+	int64_t ttl_s = left_ms / 1000;
+	return ttl_s < 1 ? 0 : (int32_t)(ttl_s > MAX_TTL_S ? MAX_TTL_S : ttl_s);
+}
+
+/* 24 hours after its newest window, whenever and however often it is written. */
+static int32_t activity_ttl(const struct activity_row *activity, int64_t now_ms)
+{
+	int64_t end_ms = activity->count > 0 ? window_start_of(activity->last_ms) + WINDOW_MS : activity->due_ms;
+	return activity->due_ms == 0 ? 0 : clamp_ttl(end_ms + DAY_MS - now_ms);
+}
+
+/* ─── Windows and days ──────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put_window(const struct job *job, const struct window_row *row, struct cql_request *request)
+{
+	int64_t retention_ms = job->store->window_retention_ms, end_ms = row->start_ms + WINDOW_MS;
+	int32_t ttl_s = retention_ms == 0 ? 0 : clamp_ttl(end_ms + retention_ms - job->now_ms);
+	if (retention_ms != 0 && ttl_s == 0)
+		return; /* its time is over, and a TTL of 0 would mean for ever */
+	cql_call(request, CQL_PUT_WINDOW);
+	cql_put_address_text(request, &row->client);
+	cql_put_bigint(request, row->start_ms);
+	cql_put_bigint(request, end_ms);
+	cql_put_int(request, row->count > INT32_MAX ? INT32_MAX : (int32_t)row->count);
+	cql_put_average(request, row->count, row->first_ms, row->last_ms);
+	cql_put_bigint(request, row->first_ms);
+	cql_put_bigint(request, row->last_ms);
+	cql_put_bigint(request, row->position);
+	cql_put_int(request, ttl_s);
+	cql_put_bigint(request, job->timestamp_us);
+}
+
+static void put_day(const struct job *job, const struct day_row *row, struct cql_request *request)
+{
+	cql_call(request, CQL_PUT_DAY);
+	cql_put_address_text(request, &row->client);
+	cql_put_date(request, row->start_ms);
+	cql_put_bigint(request, row->total);
+	cql_put_bigint(request, row->position);
+	cql_put_bigint(request, job->timestamp_us);
+}
+
+static void ask_first(void *context, size_t i, struct cql_request *request)
+{
+	const struct job *job = context;
+	const struct engine_dirty *dirty = job->dirty;
+	if (i < dirty->window_count) {
+		put_window(job, &dirty->windows[i], request);
+	} else if (i - dirty->window_count < dirty->day_count) {
+		put_day(job, &dirty->days[i - dirty->window_count], request);
+	} else {
+		const struct address *client = &job->changes[i - dirty->window_count - dirty->day_count].client;
+		cql_call(request, CQL_FIND_CLIENT);
+		cql_put_int16(request, cql_shard_of(client));
+		cql_put_address(request, client);
+	}
+}
+
+static enum error answer_first(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
+{
+	(void)last;
+	(void)note;
+	struct job *job = context;
+	size_t before = job->dirty->window_count + job->dirty->day_count;
+	if (i >= before && pc_result_rows(rows) > 0)
+		cql_read_client(rows, 0, &job->changes[i - before].before, &job->store->seen_us);
+	return ERROR_OK;
+}
+
+/* ─── Clients ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A client's place in a list, and its old one, where it has another now. ttl_s: of the place; 0: for ever. */
+static void move_listed(const struct job *job, const struct address *client, int8_t list, int64_t old_value, int64_t value,
+			int32_t ttl_s, struct cql_request *request)
+{
+	int16_t shard = cql_shard_of(client);
+	if (value != 0) {
+		cql_call(request, CQL_PUT_LISTED);
+		cql_put_int16(request, shard);
+		cql_put_int8(request, list);
+		cql_put_bigint(request, -value);
+		cql_put_address(request, client);
+		cql_put_int(request, ttl_s);
+		cql_put_bigint(request, job->timestamp_us);
+	}
+	if (old_value != 0 && old_value != value) {
+		cql_call(request, CQL_DROP_LISTED);
+		cql_put_bigint(request, job->timestamp_us);
+		cql_put_int16(request, shard);
+		cql_put_int8(request, list);
+		cql_put_bigint(request, -old_value);
+		cql_put_address(request, client);
+	}
+}
+
+static void put_client(const struct job *job, const struct change *change, struct cql_request *request)
+{
+	const struct client_row *row = change->row;
+	cql_call(request, CQL_PUT_CLIENT);
+	cql_put_int16(request, cql_shard_of(&change->client));
+	cql_put_address(request, &change->client);
+	cql_put_address_text(request, &change->client);
+	cql_put_bigint(request, row->first_ms);
+	cql_put_bigint(request, row->last_ms);
+	cql_put_bigint(request, job->timestamp_us);
+	move_listed(job, &change->client, CQL_LIST_BY_LAST, change->before.row.last_ms, row->last_ms, 0, request);
+}
+
+static void put_active(const struct job *job, const struct change *change, struct cql_request *request)
+{
+	const struct activity_row *activity = change->activity;
+	cql_call(request, CQL_SET_ACTIVE);
+	cql_put_int(request, change->ttl_s);
+	cql_put_bigint(request, job->timestamp_us);
+	if (change->ttl_s > 0) {
+		cql_put_bigint(request, activity->count);
+		cql_put_bigint(request, activity->due_ms);
+	} else {
+		cql_put_null(request);
+		cql_put_null(request);
+	}
+	cql_put_int16(request, cql_shard_of(&change->client));
+	cql_put_address(request, &change->client);
+	move_listed(job, &change->client, CQL_LIST_BY_COUNT, change->before.ping_count, change->ttl_s > 0 ? activity->count : 0,
+		    change->ttl_s, request);
+}
+
+static void put_activity(const struct job *job, const struct change *change, struct cql_request *request)
+{
+	const struct activity_row *row = change->activity;
+	if (change->ttl_s == 0) {
+		cql_call(request, CQL_DROP_ACTIVITY);
+		cql_put_bigint(request, job->timestamp_us);
+		cql_put_address_text(request, &change->client);
+		return;
+	}
+	cql_call(request, CQL_PUT_ACTIVITY);
+	cql_put_address_text(request, &change->client);
+	cql_put_bigint(request, row->start_ms);
+	cql_put_bigint(request, row->count);
+	cql_put_int(request, row->active_windows);
+	cql_put_bigint(request, row->first_ms);
+	cql_put_bigint(request, row->last_ms);
+	cql_put_bigint(request, row->busiest_start_ms);
+	cql_put_bigint(request, row->busiest_count);
+	cql_put_bigint(request, row->busiest_first_ms);
+	cql_put_bigint(request, row->busiest_last_ms);
+	cql_put_bigint(request, row->due_ms);
+	cql_put_average(request, row->count, row->first_ms, row->last_ms);
+	cql_put_int(request, change->ttl_s);
+	cql_put_bigint(request, job->timestamp_us);
+}
+
+static void put_due(const struct job *job, const struct change *change, struct cql_request *request)
+{
+	struct cql_partition *partition = job->partition;
+	int64_t due_ms = change->activity->due_ms, bucket_ms = cql_due_bucket(due_ms);
+	if (change->ttl_s == 0)
+		return;
+	if (bucket_ms < partition->due_bucket_ms) { /* list_due has passed there */
+		partition->due_bucket_ms = bucket_ms;
+		partition->has_place = false;
+	}
+	cql_call(request, CQL_PUT_DUE);
+	cql_put_int(request, partition->number);
+	cql_put_bigint(request, bucket_ms);
+	cql_put_bigint(request, due_ms);
+	cql_put_address(request, &change->client);
+	cql_put_int(request, change->ttl_s);
+	cql_put_bigint(request, job->timestamp_us);
+}
+
+enum { PARTS = 3 };
+static void ask_second(void *context, size_t i, struct cql_request *request)
+{
+	const struct job *job = context;
+	const struct change *change = &job->changes[i / PARTS];
+	if (i % PARTS == 0) {
+		if (change->row != NULL)
+			put_client(job, change, request);
+		if (change->activity != NULL)
+			put_active(job, change, request);
+	} else if (change->activity != NULL) {
+		if (i % PARTS == 1)
+			put_activity(job, change, request);
+		else
+			put_due(job, change, request);
+	}
+}
+
+static void drop_due(const struct job *job, const struct change *change, int64_t due_ms, struct cql_request *request)
+{
+	if (due_ms == 0 || (change->ttl_s > 0 && due_ms == change->activity->due_ms))
+		return;
+	cql_call(request, CQL_DROP_DUE);
+	cql_put_bigint(request, job->timestamp_us);
+	cql_put_int(request, job->partition->number);
+	cql_put_bigint(request, cql_due_bucket(due_ms));
+	cql_put_bigint(request, due_ms);
+	cql_put_address(request, &change->client);
+}
+
+/* The due that the client's row knew; and the one that list_due gave, should it be another. */
+static void ask_third(void *context, size_t i, struct cql_request *request)
+{
+	const struct job *job = context;
+	const struct change *change = &job->changes[i / 2];
+	if (change->activity == NULL)
+		return;
+	if (i % 2 == 0)
+		drop_due(job, change, change->before.due_ms, request);
+	else if (change->listed != NULL && change->listed->due_ms != change->before.due_ms)
+		drop_due(job, change, change->listed->due_ms, request);
+}
+
+static enum error write_rows(struct job *job, struct error_note *note)
+{
+	struct cql_connection *connection = job->store->connection;
+	const struct engine_dirty *dirty = job->dirty;
+	const struct cql_round first = {dirty->window_count + dirty->day_count + job->count, ask_first, answer_first, job};
+	const struct cql_round second = {PARTS * job->count, ask_second, NULL, job},
+			       third = {2 * job->count, ask_third, NULL, job};
+	enum error error = cql_run(connection, &first, note);
+	if (error == ERROR_OK)
+		error = cql_run(connection, &second, note);
+	return error == ERROR_OK ? cql_run(connection, &third, note) : error;
+}
+
+/* ─── Counters ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A counter takes no value, only a difference, and nothing fences it: it is read, what it lacks is added, and it is read again.
+ */
+static void ask_counter(void *context, size_t i, struct cql_request *request)
+{
+	const struct job *job = context;
+	const struct day_row *day = &job->dirty->days[i];
+	if (job->missing[i] == 0)
+		return;
+	cql_call(request, job->adding ? CQL_ADD_COUNTER : CQL_FIND_COUNTER);
+	if (job->adding)
+		cql_put_bigint(request, job->missing[i]);
+	cql_put_address_text(request, &day->client);
+	cql_put_date(request, day->start_ms);
+}
+
+static enum error answer_counter(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
+{
+	(void)last;
+	(void)note;
+	struct job *job = context;
+	int64_t counter = 0;
+	if (pc_result_rows(rows) > 0)
+		cql_get_bigint(rows, 0, 0, &counter);
+	job->missing[i] = job->dirty->days[i].total - counter;
+	return ERROR_OK;
+}
+
+static enum error follow_counters(struct job *job, struct error_note *note)
+{
+	size_t count = job->dirty->day_count;
+	job->missing = calloc(count == 0 ? 1 : count, sizeof *job->missing);
+	if (job->missing == NULL)
+		return ERROR_NO_MEMORY;
+	for (size_t i = 0; i < count; i++)
+		job->missing[i] = 1; /* not known: to be read */
+	const struct cql_round read = {count, ask_counter, answer_counter, job}, add = {count, ask_counter, NULL, job};
+	for (int round = 0; round < COUNTER_ROUNDS; round++) {
+		bool all = true;
+		job->adding = false;
+		enum error error = cql_run(job->store->connection, &read, note);
+		for (size_t i = 0; i < count; i++)
+			all &= job->missing[i] == 0;
+		if (error != ERROR_OK || all)
+			return error;
+		job->adding = true;
+		error = cql_run(job->store->connection, &add, note);
+		if (error != ERROR_OK)
+			return error;
+	}
+	return error_noted(note, ERROR_UNAVAILABLE,
+			   "a counter of daily_stats does not stay as it is written: somebody else adds to it");
+}
+
+/* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static enum error write_all(struct job *job, int64_t position, struct error_note *note)
+{
+	enum error error = collect_changes(job);
+	if (error == ERROR_OK)
+		error = cql_next_timestamp(job->store, job->partition, &job->timestamp_us, note);
+	if (error != ERROR_OK)
+		return error;
+	find_listed(job);
+	for (size_t i = 0; i < job->count; i++)
+		if (job->changes[i].activity != NULL)
+			job->changes[i].ttl_s = activity_ttl(job->changes[i].activity, job->now_ms);
+	error = write_rows(job, note);
+	if (error == ERROR_OK)
+		error = follow_counters(job, note);
+	if (error == ERROR_OK)
+		error = cql_commit(job->store, job->partition, position, note);
+	for (size_t i = 0; i < job->count && error == ERROR_OK; i++)
+		if (job->changes[i].listed != NULL)
+			job->changes[i].listed->written = true;
+	return error;
+}
+
+enum error cql_write(struct store *base, int32_t number, const struct engine_dirty *dirty, int64_t position,
+		     struct error_note *note)
+{
+	struct cql_store *store = (struct cql_store *)base;
+	struct job job = {.store = store,
+			  .partition = cql_find_partition(store, number),
+			  .dirty = dirty,
+			  .now_ms = clock_wall_ms(store->clock)};
+	if (job.partition == NULL)
+		return error_noted(note, ERROR_FENCED, "partition %d was not taken", (int)number);
+	enum error error = write_all(&job, position, note);
+	free(job.changes);
+	free(job.missing);
+	return error;
+}
