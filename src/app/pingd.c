@@ -110,6 +110,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.tls = pingd->tls;
 	server.routes = pingd->pages.routes;
 	server.route_count = PAGES_COUNT;
+	server.cors = (struct cors){config->cors_origins.items, config->cors_origins.count};
 	server.trusted_proxies = config->proxies;
 	server.trusted_proxy_count = config->proxy_count;
 	server.max_connections = (unsigned)config->max_connections;

@@ -21,6 +21,19 @@ static bool is_network(const char *text)
 	return address_network_parse(slice_from_string(text), &network, NULL) == ERROR_OK;
 }
 
+/* "*", or what a browser sends: scheme, host and perhaps a port in lower case, and nothing behind, not even a slash. */
+static bool is_origin(const char *text)
+{
+	static const char others[] = "+-.0123456789abcdefghijklmnopqrstuvwxyz";
+	if (strcmp(text, "*") == 0)
+		return true;
+	size_t scheme = strspn(text, others);
+	if (scheme == 0 || strncmp(text + scheme, "://", 3) != 0)
+		return false;
+	const char *host = text + scheme + 3;
+	return *host != 0 && strspn(host, "-._~:[]0123456789abcdefghijklmnopqrstuvwxyz") == strlen(host);
+}
+
 static bool begins_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -135,6 +148,9 @@ const struct setting pingd_settings[] = {
 	 .initial_help = "none", .accepts = is_network, .expected = "a network such as 10.0.0.0/8, or an address",
 	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For; where the two headers "
 		 "differ, neither). Nobody else's is."},
+	{.name = "cors-origins", SETTING_LIST(CONFIG, cors_origins), .section = "server", .metavar = "ORIGIN,…", .initial = "",
+	 .initial_help = "none", .accepts = is_origin, .expected = "an origin such as https://app.example.com, or *",
+	 .help = "Pages of which origins may call from a browser (CORS), as the browser names them; * is all. Without credentials."},
 	{.name = "threads", SETTING_INTEGER(CONFIG, threads), .section = "server", .initial = "0", .min = 1, .max = PINGD_MAX_THREADS,
 	 .zero = "one a core", .initial_help = "one a core", .help = "Event loops for connections."},
 	{.name = "max-connections", SETTING_INTEGER(CONFIG, max_connections), .section = "server", .initial = "10000", .min = 1,

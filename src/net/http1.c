@@ -71,11 +71,15 @@ static bool may_keep_alive(const struct http1 *session, const struct http1_reque
 
 static enum error write_head(struct http1 *session, const struct rpc_response *response, uint64_t length)
 {
-	struct http1_field fields[RESPONSE_MAX_HEADERS + 1];
+	struct http1_field fields[RESPONSE_MAX_HEADERS + 1 + CORS_MAX_FIELDS];
+	struct rpc_header cors[CORS_MAX_FIELDS];
 	size_t count = 0;
 	for (; count < response->header_count && count < RESPONSE_MAX_HEADERS; count++)
 		fields[count] = (struct http1_field){response->headers[count].name, response->headers[count].value};
 	fields[count++] = (struct http1_field){SLICE_LITERAL("date"), worker_date(session->connection->worker)};
+	size_t cors_count = cors_fields(&session->request.cors, cors);
+	for (size_t i = 0; i < cors_count; i++)
+		fields[count++] = (struct http1_field){cors[i].name, cors[i].value};
 	const struct http1_request *head = http1_parser_request(session->parser);
 	struct http1_response written = {
 		.status = response->status,
@@ -317,8 +321,9 @@ static bool http1_wants_input(struct connection *connection, bool blocked)
 static void http1_input_ended(struct connection *connection)
 {
 	struct http1 *session = connection->session;
-	/* Half closed: a request that is complete gets its answer. */
-	if (session->state != HTTP1_WAITING && session->state != HTTP1_OVER)
+	/* Half closed: a request that is complete gets its answer; but a stream's may have no end, and nobody is there to read
+	 * it. */
+	if (session->begun || (session->state != HTTP1_WAITING && session->state != HTTP1_OVER))
 		end_connection(session);
 }
 

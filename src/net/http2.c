@@ -329,6 +329,10 @@ enum error http2_shared_create(nghttp2_session_callbacks **ret_callbacks, nghttp
 	nghttp2_option_set_max_outbound_ack(options, HTTP2_MAX_ACKS);
 	nghttp2_option_set_no_closed_streams(options, 1);
 	nghttp2_option_set_no_auto_window_update(options, 1);
+#ifdef PING_NGHTTP2_LIMITS_RESETS
+	/* Its own bound would say INTERNAL_ERROR; the guard's is stricter on bursts that cost, and says what it is. */
+	nghttp2_option_set_stream_reset_rate_limit(options, 1 << 30, 1 << 30);
+#endif
 	*ret_callbacks = callbacks;
 	*ret_options = options;
 	return ERROR_OK;

@@ -110,12 +110,16 @@ static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *output, 
 static void submit_head(struct stream *stream, const struct rpc_response *response, size_t body_bytes)
 {
 	struct http2 *session = stream->session;
-	nghttp2_nv fields[HTTP2_MAX_FIELDS + 3];
+	nghttp2_nv fields[HTTP2_MAX_FIELDS + 3 + CORS_MAX_FIELDS];
+	struct rpc_header cors[CORS_MAX_FIELDS];
 	size_t count = 0;
 	char length[24];
 	fields[count++] = make_field(SLICE_LITERAL(":status"), slice_make(http_status_text(response->status).data, 3));
 	for (size_t i = 0; i < response->header_count && i < HTTP2_MAX_FIELDS; i++)
 		fields[count++] = make_field(response->headers[i].name, response->headers[i].value);
+	size_t cors_count = cors_fields(&stream->request.cors, cors);
+	for (size_t i = 0; i < cors_count; i++)
+		fields[count++] = make_field(cors[i].name, cors[i].value);
 	if (stream->finished && stream->trailers.size == 0) {
 		int size = snprintf(length, sizeof length, "%zu", body_bytes);
 		fields[count++] = make_field(SLICE_LITERAL("content-length"), slice_make(length, (size_t)size));

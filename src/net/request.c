@@ -132,8 +132,16 @@ static void respond_status(struct request *request, unsigned status)
 	respond_page(request, &(struct http_response){status, "text/plain; charset=utf-8", body});
 }
 
+static struct buffer *empty_page(struct request *request)
+{
+	struct buffer *body = &request->connection->worker->page;
+	buffer_clear(body);
+	return body;
+}
+
 static void serve_page(struct request *request)
 {
+	request->cors.origin = NULL;
 	const struct server_config *config = &request->connection->worker->shared->config;
 	const struct http_route *route = NULL;
 	for (size_t i = 0; route == NULL && i < config->route_count; i++)
@@ -191,8 +199,11 @@ void request_begin(struct request *request)
 {
 	request->begun = true;
 	request->head.client = find_client(request);
+	request->cors = cors_judge(&request->connection->worker->shared->config.cors, &request->head);
 	if (request->too_large)
 		respond_status(request, 431);
+	else if (request->cors.preflight)
+		respond_page(request, &(struct http_response){200, NULL, empty_page(request)});
 	else if (!rpc_call_begin(request->exchange.call, &request->head))
 		serve_page(request);
 	else

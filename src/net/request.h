@@ -20,6 +20,7 @@ struct request {
 	struct rpc_request head; /* in the call's arena, while there is a call */
 	struct rpc_header *headers;
 	size_t header_capacity, header_bytes;
+	struct cors_answer cors;
 	bool is_head;	/* HEAD: the answer has no body */
 	bool too_large; /* the head: it will be answered 431 */
 	bool begun, ended;

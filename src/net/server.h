@@ -11,6 +11,7 @@
 #define PING_NET_SERVER_H
 
 #include "net/tls.h"
+#include "net/cors.h"
 #include "rpc/server.h"
 
 struct http_response {
@@ -44,6 +45,8 @@ struct server_config {
 	/* Peers whose PROXY v2 preamble, Forwarded and X-Forwarded-For are believed. Must outlive the server. */
 	const struct address_network *trusted_proxies;
 	size_t trusted_proxy_count;
+
+	struct cors cors; /* who else may call from a browser: nobody */
 
 	/* Of the whole server. At the limit, as when the process has no file descriptor left, nothing is accepted for 50 ms at a
 	 * time; the kernel's backlog holds who comes meanwhile. 10,000 */

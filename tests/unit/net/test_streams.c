@@ -11,6 +11,7 @@
 
 #define GIVE_PATH "/test.Service/Give"
 #define ECHO_PATH "/test.Service/Echo"
+#define WAIT_PATH "/test.Service/Wait"
 
 /* ── A service: gives as many messages as it is asked for; echoes what it is sent ── */
 
@@ -66,6 +67,13 @@ static void begin_echo(struct rpc_call *call, const void *request, void *context
 	atomic_store(&paused, call);
 }
 
+static void begin_waiting(struct rpc_call *call, const void *request, void *context)
+{
+	(void)request;
+	(void)context;
+	rpc_call_send(call, &(struct ping_v1_ping_request){.timestamp_ms = 1});
+}
+
 static void echo(struct rpc_call *call, const void *message, void *context)
 {
 	(void)context;
@@ -88,8 +96,14 @@ static const struct method_type echo_type = {.name = "Echo",
 					     .response = &ping_v1_ping_request_type,
 					     .client_streaming = true,
 					     .server_streaming = true};
+static const struct method_type wait_type = {.name = "Wait",
+					     .path = WAIT_PATH,
+					     .request = &ping_v1_ping_request_type,
+					     .response = &ping_v1_ping_request_type,
+					     .server_streaming = true};
 static const struct rpc_method stream_methods[] = {
 	{.type = &give_type, .handle = begin_giving, .writable = give_more, .canceled = give_up},
+	{.type = &wait_type, .handle = begin_waiting, .canceled = give_up},
 	{.type = &echo_type, .handle = begin_echo, .receive = echo, .canceled = give_up},
 };
 
@@ -110,7 +124,7 @@ static int setup(void **state)
 {
 	fixture_setup(state);
 	config.methods = stream_methods;
-	config.method_count = 2;
+	config.method_count = sizeof stream_methods / sizeof stream_methods[0];
 	atomic_store(&given, 0);
 	atomic_store(&canceled, 0);
 	atomic_store(&echoed, 0);
@@ -287,6 +301,25 @@ static void a_method_waits_for_who_does_not_read_http1(void **state)
 	assert_in_range(before, 1, 4000);
 	read_until("\r\n0\r\n\r\n");
 	assert_int_equal(atomic_load(&given), 16000);
+}
+
+/* Nothing is sent that could fail: the end of what the client sends is all that tells. */
+static void a_stream_that_says_nothing_is_canceled_when_its_client_closes(void **state)
+{
+	(void)state;
+	start_server();
+	client.fd = dial();
+	append_message(&client.body, 200);
+	char head[200];
+	int size = snprintf(head, sizeof head,
+			    "POST " WAIT_PATH
+			    " HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: %zu\r\n\r\n",
+			    client.body.size);
+	send_bytes(client.fd, head, (size_t)size);
+	send_bytes(client.fd, client.body.data, client.body.size);
+	read_until("\x02\x08\x01\r\n"); /* the one message */
+	shutdown(client.fd, SHUT_WR);
+	WAIT_UNTIL(atomic_load(&canceled) == 1);
 }
 
 static void a_stream_whose_client_goes_is_canceled(void **state)
@@ -542,6 +575,7 @@ int main(void)
 		TEST(a_stream_to_http_1_0_ends_with_the_connection),
 		TEST(trailers_follow_the_last_chunk),
 		TEST(a_method_waits_for_who_does_not_read_http1),
+		TEST(a_stream_that_says_nothing_is_canceled_when_its_client_closes),
 		TEST(a_stream_whose_client_goes_is_canceled),
 		TEST(trailers_come_behind_the_messages),
 		TEST(a_stream_of_nothing_has_head_and_trailers),
