@@ -19,6 +19,7 @@ struct tool {
 	struct kafka_config config;
 	const char *settings[MAX_SETTINGS];
 	struct publish_log *log;
+	struct log_reader *reader; /* NULL: not opened yet */
 	struct ledger_ping *rows;
 };
 
@@ -148,6 +149,61 @@ static void do_read(const struct tool *tool, const char *topic, int partitions)
 	answer(now_us() < deadline_us ? ERROR_OK : ERROR_UNAVAILABLE, &(struct error_note){"no end in 60 s"});
 }
 
+/* ─── The engine's reader ───────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* "BATCH partition applied end", then a line for each event: position, client, pinged_at. Each is read again from nothing: the
+ * memory lives until the next poll alone. */
+static void print_event(const struct log_event *event)
+{
+	static const char *const names[] = {"IDLE", "ASSIGNED", "BATCH", "REVOKED", "LOST"};
+	printf("%s %d %" PRId64 " %" PRId64 "\n", names[event->kind], event->partition, event->applied_position,
+	       event->end_position);
+	for (size_t i = 0; i < event->count; i++) {
+		char client[ADDRESS_TEXT_SIZE];
+		address_format(&event->events[i].client, client);
+		printf("%" PRId64 " %s %" PRId64 "\n", event->events[i].position, client, event->events[i].pinged_at_ms);
+	}
+}
+
+static void do_poll(struct tool *tool, int timeout_ms)
+{
+	struct error_note note = {""};
+	struct log_event event;
+	enum error error = tool->reader->vtable->poll(tool->reader, timeout_ms, &event, &note);
+	if (error == ERROR_OK)
+		print_event(&event);
+	answer(error, &note);
+}
+
+/* Reads on until `count` events were read in all; microseconds. */
+static void do_drain(struct tool *tool, size_t count)
+{
+	struct error_note note = {""};
+	struct log_event event;
+	size_t read = 0;
+	enum error error = ERROR_OK;
+	int64_t start = now_us();
+	while (read < count && error == ERROR_OK) {
+		error = tool->reader->vtable->poll(tool->reader, 1000, &event, &note);
+		if (error == ERROR_OK && event.kind == LOG_ASSIGNED)
+			error = tool->reader->vtable->seek(tool->reader, event.partition, POSITION_NONE, &note);
+		read += error == ERROR_OK ? event.count : 0;
+	}
+	if (error == ERROR_OK)
+		printf("%" PRId64 "\n", now_us() - start);
+	answer(error, &note);
+}
+
+static void do_identity(struct tool *tool)
+{
+	struct error_note note = {""};
+	uint8_t identity[16];
+	enum error error = tool->reader->vtable->identity(tool->reader, identity, &note);
+	for (size_t i = 0; i < sizeof identity && error == ERROR_OK; i++)
+		printf("%02x%s", identity[i], i + 1 == sizeof identity ? "\n" : "");
+	answer(error, &note);
+}
+
 /* ─── Commands ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void do_newest(struct tool *tool)
@@ -163,6 +219,28 @@ static void do_newest(struct tool *tool)
 static int64_t number_of(char *const *words, int index)
 {
 	return words[index] == NULL ? 0 : strtoll(words[index], NULL, 10);
+}
+
+static void obey_reader(struct tool *tool, char *const *words)
+{
+	struct error_note note = {""};
+	const char *command = words[0];
+	enum error error = tool->reader != NULL ? ERROR_OK : kafka_log_open(&tool->config, &tool->reader, &note);
+	if (error != ERROR_OK)
+		answer(error, &note);
+	else if (strcmp(command, "poll") == 0)
+		do_poll(tool, (int)number_of(words, 1));
+	else if (strcmp(command, "drain") == 0)
+		do_drain(tool, (size_t)number_of(words, 1));
+	else if (strcmp(command, "seek") == 0)
+		answer(tool->reader->vtable->seek(tool->reader, (int32_t)number_of(words, 1), number_of(words, 2), &note), &note);
+	else if (strcmp(command, "store") == 0)
+		answer(tool->reader->vtable->commit(tool->reader, (int32_t)number_of(words, 1), number_of(words, 2), &note),
+		       &note);
+	else if (strcmp(command, "identity") == 0)
+		do_identity(tool);
+	else
+		printf("ERROR UNIMPLEMENTED %s\n", command);
 }
 
 static void obey(struct tool *tool, char *const *words)
@@ -188,7 +266,7 @@ static void obey(struct tool *tool, char *const *words)
 	else if (strcmp(command, "read") == 0)
 		do_read(tool, words[1], (int)number_of(words, 2));
 	else
-		printf("ERROR UNIMPLEMENTED %s\n", command);
+		obey_reader(tool, words);
 }
 
 static bool take_argument(struct tool *tool, const char *argument)
@@ -228,6 +306,8 @@ int main(int argc, char **argv)
 			obey(&tool, words);
 		fflush(stdout);
 	}
+	if (tool.reader != NULL)
+		tool.reader->vtable->close(tool.reader);
 	if (error == ERROR_OK)
 		tool.log->vtable->close(tool.log);
 	free(tool.rows);

@@ -41,3 +41,10 @@ enum error kafka_positions_open(const struct kafka_config *config, struct log_po
 	(void)ret_log;
 	return kafka_check_build(note);
 }
+
+enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note)
+{
+	(void)config;
+	(void)ret_log;
+	return kafka_check_build(note);
+}

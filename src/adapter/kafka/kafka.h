@@ -63,6 +63,9 @@ enum error kafka_topics_ensure(const struct kafka_config *config, void (*differs
 
 /* A publisher's producer; connects at `open`. */
 enum error kafka_publish_log_create(const struct kafka_config *config, struct publish_log **ret_log, struct error_note *note);
+/* An engine's reader, a member of the group ping-metrics; connects at its first poll. A batch's newest_received_ms is by Kafka's
+ * clock (LogAppendTime). */
+enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note);
 /* For the audit; connects when first asked. */
 enum error kafka_positions_open(const struct kafka_config *config, struct log_positions **ret_log, struct error_note *note);
 

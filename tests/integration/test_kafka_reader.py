@@ -1,0 +1,329 @@
+"""The log as engines read it, against a real Kafka: partitions that come and go, events in order, and the errors that name a way out."""
+import contextlib
+import itertools
+import json
+import time
+
+import pytest
+
+from conftest import DEADLINE_S, wait_for
+from kafka import kafka  # noqa: F401  (a fixture)
+from test_kafka import TOOL, Tool
+
+pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)")
+
+FIRST_MS = 1728926331000
+PARTITIONS = range(6)
+
+
+class Reader(Tool):
+    """A member of the group, and a driver that begins at `positions` and remembers what it was given."""
+
+    def __init__(self, cluster, *arguments):
+        super().__init__(cluster.addresses, *arguments)
+        self.positions, self.ends, self.events, self.partitions, self.told = {}, {}, [], set(), []
+
+    def poll(self, timeout_ms=0):
+        """One poll: what it said first."""
+        (head, *lines) = self.ok("poll", timeout_ms)
+        kind, partition, applied, end = head.split()
+        partition, applied = int(partition), int(applied)
+        if kind == "IDLE":
+            return kind
+        self.told.append((kind, partition))
+        if kind == "ASSIGNED":
+            self.partitions.add(partition)
+            self.seek(partition, self.positions.get(partition, -1))
+        elif kind == "BATCH":
+            assert partition in self.partitions
+            for position, client, pinged_at_ms in (line.split() for line in lines):
+                assert self.positions.get(partition, -1) < int(position) <= applied
+                self.positions[partition] = int(position)
+                self.events.append((partition, int(position), client, int(pinged_at_ms) - FIRST_MS))
+            assert self.positions.get(partition, -1) <= applied <= int(end)
+            self.positions[partition], self.ends[partition] = applied, int(end)
+        else:
+            self.partitions.remove(partition)
+        return kind
+
+    def seek(self, partition, position):
+        """Until it works: right after a topic was made its leaders may not know it yet."""
+        def done():
+            last = self.ask("seek", partition, position)[1]
+            assert last == "OK" or "UNAVAILABLE" in last, last
+            return last == "OK"
+        wait_for("the partition's leader", done)
+
+    def poll_until(self, what, condition, *others):
+        """Polls, and has the others polled too: a rebalance needs all."""
+        def look():
+            for reader in (self, *others):
+                reader.poll(50)
+            return condition()
+        return wait_for(what, look)
+
+    def own(self, partitions, *others):
+        return self.poll_until(f"partitions {partitions}", lambda: self.partitions == set(partitions), *others)
+
+    def leave(self):
+        """In order: the others need not wait for it."""
+        self.process.stdin.close()
+        self.process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def topics(kafka, tools):  # noqa: F811
+    """New ones; a publisher, with a slot of its own open."""
+    with contextlib.suppress(AssertionError):  # there is none yet
+        kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    publisher = tools(kafka)
+    wait_for("new topics", lambda: publisher.ask("topics")[1] == "OK")
+    publisher.ok("open", 0)
+    return publisher
+
+
+@pytest.fixture
+def tools(kafka):  # noqa: F811
+    made = []
+
+    def make(cluster, *arguments, kind=Tool):
+        made.append(kind(cluster if kind is Reader else cluster.addresses, *arguments))
+        return made[-1]
+
+    yield make
+    for tool in made:
+        if isinstance(tool, Reader) and tool.process.poll() is None and not tool.process.stdin.closed:
+            tool.leave()
+        tool.end()
+
+
+@pytest.fixture
+def make_reader(kafka, topics, tools):  # noqa: F811
+    return lambda *arguments: tools(kafka, *arguments, kind=Reader)
+
+
+BATCHES = itertools.count(1)
+
+
+def publish(publisher, first, count):
+    """{(partition, position): number}"""
+    return {place: number for number, place in publisher.publish(next(BATCHES), first, count).items()}
+
+
+def places(reader):
+    return {(partition, position): number for partition, position, _, number in reader.events}
+
+
+def read_all(reader, expected, *others):
+    reader.poll_until(f"{len(expected)} events", lambda: sum(len(r.events) for r in (reader, *others)) >= len(expected), *others)
+    found = {place: number for r in (reader, *others) for place, number in places(r).items()}
+    assert found == expected
+    assert sum(len(r.events) for r in (reader, *others)) == len(expected)
+
+
+def at_the_end(reader):
+    return reader.ends.keys() == reader.positions.keys() and all(reader.positions[p] == reader.ends[p] for p in reader.ends)
+
+
+def test_events_come_at_the_positions_that_the_publisher_was_told(topics, make_reader):
+    expected = publish(topics, 0, 20000) | publish(topics, 20000, 10)
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    read_all(reader, expected)
+    assert all(client == f"10.1.{n % 1000 // 256}.{n % 1000 % 256}" for _, _, client, n in reader.events)
+    expected |= publish(topics, 30000, 100)
+    read_all(reader, expected)
+
+
+def test_at_the_end_nothing_lags_though_markers_take_offsets(topics, make_reader):
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    expected = publish(topics, 0, 5000)
+    topics.produce(next(BATCHES), 5000, 5000)
+    topics.ok("abort")
+    read_all(reader, expected)
+    reader.poll_until("the end of all partitions", lambda: at_the_end(reader) and
+                      all(reader.positions[p] > max(place[1] for place in expected if place[0] == p) + 1 for p in PARTITIONS))
+
+
+def test_the_log_epoch_stands_above_the_offset_and_a_new_one_begins_anew(topics, tools, kafka, make_reader):  # noqa: F811
+    later = tools(kafka, "epoch=3")
+    later.ok("open", 1)
+    expected = publish(later, 0, 100)
+    reader = make_reader("epoch=3")
+    reader.positions = {p: 2 << 48 | 5_000_000 for p in PARTITIONS}  # where the log before it ended
+    reader.own(PARTITIONS)
+    read_all(reader, expected)
+    assert {position >> 48 for _, position, _, _ in reader.events} == {3}
+    reader.leave()
+    earlier = make_reader("epoch=2")
+    wait_for("partitions", lambda: earlier.ok("poll", 100)[0].startswith("ASSIGNED"))
+    assert "set --log-epoch" in earlier.ask("seek", 0, 3 << 48)[1]
+
+
+def test_a_second_reader_takes_some_partitions_over_and_each_event_comes_once(topics, make_reader):
+    first = make_reader()
+    first.own(PARTITIONS)
+    expected = publish(topics, 0, 3000)
+    read_all(first, expected)
+    second = make_reader()
+    second.positions = dict(first.positions)
+    second.poll_until("three partitions each", lambda: len(first.partitions) == len(second.partitions) == 3, first)
+    assert ("REVOKED" in {kind for kind, _ in first.told}) and first.partitions.isdisjoint(second.partitions)
+    kept = [told for told in first.told if told[0] == "ASSIGNED"]
+    assert len(kept) == 6, "what it keeps is not taken away meanwhile"
+    expected |= publish(topics, 3000, 3000)
+    read_all(first, expected, second)
+    assert places(second)
+    first.positions |= second.positions
+    second.leave()
+    first.own(PARTITIONS)
+    expected |= publish(topics, 6000, 3000)
+    first.poll_until("the rest", lambda: places(first) | places(second) == expected)
+
+
+def test_a_reader_that_is_killed_loses_its_partitions_to_the_others(topics, make_reader):
+    victim = make_reader()
+    victim.own(PARTITIONS)
+    expected = publish(topics, 0, 1000)
+    read_all(victim, expected)
+    victim.kill()
+    other = make_reader()
+    other.positions = dict(victim.positions)
+    other.own(PARTITIONS)
+    more = publish(topics, 1000, 1000)
+    read_all(other, more)
+
+
+def test_reading_goes_on_where_the_driver_says_not_where_the_group_stood(topics, make_reader):
+    expected = publish(topics, 0, 1000)
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    read_all(reader, expected)
+    for partition, position in reader.positions.items():
+        reader.ok("store", partition, position)
+    reader.leave()
+    again = make_reader()
+    again.own(PARTITIONS)
+    read_all(again, expected)
+    middle = {p: sorted(place[1] for place in expected if place[0] == p)[20] for p in PARTITIONS}
+    again.events, again.positions = [], dict(middle)
+    for partition, position in middle.items():
+        again.seek(partition, position)
+    read_all(again, {place: number for place, number in expected.items() if place[1] > middle[place[0]]})
+
+
+def test_kafkas_own_tools_see_how_far_the_store_is(topics, make_reader, kafka):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    read_all(reader, publish(topics, 0, 1000))
+    reader.poll_until("the end", lambda: at_the_end(reader) and len(reader.ends) == 6)
+    for partition, position in reader.positions.items():
+        reader.ok("store", partition, position)
+
+    def lag():
+        said = kafka.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", kafka.addresses,
+                          "--describe", "--group", "ping-metrics")
+        return [line.split()[5] for line in said.splitlines() if line.startswith("ping-metrics")]
+    wait_for("no lag", lambda: lag() == ["0"] * 6)
+
+
+def assigned(reader):
+    """The first partition, not sought yet."""
+    return wait_for("a partition", lambda: (said := reader.ok("poll", 100)[0].split())[0] == "ASSIGNED" and said[1])
+
+
+def remove_events(kafka, tmp_path):  # noqa: F811
+    everything = {"version": 1, "partitions": [{"topic": "raw-pings", "partition": n, "offset": -1} for n in PARTITIONS]}
+    (tmp_path / "offsets").write_text(json.dumps(everything))
+    kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server", kafka.addresses, "--offset-json-file", tmp_path / "offsets")
+
+
+def test_a_position_that_the_log_no_longer_holds_or_never_had_is_refused(topics, make_reader, kafka, tmp_path):  # noqa: F811
+    publish(topics, 0, 1000)
+    reader = make_reader()
+    first = assigned(reader)
+    reader.seek(first, -1)
+    said = reader.ask("seek", first, 1_000_000)[1]
+    assert said.startswith("ERROR FAILED_PRECONDITION") and "--log-epoch" in said
+    remove_events(kafka, tmp_path)
+    said = reader.ask("seek", first, 5)[1]
+    assert said.startswith("ERROR FAILED_PRECONDITION") and "made anew from the ledger" in said
+    assert reader.ask("seek", 77, 0)[1].startswith("ERROR INVALID_ARGUMENT")
+
+
+def test_an_idle_partition_whose_events_were_all_removed_is_no_error(topics, make_reader, kafka, tmp_path):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    expected = publish(topics, 0, 1000)
+    read_all(reader, expected)
+    reader.poll_until("the end", lambda: at_the_end(reader) and len(reader.ends) == 6)
+    reader.leave()
+    remove_events(kafka, tmp_path)
+    again = make_reader()
+    again.positions = dict(reader.positions)
+    again.own(PARTITIONS)
+    read_all(again, publish(topics, 1000, 100))
+
+
+def test_events_removed_under_a_reader_are_an_error_until_it_is_told_where_to_go_on(topics, make_reader, kafka, tmp_path):  # noqa: F811
+    publish(topics, 0, 1000)
+    reader = make_reader()
+    for _ in PARTITIONS:
+        reader.seek(assigned(reader), -1)
+    remove_events(kafka, tmp_path)
+    for _ in range(2):
+        wait_for("the error", lambda: (said := reader.ask("poll", 100)[1]) != "OK" and "FAILED_PRECONDITION" in said and "retention" in said)
+
+
+def test_a_topic_that_is_made_anew_is_another_one(topics, make_reader, kafka):  # noqa: F811
+    publish(topics, 0, 1000)
+    reader = make_reader()
+    before = reader.ok("identity")
+    assert reader.ok("identity") == before and len(before[0]) == 32
+    reader.leave()
+    kafka.topics("--delete", "--topic", "raw-pings")
+    wait_for("a new topic", lambda: topics.ask("topics")[1] == "OK")
+    other = make_reader()
+    assert other.ok("identity") != before
+    first = assigned(other)
+    other.seek(first, -1)
+    assert "ends at offset 0" in other.ask("seek", first, 500)[1]
+
+
+def test_another_number_of_partitions_than_configured_is_an_error(topics, make_reader):
+    reader = make_reader("partitions=12")
+    assert "configured are 12: set --log-partitions" in reader.ask("identity")[1]
+
+
+POISON = [("203.0.113.7", "no JSON"), ("203.0.113.7", "{}"), ("203.0.113.7", '{"ClientIP":"here","Timestamp":"2024-10-14T15:45:31Z"}'),
+          ("elsewhere", '{"ClientIP":"203.0.113.7","Timestamp":"2024-10-14T15:45:31Z"}')]
+
+
+def test_what_is_no_event_or_misplaced_goes_to_the_dead_letters_and_the_rest_goes_on(topics, make_reader, kafka):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    kafka.console_produce("raw-pings", POISON)
+    expected = publish(topics, 0, 1000)
+    read_all(reader, expected)
+    dead = kafka.console_consume("raw-pings-dead", len(POISON))
+    assert sorted((key.decode(), value.decode()) for _, _, _, key, value in dead) == sorted(POISON)
+    reasons = [dict(pair.split(b":", 1) for pair in headers.split(b",") if b":" in pair) for _, _, headers, _, _ in dead]
+    assert sum(b"misplaced" in reason[b"reason"] for reason in reasons) == 1
+    assert all(int(reason[b"partition"]) == place[0] for reason, place in zip(reasons, dead, strict=True))
+    assert len({(reason[b"partition"], reason[b"offset"]) for reason in reasons}) == len(POISON)
+
+
+def test_a_broker_that_is_killed_and_comes_back_is_read_on(topics, make_reader, kafka):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    expected = publish(topics, 0, 1000)
+    read_all(reader, expected)
+    kafka.brokers[0].kill()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        reader.poll(100)
+    kafka.brokers[0].start()
+    wait_for("the slot to open again", lambda: topics.ask("open", 0)[1] == "OK")
+    expected |= publish(topics, 1000, 1000)
+    reader.poll_until("the rest", lambda: places(reader).keys() == expected.keys())
