@@ -58,6 +58,15 @@ void server_end(void)
 	cql_config_destroy(config);
 }
 
+const char *server_url(const char *keyspace_and_more)
+{
+	static char url[512];
+	const char *given = getenv("PING_TEST_CQL");
+	const char *hosts = strstr(given, "://") + 3;
+	snprintf(url, sizeof url, "%.*s/%s", (int)(hosts - given) + (int)strcspn(hosts, "/?"), given, keyspace_and_more);
+	return url;
+}
+
 void server_run(const char *text)
 {
 	struct error_note note = {""};

@@ -11,6 +11,8 @@ extern int64_t server_now_ms, server_monotonic_us;
 /* Migrates. Before and after all the others. */
 void server_prepare(void);
 void server_end(void);
+/* The server's URL with another keyspace, and more behind it; static. */
+const char *server_url(const char *keyspace_and_more);
 /* No row in any table. */
 void server_empty(void);
 struct store *server_open_store(void);

@@ -1,0 +1,351 @@
+/* What the store on CQL promises beyond the contract of all stores: one owner of a partition whatever the clocks say, counters
+ * that follow, rows that go by themselves, tables that others made. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "unit/cql/server.h"
+
+#include <stdio.h>
+
+#define START_MS INT64_C(1728864000000) /* 2024-10-14 */
+#define DAY_MS	 INT64_C(86400000)
+#define ROW_OF	 "FROM window_stats WHERE client_ip = '10.0.0.1' AND window_start = 1728864000000"
+#define COUNTER	 "SELECT total_pings FROM daily_stats WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'"
+
+static const uint8_t log_a[16] = "the log of tests";
+static struct store *first, *second;
+static struct store_reader *reader;
+static struct error_note note;
+
+static int begin(void **state)
+{
+	(void)state;
+	server_now_ms = START_MS;
+	server_monotonic_us = 0;
+	server_empty();
+	first = server_open_store();
+	second = server_open_store();
+	reader = server_open_reader();
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	first->vtable->close(first);
+	second->vtable->close(second);
+	reader->vtable->close(reader);
+	return 0;
+}
+
+static struct address client(uint8_t number)
+{
+	const uint8_t bytes[4] = {10, 0, 0, number};
+	return address_from_ipv4(bytes);
+}
+
+static struct window_row window(int64_t count, int64_t position)
+{
+	return (struct window_row){.client = client(1),
+				   .start_ms = START_MS,
+				   .count = count,
+				   .first_ms = START_MS + 1,
+				   .last_ms = START_MS + 1000,
+				   .position = position};
+}
+
+static enum error take(struct store *store, int64_t *ret_position)
+{
+	note = (struct error_note){""};
+	return store->vtable->take(store, 0, log_a, ret_position, &note);
+}
+
+static int64_t must_take(struct store *store)
+{
+	int64_t position = -99;
+	enum error error = take(store, &position);
+	if (error != ERROR_OK)
+		fail_msg("take: %s: %s", error_name(error), note.text);
+	return position;
+}
+
+static enum error write_window(struct store *store, int64_t count, int64_t position)
+{
+	const struct window_row row = window(count, position);
+	const struct engine_dirty dirty = {.windows = &row, .window_count = 1};
+	note = (struct error_note){""};
+	return store->vtable->write(store, 0, &dirty, position, &note);
+}
+
+static enum error write_day(struct store *store, int64_t total, int64_t position)
+{
+	const struct day_row row = {client(1), START_MS, total, position};
+	const struct engine_dirty dirty = {.days = &row, .day_count = 1};
+	note = (struct error_note){""};
+	return store->vtable->write(store, 0, &dirty, position, &note);
+}
+
+static int64_t stored_count(void)
+{
+	struct address one = client(1);
+	struct window_row row;
+	size_t count = 0;
+	assert_int_equal(reader->vtable->list_windows(reader, &one, START_MS, 0, &row, 1, &count, NULL), ERROR_OK);
+	return count == 0 ? 0 : row.count;
+}
+
+/* ─── One owner ─── */
+
+static void who_took_it_last_writes_and_the_one_before_is_told(void **state)
+{
+	(void)state;
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+	assert_int_equal(must_take(second), 1);
+	assert_int_equal(write_window(second, 2, 2), ERROR_OK);
+	assert_int_equal(write_window(first, 9, 9), ERROR_FENCED);
+	assert_int_equal(stored_count(), 2);
+	assert_int_equal(must_take(first), 2);
+}
+
+static void what_an_owner_before_still_writes_lies_below_whatever_the_clocks_say(void **state)
+{
+	(void)state;
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+	server_now_ms = START_MS - 120000; /* the second's clock is two minutes behind */
+	must_take(second);
+	assert_int_equal(write_window(second, 5, 5), ERROR_OK);
+	server_now_ms = START_MS + 5000;
+	assert_int_equal(write_window(first, 3, 3), ERROR_FENCED);
+	assert_int_equal(stored_count(), 5);
+	/* The third, with yet another clock, goes on above both. */
+	server_now_ms = START_MS - 3600000;
+	must_take(first);
+	assert_int_equal(write_window(first, 6, 6), ERROR_OK);
+	assert_int_equal(write_window(second, 7, 7), ERROR_FENCED);
+	assert_int_equal(stored_count(), 6);
+}
+
+static void no_row_is_written_above_what_is_reserved(void **state)
+{
+	(void)state;
+	must_take(first);
+	for (int i = 1; i <= 4; i++) {
+		server_now_ms += 40000; /* past the reservation */
+		assert_int_equal(write_window(first, i, i), ERROR_OK);
+		int64_t written = server_number("SELECT writetime(ping_count) " ROW_OF, 0);
+		int64_t reserved = server_number("SELECT reserved_us FROM engine_writers WHERE writer = 0", 0);
+		assert_true(written > 0 && written <= reserved);
+		assert_true(reserved <= (server_now_ms + 31000) * 1000); /* and that doesn't run away */
+	}
+}
+
+static void a_row_that_somebody_wrote_later_is_written_above(void **state)
+{
+	(void)state;
+	server_run("INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, position) VALUES"
+		   " ('10.0.0.1', 1728864000000, 1728864300000, 4, 4) USING TIMESTAMP 2000000000000000"); /* 2033 */
+	must_take(first);
+	struct window_row row = {.client = client(1), .start_ms = START_MS};
+	assert_int_equal(first->vtable->read_windows(first, &row, 1, &note), ERROR_OK);
+	assert_int_equal(row.count, 4);
+	assert_int_equal(write_window(first, 5, 5), ERROR_OK);
+	assert_int_equal(stored_count(), 5);
+	assert_true(server_number("SELECT reserved_us FROM engine_writers WHERE writer = 0", 0) > INT64_C(2000000000000000));
+}
+
+static void an_idle_owner_is_heard_of_and_learns_that_it_was_followed(void **state)
+{
+	(void)state;
+	struct address due[4];
+	size_t count;
+	must_take(first);
+	server_now_ms += 20000;
+	server_monotonic_us += 20000000;
+	assert_int_equal(first->vtable->list_due(first, 0, server_now_ms, due, 4, &count, &note), ERROR_OK);
+	assert_int_equal(server_number("SELECT heartbeat FROM engine_writers WHERE writer = 0", 0), server_now_ms);
+	must_take(second);
+	server_monotonic_us += 20000000;
+	assert_int_equal(first->vtable->list_due(first, 0, server_now_ms, due, 4, &count, &note), ERROR_FENCED);
+}
+
+static void what_is_released_is_nobodys(void **state)
+{
+	(void)state;
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+	first->vtable->release(first, 0);
+	assert_int_equal(server_number("SELECT heartbeat FROM engine_writers WHERE writer = 0", 0), 0);
+	assert_int_equal(write_window(first, 2, 2), ERROR_FENCED);
+	assert_int_equal(must_take(second), 1);
+	first->vtable->release(first, 0); /* not its own: nothing happens */
+	assert_int_equal(write_window(second, 3, 3), ERROR_OK);
+}
+
+static enum error take_refused(const char *names)
+{
+	int64_t position = -99;
+	enum error error = take(first, &position);
+	assert_int_equal(position, -99);
+	if (strstr(note.text, names) == NULL)
+		fail_msg("\"%s\" does not name %s", note.text, names);
+	return error;
+}
+
+static void another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of(void **state)
+{
+	(void)state;
+	must_take(second);
+	server_run("UPDATE engine_writers SET kind = 'flink' WHERE writer = 0");
+	assert_int_equal(take_refused("flink"), ERROR_FAILED_PRECONDITION);
+	server_now_ms += 61000;
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+}
+
+static void another_number_of_partitions_is_refused(void **state)
+{
+	(void)state;
+	must_take(second);
+	server_run("UPDATE engine_writers SET partition_count = 12 WHERE writer = 0");
+	assert_int_equal(take_refused("12 partitions"), ERROR_FAILED_PRECONDITION);
+}
+
+static void rows_whose_positions_are_lost_are_refused(void **state)
+{
+	(void)state;
+	must_take(second);
+	assert_int_equal(write_day(second, 1, 1), ERROR_OK);
+	server_run("TRUNCATE engine_writers");
+	assert_int_equal(take_refused("engine_writers"), ERROR_FAILED_PRECONDITION);
+}
+
+/* ─── Counters ─── */
+
+static void the_counter_follows_the_total_however_often_it_is_written(void **state)
+{
+	(void)state;
+	must_take(first);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(write_day(first, 7, 7), ERROR_OK);
+	assert_int_equal(server_number(COUNTER, 0), 7);
+	assert_int_equal(write_day(first, 12, 12), ERROR_OK);
+	assert_int_equal(server_number(COUNTER, 0), 12);
+}
+
+static void a_counter_that_somebody_changed_is_put_right_by_adding(void **state)
+{
+	(void)state;
+	must_take(first);
+	assert_int_equal(write_day(first, 7, 7), ERROR_OK);
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 100 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
+	assert_int_equal(write_day(first, 7, 7), ERROR_OK);
+	assert_int_equal(server_number(COUNTER, 0), 7);
+}
+
+/* ─── Time ─── */
+
+static void an_activity_goes_a_day_after_its_newest_window(void **state)
+{
+	(void)state;
+	struct activity_row row = {.client = client(1),
+				   .start_ms = activity_start_of(START_MS),
+				   .count = 3,
+				   .active_windows = 1,
+				   .first_ms = START_MS + 1,
+				   .last_ms = START_MS + 1000,
+				   .due_ms = START_MS + DAY_MS};
+	const struct engine_dirty dirty = {.activities = &row, .activity_count = 1};
+	must_take(first);
+	server_now_ms = START_MS + WINDOW_MS + DAY_MS - 2000; /* two seconds before */
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 1, &note), ERROR_OK);
+	int64_t left = server_number("SELECT cast(ttl(ping_count) AS bigint) FROM activity_24h WHERE client_ip = '10.0.0.1'", 0);
+	assert_true(left >= 1 && left <= 2);
+	server_now_ms += 10000; /* past it */
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 2, &note), ERROR_OK);
+	assert_int_equal(server_number("SELECT count(*) FROM activity_24h", -1), 0);
+}
+
+/* ─── Lists ─── */
+
+static void what_a_crash_left_in_a_list_is_not_shown(void **state)
+{
+	(void)state;
+	struct client_row row = {client(1), START_MS, START_MS + 5};
+	const struct engine_dirty dirty = {.clients = &row, .client_count = 1};
+	must_take(first);
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 1, &note), ERROR_OK);
+	int64_t shard = server_number("SELECT cast(shard AS bigint) FROM clients LIMIT 1", -1);
+	char text[256];
+	for (int rank = 1; rank <= 2; rank++) {
+		snprintf(text, sizeof text,
+			 "INSERT INTO clients (shard, list, rank, address) VALUES (%d, %d, -99, "
+			 "0x00000000000000000000ffff0a000001)",
+			 (int)shard, rank);
+		server_run(text);
+	}
+	for (int order = STORE_ORDER_PING_COUNT; order <= STORE_ORDER_CLIENT_IP; order++) {
+		const struct store_client_page page = {.order = order, .max = 5};
+		struct store_client found[5];
+		size_t count = 99;
+		assert_int_equal(reader->vtable->list_clients(reader, &page, found, &count, &note), ERROR_OK);
+		assert_int_equal(count, 1);
+	}
+}
+
+/* ─── Tables that others made ─── */
+
+static void rows_without_positions_are_shown_until_the_log_makes_them_anew(void **state)
+{
+	(void)state;
+	server_run("INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms) VALUES"
+		   " ('10.0.0.1', 1728864000000, 1728864300000, 4, 1000)");
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 4 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 9 WHERE client_ip = '10.0.0.1' AND day = '2024-10-01'");
+	must_take(first); /* no owner, but no row with a position either */
+	assert_int_equal(stored_count(), 4);
+	struct window_row row = {.client = client(1), .start_ms = START_MS, .count = -1};
+	assert_int_equal(first->vtable->read_windows(first, &row, 1, &note), ERROR_OK);
+	assert_int_equal(row.count, 0);
+	assert_int_equal(write_window(first, 6, 6), ERROR_OK);
+	assert_int_equal(write_day(first, 6, 6), ERROR_OK);
+	assert_int_equal(stored_count(), 6);
+	struct address one = client(1);
+	struct day_row days[4];
+	size_t count = 0;
+	assert_int_equal(reader->vtable->list_days(reader, &one, 0, 0, days, 4, &count, &note), ERROR_OK);
+	assert_int_equal(count, 2);
+	assert_int_equal(days[0].total, 6);
+	assert_int_equal(days[1].total, 9);
+	assert_int_equal(server_number(COUNTER, 0), 6);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(who_took_it_last_writes_and_the_one_before_is_told),
+		TEST(what_an_owner_before_still_writes_lies_below_whatever_the_clocks_say),
+		TEST(no_row_is_written_above_what_is_reserved),
+		TEST(a_row_that_somebody_wrote_later_is_written_above),
+		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
+		TEST(what_is_released_is_nobodys),
+		TEST(another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of),
+		TEST(another_number_of_partitions_is_refused),
+		TEST(rows_whose_positions_are_lost_are_refused),
+		TEST(the_counter_follows_the_total_however_often_it_is_written),
+		TEST(a_counter_that_somebody_changed_is_put_right_by_adding),
+		TEST(an_activity_goes_a_day_after_its_newest_window),
+		TEST(what_a_crash_left_in_a_list_is_not_shown),
+		TEST(rows_without_positions_are_shown_until_the_log_makes_them_anew),
+	};
+	server_prepare();
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	server_end();
+	return failed;
+}
