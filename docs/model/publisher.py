@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A random model of docs/SEMANTICS.md, "Publishing": one slot, many owners, zombies, Kafka's transaction timeout, replies that
-are lost and requests that are carried out late. Each mode leaves one safeguard out; only the whole rule ends with every
+"""A random model of docs/SEMANTICS.md, "Publishing": one slot, many owners, zombies, Kafka's transaction timeout, a broker that
+dies while it ends a transaction, replies that are lost and requests that are carried out late. Each mode leaves one safeguard out; only the whole rule ends with every
 row's event in the log once, at the position that the row says.
 
 usage: publisher.py [SEEDS]
@@ -18,7 +18,8 @@ class Model:
     def __init__(self, seed, without, loss):
         self.r, self.without, self.loss = random.Random(seed), without, loss
         self.epoch, self.batch_seq, self.rows, self.lost = 0, 0, {}, set()  # PostgreSQL; rows: id -> [batch, position]
-        self.fence, self.open, self.log, self.published = 0, None, [], 0    # Kafka; log: [visible, id], or None
+        self.fence, self.open, self.log, self.published = 0, None, [], 0    # Kafka; log: [state, id]; partition: id % 3
+        self.last, self.left, self.crashes = None, set(), 0  # last transaction, if fresh; offsets that got no end
         self.air, self.answered, self.ids = [], set(), 0
 
     def request(self, action):
@@ -32,13 +33,45 @@ class Model:
         raise Unknown
 
     # Kafka
+    def end(self, state):
+        """An end in a partition is that of all that the producer has open there."""
+        offsets, before = self.open[1], self.published
+        touched = {self.log[offset][1] % 3 for offset in offsets}
+        for offset in offsets + [o for o in self.left if self.log[o][1] % 3 in touched]:
+            self.log[offset][0] = state
+        self.left -= {o for o in self.left if self.log[o][0] != "open"}
+        self.last = (offsets, before)
+
     def abort(self):
-        for offset in self.open[1] if self.open else ():
-            self.log[offset] = None
+        if self.open:
+            self.end("aborted")
         self.open = None
+
+    def crash(self):
+        """The only broker dies, and comes back believing that the last transaction has its end in every partition."""
+        self.crashes += 1
+        if self.last is None:
+            return
+        offsets, before = self.last
+        gone = {p for p in range(3) if self.r.random() < 0.5}
+        for offset in offsets:
+            if self.log[offset][1] % 3 in gone:
+                self.log[offset][0] = "open"
+                self.left.add(offset)
+        if self.r.random() < 0.5:  # the slot's record lies in a partition of its own
+            self.published = before
+        self.last = None
+
+    def visible(self):
+        return {offset for offset, (state, _) in enumerate(self.log) if state == "visible"}
 
     def init_transactions(self):
         self.abort()
+        if self.without != "sweep":
+            for offset in self.left:
+                self.log[offset][0] = "aborted"
+            self.left = set()
+        self.last = None
         self.fence += 1
         return self.fence
 
@@ -46,15 +79,15 @@ class Model:
         if fence != self.fence or (self.open and self.open[0] != (fence, n)):
             return None
         base = len(self.log)
-        self.log += [[False, i] for i in ids]
+        self.log += [["open", i] for i in ids]
+        self.last = None
         self.open = ((fence, n), list(range(base, len(self.log))))
         return base
 
     def commit(self, fence, n):
         if self.open is None or self.open[0] != (fence, n) or fence != self.fence:
             return False
-        for offset in self.open[1]:
-            self.log[offset][0] = True
+        self.end("visible")
         self.open, self.published = None, n
         return True
 
@@ -85,19 +118,28 @@ def publisher(m):
     while True:  # take over, again after every reply that was lost
         yield
         try:
-            early = m.published
+            early = m.published, m.visible()
             got = m.request(lambda e=mine: m.raise_epoch(e))
             if got is None:
                 return
             mine, seq = got
             yield
+            crashes = m.crashes
             fence = m.request(m.init_transactions)
             yield
-            k = early if m.without == "k-after-init" else m.published
+            k, there = early if m.without == "k-after-init" else (m.published, m.visible())
             yield
-            for n in range(k + 1, seq + 1):
+            for n in range(k, seq + 1):
                 ids = sorted(i for i, row in m.rows.items() if row[0] == n)
+                if m.without != "find":
+                    ids = [i for i in ids if not (m.rows[i][1] in there and m.log[m.rows[i][1]][1] == i)]
+                elif n == k:
+                    continue
+                if n == k and not ids:
+                    continue
                 yield
+                if m.crashes != crashes and m.without != "check":
+                    raise Unknown
                 base = m.request(lambda f=fence, ids=ids, n=n: m.produce(f, ids, n))
                 yield
                 if base is None:
@@ -107,12 +149,15 @@ def publisher(m):
                 yield
                 if not m.request(lambda f=fence, n=n: m.commit(f, n)):
                     raise Unknown
+            yield
             if m.without != "max":
                 seq = max(seq, k)
             while True:
                 n, ids = seq + 1, list(range(m.ids, m.ids + m.r.randrange(1, 4)))
                 m.ids += len(ids)
                 yield
+                if m.crashes != crashes and m.without != "check":
+                    raise Unknown
                 base = m.request(lambda f=fence, ids=ids, n=n: m.produce(f, ids, n))
                 yield
                 if base is None:
@@ -135,7 +180,7 @@ def publisher(m):
                 if not done:
                     return
                 yield
-                if not m.request(lambda f=fence, n=n: m.commit(f, n)):
+                if not m.request(lambda f=fence, n=n: m.commit(f, n)) or (m.crashes != crashes and m.without != "check"):
                     raise Unknown
                 m.answered.update(ids)
                 seq = n
@@ -152,6 +197,8 @@ def run(seed, without, loss=False):
             owners.append(publisher(m))
         if x > 0.98:  # Kafka's transaction timeout
             m.init_transactions()
+        if 0.95 < x < 0.97:
+            m.crash()
         if loss and 0.03 < x < 0.04 and m.batch_seq:  # failover to a standby that lacks the newest batch
             gone = [i for i, row in m.rows.items() if row[0] == m.batch_seq]
             m.lost.update(gone)
@@ -169,12 +216,15 @@ def run(seed, without, loss=False):
             owners.append(publisher(m))
     while m.air:
         m.air.pop()()
-    m.abort()
-    for n in range(m.published + 1, m.batch_seq + 1):  # one last takeover, undisturbed
+    m.init_transactions()
+    there = m.visible()
+    for n in range(m.published, m.batch_seq + 1):  # one last takeover, undisturbed
         for i in sorted(i for i, row in m.rows.items() if row[0] == n):
-            m.log.append([True, i])
+            if without != "find" and m.rows[i][1] in there and m.log[m.rows[i][1]][1] == i or without == "find" and n == m.published:
+                continue
+            m.log.append(["visible", i])
             m.rows[i][1] = len(m.log) - 1
-    events, rows = [e[1] for e in m.log if e], set(m.rows)
+    events, rows = [i for state, i in m.log if state == "visible"], set(m.rows)
     found = []
     if len(events) != len(set(events)):
         found.append("event twice")
@@ -182,7 +232,7 @@ def run(seed, without, loss=False):
         found.append("row without event")
     if set(events) - rows - m.lost:
         found.append("event without row")
-    if any(m.log[p] is None or m.log[p][1] != i for i, (_, p) in m.rows.items() if i in events):
+    if any(m.log[p] != ["visible", i] for i, (_, p) in m.rows.items() if i in events):
         found.append("wrong position")
     if m.answered - rows - m.lost:
         found.append("answered and lost")
@@ -193,8 +243,8 @@ def main():
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     as_expected = True
     for title, loss, cases in (
-            ("crashes, zombies, lost and late replies", False,
-             ("nothing", "raise", "epoch-in-republish", "k-after-init", "row-lock")),
+            ("crashes, zombies, lost and late replies, a dying broker", False,
+             ("nothing", "raise", "epoch-in-republish", "k-after-init", "row-lock", "sweep", "find", "check")),
             ("and a ledger that may lose its newest batch", True, ("nothing", "max"))):
         print(title)
         for without in cases:

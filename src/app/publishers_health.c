@@ -83,6 +83,7 @@ static enum trouble trouble_in(enum publisher_state state, enum error error)
 		return error == ERROR_RESOURCE_EXHAUSTED ? TROUBLE_SLOTS : TROUBLE_LEDGER;
 	case PUBLISHER_FENCING:
 	case PUBLISHER_LOOKING:
+	case PUBLISHER_VERIFYING:
 	case PUBLISHER_REPRODUCING:
 	case PUBLISHER_REPUBLISHING:
 	case PUBLISHER_PRODUCING:

@@ -204,20 +204,34 @@ static enum error timed_open(struct publish_log *base, int32_t slot, struct erro
 	return told(&self->timer, TIMED_LOG_OPEN, 0, begin_us, error);
 }
 
-static enum error timed_newest(struct publish_log *base, int64_t *ret_batch, struct error_note *note)
+static enum error timed_check(struct publish_log *base, struct error_note *note)
+{
+	struct timed_log *self = (struct timed_log *)base;
+	return self->inner->vtable->check(self->inner, note);
+}
+
+static enum error timed_newest(struct publish_log *base, struct publish_record *ret_record, struct error_note *note)
 {
 	int64_t begin_us;
 	struct timed_log *self = begin_log(base, &begin_us);
-	enum error error = self->inner->vtable->newest(self->inner, ret_batch, note);
+	enum error error = self->inner->vtable->newest(self->inner, ret_record, note);
 	return told(&self->timer, TIMED_LOG_NEWEST, 0, begin_us, error);
 }
 
-static enum error timed_produce(struct publish_log *base, int64_t batch, struct ledger_ping *rows, size_t count,
-				struct error_note *note)
+static enum error timed_find(struct publish_log *base, struct ledger_ping *rows, size_t count, struct error_note *note)
 {
 	int64_t begin_us;
 	struct timed_log *self = begin_log(base, &begin_us);
-	enum error error = self->inner->vtable->produce(self->inner, batch, rows, count, note);
+	enum error error = self->inner->vtable->find(self->inner, rows, count, note);
+	return told(&self->timer, TIMED_LOG_FIND, 0, begin_us, error);
+}
+
+static enum error timed_produce(struct publish_log *base, const struct publish_record *record, struct ledger_ping *rows,
+				size_t count, struct error_note *note)
+{
+	int64_t begin_us;
+	struct timed_log *self = begin_log(base, &begin_us);
+	enum error error = self->inner->vtable->produce(self->inner, record, rows, count, note);
 	return told(&self->timer, TIMED_LOG_PRODUCE, count, begin_us, error);
 }
 
@@ -249,7 +263,9 @@ enum error timed_publish_log_create(struct publish_log *inner, struct clock *clo
 {
 	static const struct publish_log_vtable vtable = {
 		.open = timed_open,
+		.check = timed_check,
 		.newest = timed_newest,
+		.find = timed_find,
 		.produce = timed_produce,
 		.commit = timed_log_commit,
 		.abort = timed_abort,

@@ -1,5 +1,6 @@
 /* A publisher's two ports that tell how long each call took and how it ended, so that the publisher itself needs no clock for its
- * numbers. Everything is passed through as it is.
+ * numbers. Everything is passed through as it is; check, which asks nobody, is not
+ * timed.
  */
 #ifndef PING_APP_TIMED_PORTS_H
 #define PING_APP_TIMED_PORTS_H
@@ -21,6 +22,7 @@
 	X(LEDGER_PRUNE_KEYS, "ledger", "prune_keys")       \
 	X(LOG_OPEN, "log", "open")                         \
 	X(LOG_NEWEST, "log", "newest")                     \
+	X(LOG_FIND, "log", "find")                         \
 	X(LOG_PRODUCE, "log", "produce")                   \
 	X(LOG_COMMIT, "log", "commit")                     \
 	X(LOG_ABORT, "log", "abort")

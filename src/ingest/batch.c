@@ -183,6 +183,15 @@ void batch_clear_rows(struct batch *batch)
 	batch->row_count = 0;
 }
 
+void batch_drop_placed_rows(struct batch *batch)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < batch->row_count; i++)
+		if (batch->rows[i].position < 0)
+			batch->rows[kept++] = batch->rows[i];
+	batch->row_count = kept;
+}
+
 enum error batch_add_row(struct batch *batch, const struct ledger_ping *row)
 {
 	if (batch->row_count == batch->row_capacity) {

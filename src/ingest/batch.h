@@ -44,6 +44,8 @@ void batch_make_rows(struct batch *batch);
 void batch_answer(struct batch *batch, enum error error, const struct error_note *note);
 
 void batch_clear_rows(struct batch *batch);
+/* Keeps those without a position. */
+void batch_drop_placed_rows(struct batch *batch);
 /* NO_MEMORY. */
 enum error batch_add_row(struct batch *batch, const struct ledger_ping *row);
 

@@ -2,20 +2,24 @@
  * nothing is in one of them alone for long, whatever fails between. One batch at a time, and one call to a port a step.
  *
  *        none free: later    ┌───── FENCED, in any state: another owner has the slot
- *                  ┌───┐     ▼
- *                  └── TAKING ──► FENCING ──► LOOKING ──► RECOVERING ◄────────────── REPUBLISHING
- *                     epoch + 1      ▲           k         │      │ a batch is missing      ▲
- *                                    │       none is (more)│      └──► REPRODUCING ──► MOVING
+ *                  ┌───┐     ▼                                       events are missing
+ *                  └── TAKING ──► FENCING ──► LOOKING ──► RECOVERING ◄─────────────────── REPUBLISHING
+ *                     epoch + 1      ▲           k         │     └──► [VERIFYING] ─┐           ▲
+ *                                    │       none is (more)│                REPRODUCING ──► MOVING
  *                                    │                     ▼
- *                   ABORTING ────────┤    RELEASING ◄─── READY ◄──────────────────────────┐
- *                      ▲             │        ▼      close │ pings                        │
- *                failed│             │    RELEASED         ▼                              │ answered
- *                      └─────────────│────────────── [CLAIMING] ─► PRODUCING ─► COMMITTING ─► PUBLISHING
- *                                    │                                              │ not known   │ not OK
- *                                    └───────────────────────────── SETTLING ◄──────┴─────────────┘
- *                                                                   epoch + 1, through the row's lock
+ *                                    │    RELEASING ◄─── READY ◄──────────────────────────────────┐
+ *                                    │        ▼      close │ pings                                │ answered
+ *                                    │    RELEASED         ▼                                      │
+ *                                    │               [CLAIMING] ─► PRODUCING ─► COMMITTING ─► PUBLISHING
+ *                                    │                                │ failed ─────┤ not known   │ not OK
+ *                                    │                            ABORTING          ▼             │
+ *                                    └──────────────────────────── or, failing, SETTLING ◄────────┘
+ *                                                               epoch + 1, through the row's lock
  *
  *   transactional  as drawn: the log's transaction stands around the ledger's.
+ *   RECOVERING     goes through the batches of the log's newest transaction, then those behind it. Events that may be in the log
+ *                  already (their rows have positions) are looked for: VERIFYING. A log that is cut off in the middle of ending
+ *                  a transaction can have kept a part of it; whoever hears that it may have been goes to SETTLING.
  *   outbox         Two of them share a slot, each with a thread and a connection, so that no ping ever waits for the log.
  *                  The front: TAKING ─► READY ─► [CLAIMING] ─► COMMITTING ─► answered.
  *                  Its carrier, for ever: FENCING … REPUBLISHING until nothing is missing, then on in RECOVERING.
@@ -40,18 +44,20 @@
 	X(FENCING, "fencing", TO(FENCING) | TO(LOOKING) | TO(READY) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
 	X(LOOKING, "looking", TO(LOOKING) | TO(FENCING) | TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | \
 	  TO(RELEASED)) \
-	X(RECOVERING, "recovering", TO(RECOVERING) | TO(REPRODUCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
-	X(REPRODUCING, "reproducing", TO(MOVING) | TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(RELEASING) | TO(RELEASED)) \
+	X(RECOVERING, "recovering", TO(RECOVERING) | TO(VERIFYING) | TO(REPRODUCING) | TO(SETTLING) | TO(READY) | TO(TAKING) | \
+	  TO(RELEASING) | TO(RELEASED)) \
+	X(VERIFYING, "verifying", TO(RECOVERING) | TO(REPRODUCING) | TO(RELEASING) | TO(RELEASED)) \
+	X(REPRODUCING, "reproducing", TO(MOVING) | TO(REPUBLISHING) | TO(SETTLING) | TO(RELEASING) | TO(RELEASED)) \
 	X(MOVING, "moving", TO(REPUBLISHING) | TO(FENCING) | TO(SETTLING) | TO(TAKING) | TO(RELEASING) | TO(RELEASED)) \
-	X(REPUBLISHING, "republishing", TO(RECOVERING) | TO(SETTLING)) \
-	X(READY, "ready", TO(READY) | TO(CLAIMING) | TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(TAKING) | TO(RELEASING) | \
-	  TO(RELEASED)) \
+	X(REPUBLISHING, "republishing", TO(RECOVERING) | TO(LOOKING) | TO(SETTLING)) \
+	X(READY, "ready", TO(READY) | TO(SETTLING) | TO(CLAIMING) | TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(TAKING) | \
+	  TO(RELEASING) | TO(RELEASED)) \
 	X(CLAIMING, "claiming", TO(INSERTING) | TO(PRODUCING) | TO(COMMITTING) | TO(READY)) \
 	X(INSERTING, "inserting", TO(PRODUCING) | TO(READY)) \
 	X(PRODUCING, "producing", TO(COMMITTING) | TO(ABORTING) | TO(SETTLING) | TO(READY)) \
 	X(COMMITTING, "committing", TO(PUBLISHING) | TO(ABORTING) | TO(SETTLING) | TO(READY) | TO(TAKING) | TO(RELEASED)) \
 	X(PUBLISHING, "publishing", TO(READY) | TO(SETTLING)) \
-	X(ABORTING, "aborting", TO(READY) | TO(FENCING) | TO(RELEASING)) \
+	X(ABORTING, "aborting", TO(READY) | TO(SETTLING) | TO(RELEASING)) \
 	X(SETTLING, "settling", TO(SETTLING) | TO(PUBLISHING) | TO(ABORTING) | TO(FENCING) | TO(READY) | TO(TAKING) | TO(RELEASING) | \
 	  TO(RELEASED)) \
 	X(RELEASING, "releasing", TO(RELEASED) | TO(TAKING)) \

@@ -4,6 +4,7 @@
  *   slot_ledger                                   publish_log
  *   take                     epoch + 1            open        init_transactions: fences, ends what was open
  *                                                 newest      k: the newest batch that readers see
+ *                                                 find        which events of the last transaction they see
  *   claim (keys; optional)   BEGIN …
  *                                                 produce     begin; events and (log_epoch, n); all acknowledged
  *   commit                   … slot row, rows, COMMIT
@@ -40,6 +41,12 @@ enum publish_take {
 struct publish_run {
 	int64_t last; /* its newest batch */
 	size_t batches;
+};
+
+/* The slot's record in the log: which batches are in the transaction that wrote it. */
+struct publish_record {
+	int64_t batch; /* the newest of them; 0: none, a slot's first record */
+	int64_t after; /* the newest batch before them */
 };
 
 /* An idempotency key that a batch wants to be the first with. */
@@ -115,21 +122,28 @@ enum { PUBLISH_NO_SLOT = -1 };
 struct publish_log;
 struct publish_log_vtable {
 	/* Becomes the slot's producer: init_transactions of its transactional id fences every producer before, and ends the
-	 * transaction that one left open (a commit that had begun is finished, anything else aborted) before this returns. May be
-	 * called again at any time; what the earlier one had open is ended too. PUBLISH_NO_SLOT: a producer without transactions.
-	 */
+	 * transaction that one left open before this returns: a commit that had begun is finished, anything else aborted. But a
+	 * broker that died in the middle of ending a transaction may believe afterwards that it had done so in every partition;
+	 * in the others the events are aborted here, and find tells which are missing. May be called again at any time; what the
+	 * earlier one had open is ended too. PUBLISH_NO_SLOT: a producer without transactions. */
 	enum error (*open)(struct publish_log *log, int32_t slot, struct error_note *note);
+	/* OK: nothing was heard since open that could have cut the end of a transaction short. UNAVAILABLE: open anew before
+	 * another is begun. Asks nobody, and is cheap. */
+	enum error (*check)(struct publish_log *log, struct error_note *note);
 	/* The slot's newest record, committed, up to the end of its partition when called (after open: nobody else can add one).
 	 * NOT_FOUND: there is none. FAILED_PRECONDITION: it is of a greater log_epoch than this log's. */
-	enum error (*newest)(struct publish_log *log, int64_t *ret_batch, struct error_note *note);
-	/* Begins a transaction; produces the rows as events (count may be 0) and the slot's record (log_epoch, batch); returns
+	enum error (*newest)(struct publish_log *log, struct publish_record *ret_record, struct error_note *note);
+	/* After open, so for good: sets the position of each row whose event readers don't see there (with the row's id) to −1.
+	 * Rows that have none, or one that the log keeps no more, stay as they are. */
+	enum error (*find)(struct publish_log *log, struct ledger_ping *rows, size_t count, struct error_note *note);
+	/* Begins a transaction; produces the rows as events (count may be 0) and the slot's record, with the log_epoch; returns
 	 * when all are acknowledged with an offset, with the rows' positions set (log_epoch << 48 | offset). Nothing is visible
 	 * to readers yet. After an error abort must follow; FENCED: another producer has the slot. Without transactions: events
 	 * alone, visible at once; UNAVAILABLE: none of them is in the log; IN_DOUBT: some may be. */
-	enum error (*produce)(struct publish_log *log, int64_t batch, struct ledger_ping *rows, size_t count,
-			      struct error_note *note);
-	/* OK: readers see it. ABORTED: known that they don't and never will. FENCED: another producer has the slot, and knows.
-	 * IN_DOUBT, UNAVAILABLE: open and newest tell. */
+	enum error (*produce)(struct publish_log *log, const struct publish_record *record, struct ledger_ping *rows,
+			      size_t count, struct error_note *note);
+	/* OK: readers see it, or will after an open and a find. ABORTED: known that they don't and never will. FENCED: another
+	 * producer has the slot, and knows. IN_DOUBT, UNAVAILABLE: open and newest tell. */
 	enum error (*commit)(struct publish_log *log, struct error_note *note);
 	/* Ends the open transaction, if there is one. Unless OK: open anew. */
 	enum error (*abort)(struct publish_log *log, struct error_note *note);

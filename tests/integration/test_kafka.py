@@ -62,7 +62,11 @@ class Tool:
 
     def newest(self):
         lines, last = self.ask("newest")
-        return int(lines[0]) if last == "OK" else last.split()[1]
+        return int(lines[0].split()[0]) if last == "OK" else last.split()[1]
+
+    def find(self, rows):
+        """Those of the rows of the last produce that are where it put them."""
+        return dict(row for row, there in zip(rows.items(), self.ok("find"), strict=True) if there == "1")
 
     def produce(self, batch, first, count):
         """The rows' places: {number: (partition, position)}."""
@@ -336,6 +340,50 @@ def test_a_broker_that_is_killed_and_comes_back_is_found_again(kafka, tool, tool
     kept |= batch if newest == 2 else {}
     kept |= tool.publish(newest + 1, first + 20, 10)
     settled(tool, first, kept)
+
+
+def test_what_is_there_is_told_from_what_was_aborted(tool):
+    first, slot = next(NUMBERS), next(SLOTS)
+    tool.ok("open", slot)
+    aborted = tool.produce(1, first, 100)
+    tool.ok("abort")
+    assert tool.find(aborted) == {}
+    kept = tool.publish(1, first + 100, 100)
+    assert wait_for("the events to be there", lambda: tool.find(kept)) == kept
+
+
+def test_events_behind_a_transaction_that_is_open_are_waited_for(kafka, tool, tools):  # noqa: F811
+    """They are not missing, though no reader sees them yet."""
+    other = tools(kafka)
+    other.ok("open", next(SLOTS))
+    tool.ok("open", next(SLOTS))
+    other.produce(1, next(NUMBERS), 100)
+    rows = tool.publish(1, next(NUMBERS), 100)
+    tool.send("find")
+    time.sleep(1)  # gives a wrong answer the time to come
+    other.ok("abort")
+    lines, last = tool.answer()
+    assert last == "OK" and set(lines) == {"1"} and len(lines) == len(rows)
+
+
+def test_a_broker_killed_while_it_ends_a_transaction_leaves_no_more_and_no_less_than_find_tells(kafka, tool, tools):  # noqa: F811
+    """It may come back and take the end for complete where some partitions never got it."""
+    for pause_s in (0, 0.002, 0.005):
+        first, slot = next(NUMBERS), next(SLOTS)
+        writer = tools(kafka)
+        writer.ok("open", slot)
+        rows = writer.produce(1, first, 60)
+        writer.send("commit")
+        time.sleep(pause_s)
+        kafka.brokers[0].kill()
+        kafka.brokers[0].start()
+        said = writer.answer()[1]
+        assert said == "OK" or said.startswith("ERROR IN_DOUBT"), said
+        assert wait_for("the outage to be heard of", lambda: writer.ask("alive")[1] != "OK")
+        wait_for("the slot to open again", lambda: writer.ask("open", slot)[1] == "OK")
+        there = writer.find(rows)
+        assert seen(tool, first) == there
+        settled(tool, first, there | writer.publish(2, first + 100, 60))
 
 
 def test_three_brokers_go_on_when_one_is_killed(kafka3, tools):  # noqa: F811

@@ -65,9 +65,12 @@ def events(kafka):  # noqa: F811
     finally:
         tool.end()
     assert all(line[0] == line[1] for line in found), "an event in another client's partition"
-    placed = {line[5]: int(line[2]) for line in found}
-    assert len(placed) == len(found), "an event is there twice"
-    return placed
+    placed = {}
+    for line in found:
+        placed.setdefault(line[5], []).append((int(line[0]), int(line[2])))
+    twice = {ping: places for ping, places in placed.items() if len(places) > 1}
+    assert not twice, f"events are there twice, as (partition, offset): {twice}"
+    return {ping: offset for ping, [(_, offset)] in placed.items()}
 
 
 def agree(postgres, kafka, database):  # noqa: F811
@@ -158,6 +161,37 @@ def test_servers_that_freeze_and_die_under_load_leave_nothing_in_one_alone(mode,
         progress(record)
     agree(postgres, kafka, database)
     assert_kept(record, postgres, database)
+
+
+BACKLOG = 30_000
+
+
+def pending(postgres, database):
+    return int(postgres.sql("SELECT count(*) FROM pings WHERE position IS NULL", database))
+
+
+def rows_read_whole(postgres, database):
+    """How many rows scans of whole days have read so far."""
+    return int(postgres.sql("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'pings%'", database))
+
+
+def test_a_backlog_of_an_outbox_drains_while_the_load_goes_on(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """While Kafka is away no ping fails; what piled up is published faster than more comes in, without reading a day for each batch."""
+    record, broker = tmp_path / "acknowledged", kafka.brokers[0]
+    pingd = make_pair("--publish", "outbox").start()
+    with loading(pingd, record):
+        progress(record)
+        broker.kill()
+        wait_for("a backlog", lambda: pending(postgres, database) > scaled(BACKLOG))
+        reads = rows_read_whole(postgres, database)
+        broker.start()
+        counted = []  # each count reads every row once
+        wait_for("the backlog to drain", lambda: counted.append(1) or pending(postgres, database) < scaled(BACKLOG) // 10)
+        reads = rows_read_whole(postgres, database) - reads
+    assert "its pings were told" not in pingd.log()
+    kept = agree(postgres, kafka, database)
+    assert_kept(record, postgres, database)
+    assert reads < (len(counted) + 10) * kept, "batches were published by reading the whole day for each"
 
 
 def test_a_frozen_process_whose_slots_were_taken_publishes_nothing_more(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811

@@ -21,6 +21,7 @@ struct tool {
 	struct publish_log *log;
 	struct log_reader *reader; /* NULL: not opened yet */
 	struct ledger_ping *rows;
+	size_t row_count; /* of the last produce */
 };
 
 static void answer(enum error error, const struct error_note *note)
@@ -67,8 +68,10 @@ static void on_line(void *context, int level, const char *text)
 static void do_produce(struct tool *tool, int64_t batch, int64_t first, size_t count)
 {
 	struct error_note note = {""};
+	const struct publish_record record = {batch, batch - (batch > 0)};
 	fill_rows(tool->rows, first, count);
-	enum error error = tool->log->vtable->produce(tool->log, batch, tool->rows, count, &note);
+	tool->row_count = count;
+	enum error error = tool->log->vtable->produce(tool->log, &record, tool->rows, count, &note);
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
 		char key[ADDRESS_TEXT_SIZE];
 		address_format(&tool->rows[i].client, key);
@@ -86,7 +89,8 @@ static void do_bench(struct tool *tool, int64_t batch, size_t transactions, size
 	enum error error = ERROR_OK;
 	for (size_t i = 0; i < transactions && error == ERROR_OK; i++) {
 		fill_rows(tool->rows, (int64_t)(i * count), count);
-		error = tool->log->vtable->produce(tool->log, batch + (int64_t)i, tool->rows, count, &note);
+		const struct publish_record record = {batch + (int64_t)i, batch + (int64_t)i - 1};
+		error = tool->log->vtable->produce(tool->log, &record, tool->rows, count, &note);
 		if (error == ERROR_OK)
 			error = tool->log->vtable->commit(tool->log, &note);
 	}
@@ -209,10 +213,20 @@ static void do_identity(struct tool *tool)
 static void do_newest(struct tool *tool)
 {
 	struct error_note note = {""};
-	int64_t batch;
-	enum error error = tool->log->vtable->newest(tool->log, &batch, &note);
+	struct publish_record record;
+	enum error error = tool->log->vtable->newest(tool->log, &record, &note);
 	if (error == ERROR_OK)
-		printf("%" PRId64 "\n", batch);
+		printf("%" PRId64 " %" PRId64 "\n", record.batch, record.after);
+	answer(error, &note);
+}
+
+/* Which of the rows that the last produce made are where it said: a line each, 1 or 0. */
+static void do_find(struct tool *tool)
+{
+	struct error_note note = {""};
+	enum error error = tool->log->vtable->find(tool->log, tool->rows, tool->row_count, &note);
+	for (size_t i = 0; i < tool->row_count && error == ERROR_OK; i++)
+		printf("%d\n", tool->rows[i].position >= 0);
 	answer(error, &note);
 }
 
@@ -255,6 +269,10 @@ static void obey(struct tool *tool, char *const *words)
 		answer(tool->log->vtable->open(tool->log, (int32_t)number_of(words, 1), &note), &note);
 	else if (strcmp(command, "newest") == 0)
 		do_newest(tool);
+	else if (strcmp(command, "find") == 0)
+		do_find(tool);
+	else if (strcmp(command, "alive") == 0)
+		answer(tool->log->vtable->check(tool->log, &note), &note);
 	else if (strcmp(command, "produce") == 0)
 		do_produce(tool, number_of(words, 1), number_of(words, 2), (size_t)number_of(words, 3) % (MAX_ROWS + 1));
 	else if (strcmp(command, "commit") == 0)

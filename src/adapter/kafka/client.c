@@ -62,6 +62,8 @@ static void on_trouble(rd_kafka_t *client, int code, const char *text, void *opa
 	struct client_state *state = opaque;
 	if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
 		state->refused = true;
+	if (code != RD_KAFKA_RESP_ERR__FATAL)
+		state->shaken = true;
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		state->fatal = true;
 		rd_kafka_fatal_error(client, state->trouble, sizeof state->trouble);
@@ -152,7 +154,7 @@ enum error client_create(rd_kafka_type_t type, struct client_state *state, const
 		return error;
 	}
 	*state->trouble = 0;
-	state->fatal = state->refused = false;
+	state->fatal = state->refused = state->shaken = false;
 	rd_kafka_conf_set_opaque(conf, state);
 	rd_kafka_conf_set_log_cb(conf, on_line);
 	rd_kafka_conf_set_error_cb(conf, on_trouble);

@@ -15,6 +15,7 @@ struct client_setting {
 struct client_state {
 	const struct kafka_config *config;
 	char trouble[200];
+	bool shaken;  /* a connection broke, or could not be made, since this was last set to false */
 	bool fatal;   /* the client is of no use any more */
 	bool refused; /* a broker did not take what we showed it, or we what it showed: password, certificate */
 };

@@ -104,7 +104,7 @@ static enum error positions_published(struct log_positions *base, int32_t slot, 
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "Kafka: %s, partition %d is of log epoch %lld, configured is %d: set --log-epoch to pingd's",
 				   KAFKA_TOPIC_SLOTS, (int)slot, (long long)record.log_epoch, (int)log->config.log_epoch);
-	*ret_batch = record.batch;
+	*ret_batch = record.batches.batch;
 	return ERROR_OK;
 }
 

@@ -5,10 +5,16 @@
  *                      └──── abort ◄── FAILED ◄┘ (or abort at once)
  *   anything ──an error of open, commit or abort──► CLOSED: a new client is needed, whose init_transactions fences the old one
  *
+ * A broker that is killed while it ends a transaction, and comes back alone, can take the end for complete although some
+ * partitions never got it (seen with Kafka 4.3): their events stay open until the same producer ends its next transaction there,
+ * which decides over them too. So a producer that heard of a lost connection begins nothing more, and a new one first aborts a
+ * transaction of its own in every partition (sweep). What was cut off that way, `find` finds out.
+ *
  * Without transactions there are READY and CLOSED alone, and produce opens by itself.
  */
 #include "adapter/kafka/client.h"
 #include "adapter/kafka/newest.h"
+#include "adapter/kafka/placed.h"
 #include "adapter/kafka/slot_record.h"
 #include "event/event.h"
 
@@ -94,40 +100,17 @@ static enum error open_client(struct producer *producer, struct error_note *note
 	return producer->events == NULL || producer->slots == NULL ? ERROR_NO_MEMORY : ERROR_OK;
 }
 
-static enum error producer_open(struct publish_log *log, int32_t slot, struct error_note *note)
+/* A new client; what the one before had open, nobody asks for any more. */
+static enum error reopen(struct producer *producer, int32_t slot, struct error_note *note)
 {
-	struct producer *producer = (struct producer *)log;
 	close_client(producer);
 	producer->slot = slot;
 	enum error error = open_client(producer, note);
-	rd_kafka_error_t *problem = NULL;
-	if (error == ERROR_OK && slot != PUBLISH_NO_SLOT)
-		problem = rd_kafka_init_transactions(producer->client, OPEN_TIMEOUT_MS);
-	if (problem != NULL)
-		error = client_failed_by(&producer->client_state, producer->client, "cannot become the slot's producer", problem,
-					 note);
 	if (error == ERROR_OK)
 		producer->state = STATE_READY;
 	else
 		close_client(producer);
 	return error;
-}
-
-static enum error producer_newest(struct publish_log *log, int64_t *ret_batch, struct error_note *note)
-{
-	struct producer *producer = (struct producer *)log;
-	struct slot_record record;
-	enum error error = newest_read(&producer->config, producer->slot, &record, note);
-	if (error != ERROR_OK)
-		return error;
-	if (record.log_epoch > producer->config.log_epoch)
-		return error_noted(note, ERROR_FAILED_PRECONDITION,
-				   "Kafka's slot %d was written under log epoch %lld, this pingd has log epoch %d: set "
-				   "--log-epoch to that of "
-				   "the others",
-				   (int)producer->slot, (long long)record.log_epoch, (int)producer->config.log_epoch);
-	*ret_batch = record.batch;
-	return ERROR_OK;
 }
 
 /* ─── Producing ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -197,9 +180,9 @@ static enum error produce_row(struct producer *producer, const struct ledger_pin
 			   slice_make(record.value, record.value_size), &row->id, index);
 }
 
-static enum error produce_slot_record(struct producer *producer, int64_t batch, size_t index)
+static enum error produce_slot_record(struct producer *producer, const struct publish_record *batches, size_t index)
 {
-	const struct slot_record record = {producer->config.log_epoch, batch};
+	const struct slot_record record = {producer->config.log_epoch, *batches};
 	char value[SLOT_RECORD_SIZE], key[16];
 	size_t size = slot_record_encode(&record, value);
 	int key_size = snprintf(key, sizeof key, "%d", (int)producer->slot);
@@ -207,18 +190,22 @@ static enum error produce_slot_record(struct producer *producer, int64_t batch, 
 			   NULL, index);
 }
 
-/* Hands everything over; what could not be is the reports' error. */
-static void hand_over(struct producer *producer, int64_t batch, struct ledger_ping *rows, size_t count)
+static void begin_reports(struct producer *producer, struct ledger_ping *rows)
 {
-	uint32_t number = producer->reports.batch + 1;
-	producer->reports = (struct reports){.batch = number, .rows = rows};
+	producer->reports = (struct reports){.batch = producer->reports.batch + 1, .rows = rows};
+}
+
+/* Hands everything over; what could not be is the reports' error. */
+static void hand_over(struct producer *producer, const struct publish_record *record, struct ledger_ping *rows, size_t count)
+{
+	begin_reports(producer, rows);
 	enum error error = ERROR_OK;
 	for (size_t i = 0; i < count && error == ERROR_OK; i++) {
 		rows[i].position = -1;
 		error = produce_row(producer, &rows[i], i);
 	}
 	if (error == ERROR_OK && producer->slot != PUBLISH_NO_SLOT)
-		produce_slot_record(producer, batch, count);
+		produce_slot_record(producer, record, count);
 }
 
 /* False, and the reports' error is that the time is over: not all came. */
@@ -238,9 +225,18 @@ static bool wait_for_reports(struct producer *producer, int timeout_ms)
 	return true;
 }
 
+/* Hears what is waiting to be heard, too. */
+static enum error check(struct producer *producer, struct error_note *note)
+{
+	rd_kafka_poll(producer->client, 0);
+	return producer->client_state.shaken
+		       ? error_noted(note, ERROR_UNAVAILABLE, "Kafka: a connection was lost; slot %d must be opened anew",
+				     (int)producer->slot)
+		       : ERROR_OK;
+}
+
 static enum error begin(struct producer *producer, struct error_note *note)
 {
-	rd_kafka_poll(producer->client, 0); /* a fatal error that is waiting to be heard */
 	rd_kafka_error_t *problem = rd_kafka_begin_transaction(producer->client);
 	if (problem == NULL)
 		return ERROR_OK;
@@ -271,37 +267,44 @@ static enum error judge(struct producer *producer, struct error_note *note)
 	if (reports->without_offset != 0)
 		return error_noted(note, ERROR_UNAVAILABLE, "Kafka: %zu events were acknowledged without an offset",
 				   reports->without_offset);
-	return ERROR_OK;
+	return check(producer, note);
 }
 
-static enum error produce_in_transaction(struct producer *producer, int64_t batch, struct ledger_ping *rows, size_t count,
-					 struct error_note *note)
+static enum error await_reports(struct producer *producer, struct error_note *note)
 {
-	if (producer->state != STATE_READY)
-		return error_noted(note, ERROR_UNAVAILABLE, "Kafka: slot %d must be opened anew", (int)producer->slot);
-	producer->state = STATE_FAILED;
-	enum error error = begin(producer, note);
-	if (error != ERROR_OK)
-		return error;
-	hand_over(producer, batch, rows, count);
 	if (producer->reports.error == RD_KAFKA_RESP_ERR_NO_ERROR)
 		wait_for_reports(producer, REPORT_TIMEOUT_MS);
-	error = judge(producer, note);
+	enum error error = judge(producer, note);
 	producer->reports.rows = NULL;
 	if (error == ERROR_OK)
 		producer->state = STATE_PRODUCED;
 	return error;
 }
 
+static enum error produce_in_transaction(struct producer *producer, const struct publish_record *record, struct ledger_ping *rows,
+					 size_t count, struct error_note *note)
+{
+	if (producer->state != STATE_READY)
+		return error_noted(note, ERROR_UNAVAILABLE, "Kafka: slot %d must be opened anew", (int)producer->slot);
+	producer->state = STATE_FAILED;
+	enum error error = check(producer, note);
+	if (error == ERROR_OK)
+		error = begin(producer, note);
+	if (error != ERROR_OK)
+		return error;
+	hand_over(producer, record, rows, count);
+	return await_reports(producer, note);
+}
+
 /* Without a transaction an event that was acknowledged stays. */
 static enum error produce_at_once(struct producer *producer, struct ledger_ping *rows, size_t count, struct error_note *note)
 {
 	if (producer->state == STATE_CLOSED || producer->client_state.fatal) {
-		enum error error = producer_open(&producer->log, PUBLISH_NO_SLOT, note);
+		enum error error = reopen(producer, PUBLISH_NO_SLOT, note);
 		if (error != ERROR_OK)
 			return error;
 	}
-	hand_over(producer, 0, rows, count);
+	hand_over(producer, NULL, rows, count);
 	bool complete = wait_for_reports(producer, REPORT_TIMEOUT_MS);
 	struct reports reports = producer->reports;
 	producer->reports.rows = NULL;
@@ -315,12 +318,12 @@ static enum error produce_at_once(struct producer *producer, struct ledger_ping 
 	return none ? error : ERROR_IN_DOUBT;
 }
 
-static enum error producer_produce(struct publish_log *log, int64_t batch, struct ledger_ping *rows, size_t count,
-				   struct error_note *note)
+static enum error producer_produce(struct publish_log *log, const struct publish_record *record, struct ledger_ping *rows,
+				   size_t count, struct error_note *note)
 {
 	struct producer *producer = (struct producer *)log;
 	return producer->slot == PUBLISH_NO_SLOT ? produce_at_once(producer, rows, count, note)
-						 : produce_in_transaction(producer, batch, rows, count, note);
+						 : produce_in_transaction(producer, record, rows, count, note);
 }
 
 /* ─── Ending ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -335,11 +338,12 @@ static enum error producer_commit(struct publish_log *log, struct error_note *no
 	if (producer->state != STATE_PRODUCED)
 		return error_noted(note, ERROR_ABORTED, "Kafka: no transaction of slot %d is open", (int)producer->slot);
 	rd_kafka_error_t *problem = rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS);
-	if (problem == NULL) {
+	if (problem == NULL && check(producer, note) == ERROR_OK) {
 		producer->state = STATE_READY;
 		return ERROR_OK;
 	}
-	client_failed_by(&producer->client_state, producer->client, "the commit's outcome is not known", problem, note);
+	if (problem != NULL)
+		client_failed_by(&producer->client_state, producer->client, "the commit's outcome is not known", problem, note);
 	close_client(producer);
 	return ERROR_IN_DOUBT;
 }
@@ -365,6 +369,78 @@ static enum error producer_abort(struct publish_log *log, struct error_note *not
 	return error;
 }
 
+/* ─── Opening for a slot ──────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Ends what is still open in any partition under this producer's name. */
+static enum error sweep(struct producer *producer, struct error_note *note)
+{
+	rd_kafka_poll(producer->client, 0);
+	producer->client_state.shaken = false; /* on the way to the first broker that answers, some may not */
+	enum error error = begin(producer, note);
+	if (error != ERROR_OK)
+		return error;
+	const struct slice none = {0};
+	char key[16]; /* a compacted topic takes nothing without one */
+	int key_size = snprintf(key, sizeof key, "%d", (int)producer->slot);
+	struct ledger_ping unused; /* there is no row, but reports are to be counted */
+	begin_reports(producer, &unused);
+	for (int32_t partition = 0; partition < producer->config.partitions && error == ERROR_OK; partition++)
+		error = produce_one(producer, producer->events, partition, none, none, NULL, UINT32_MAX);
+	if (error == ERROR_OK)
+		produce_one(producer, producer->slots, producer->slot, slice_make(key, (size_t)key_size), none, NULL, UINT32_MAX);
+	producer->state = STATE_FAILED;
+	error = await_reports(producer, note);
+	return error == ERROR_OK ? producer_abort(&producer->log, note) : error;
+}
+
+static enum error producer_open(struct publish_log *log, int32_t slot, struct error_note *note)
+{
+	struct producer *producer = (struct producer *)log;
+	enum error error = reopen(producer, slot, note);
+	if (error != ERROR_OK || slot == PUBLISH_NO_SLOT)
+		return error;
+	rd_kafka_error_t *problem = rd_kafka_init_transactions(producer->client, OPEN_TIMEOUT_MS);
+	if (problem != NULL)
+		error = client_failed_by(&producer->client_state, producer->client, "cannot become the slot's producer", problem,
+					 note);
+	else
+		error = sweep(producer, note);
+	if (error != ERROR_OK)
+		close_client(producer);
+	return error == ERROR_FENCED ? ERROR_UNAVAILABLE : error;
+}
+
+static enum error producer_check(struct publish_log *log, struct error_note *note)
+{
+	struct producer *producer = (struct producer *)log;
+	if (producer->slot == PUBLISH_NO_SLOT)
+		return ERROR_OK;
+	return producer->client == NULL ? error_noted(note, ERROR_UNAVAILABLE, "Kafka: slot %d is not open", (int)producer->slot)
+					: check(producer, note);
+}
+
+static enum error producer_newest(struct publish_log *log, struct publish_record *ret_record, struct error_note *note)
+{
+	struct producer *producer = (struct producer *)log;
+	struct slot_record record;
+	enum error error = newest_read(&producer->config, producer->slot, &record, note);
+	if (error != ERROR_OK)
+		return error;
+	if (record.log_epoch > producer->config.log_epoch)
+		return error_noted(note, ERROR_FAILED_PRECONDITION,
+				   "Kafka's slot %d was written under log epoch %lld, this pingd has log epoch %d: set "
+				   "--log-epoch to that of "
+				   "the others",
+				   (int)producer->slot, (long long)record.log_epoch, (int)producer->config.log_epoch);
+	*ret_record = record.batches;
+	return ERROR_OK;
+}
+
+static enum error producer_find(struct publish_log *log, struct ledger_ping *rows, size_t count, struct error_note *note)
+{
+	return placed_check(&((struct producer *)log)->config, rows, count, note);
+}
+
 static void producer_close(struct publish_log *log)
 {
 	struct producer *producer = (struct producer *)log;
@@ -374,8 +450,16 @@ static void producer_close(struct publish_log *log)
 
 enum error kafka_publish_log_create(const struct kafka_config *config, struct publish_log **ret_log, struct error_note *note)
 {
-	static const struct publish_log_vtable vtable = {producer_open,	  producer_newest, producer_produce,
-							 producer_commit, producer_abort,  producer_close};
+	static const struct publish_log_vtable vtable = {
+		.open = producer_open,
+		.check = producer_check,
+		.newest = producer_newest,
+		.find = producer_find,
+		.produce = producer_produce,
+		.commit = producer_commit,
+		.abort = producer_abort,
+		.close = producer_close,
+	};
 	enum error error = kafka_config_check(config, note);
 	if (error != ERROR_OK)
 		return error;

@@ -7,14 +7,16 @@
 
 size_t slot_record_encode(const struct slot_record *record, char ret_value[SLOT_RECORD_SIZE])
 {
-	return (size_t)snprintf(ret_value, SLOT_RECORD_SIZE, "{\"log_epoch\":%" PRId64 ",\"batch\":%" PRId64 "}",
-				record->log_epoch, record->batch);
+	return (size_t)snprintf(ret_value, SLOT_RECORD_SIZE,
+				"{\"log_epoch\":%" PRId64 ",\"batch\":%" PRId64 ",\"after\":%" PRId64 "}", record->log_epoch,
+				record->batches.batch, record->batches.after);
 }
 
 static enum error read_member(struct json *json, struct json_string *name, struct slot_record *record)
 {
 	int64_t *member = slice_equal_string(name->raw, "log_epoch") ? &record->log_epoch
-			  : slice_equal_string(name->raw, "batch")   ? &record->batch
+			  : slice_equal_string(name->raw, "batch")   ? &record->batches.batch
+			  : slice_equal_string(name->raw, "after")   ? &record->batches.after
 								     : NULL;
 	struct slice number;
 	if (member == NULL)
@@ -25,7 +27,7 @@ static enum error read_member(struct json *json, struct json_string *name, struc
 
 enum error slot_record_decode(struct slice value, struct slot_record *ret_record)
 {
-	struct slot_record record = {-1, -1};
+	struct slot_record record = {-1, {-1, -1}};
 	struct json json;
 	struct json_string name;
 	bool more = false;
@@ -35,7 +37,12 @@ enum error slot_record_decode(struct slice value, struct slot_record *ret_record
 		error = read_member(&json, &name, &record);
 	if (error == ERROR_OK)
 		error = json_finish(&json);
-	if (error != ERROR_OK || record.log_epoch < 0 || record.batch < 0)
+	struct publish_record *batches = &record.batches;
+	if (error != ERROR_OK || record.log_epoch < 0 || batches->batch < 0)
+		return ERROR_MALFORMED;
+	if (batches->after < 0)
+		batches->after = batches->batch > 0 ? batches->batch - 1 : 0;
+	if (batches->after > batches->batch)
 		return ERROR_MALFORMED;
 	*ret_record = record;
 	return ERROR_OK;

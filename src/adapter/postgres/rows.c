@@ -52,8 +52,10 @@ struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger
 	};
 }
 
-/* The two bounds let the planner pass over the days that have none of them. */
-struct pg_step rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count)
+/* The two bounds let the planner pass over the days that have none of them. A day that was never analysed looks small to it: it
+ * would read the whole day for each batch, so it gets the primary key as the only way. */
+void rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count,
+			struct pg_step ret_steps[ROWS_POSITION_STEPS])
 {
 	int64_t first_ms = rows[0].received_at_ms, last_ms = rows[0].received_at_ms;
 	for (size_t i = 1; i < count; i++) {
@@ -64,7 +66,9 @@ struct pg_step rows_set_positions(struct pg_parameters *parameters, const struct
 	add_positions(parameters, rows, count, true);
 	pg_add_time(parameters, first_ms);
 	pg_add_time(parameters, last_ms);
-	return (struct pg_step){
+	ret_steps[0] = (struct pg_step){
+		.text = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"};
+	ret_steps[1] = (struct pg_step){
 		.text = "UPDATE pings p SET position = r.position FROM unnest($1, $2, $3) r (id, received_at, position)"
 			" WHERE p.id = r.id AND p.received_at = r.received_at AND p.received_at BETWEEN $4 AND $5",
 		.parameters = parameters,

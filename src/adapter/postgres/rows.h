@@ -7,8 +7,10 @@
 /* The rows with their positions (−1: NULL) or all without, of the slot's batch (slot NULL: of none). */
 struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count, bool positions,
 			   const struct publish_slot *slot, int64_t batch);
-/* By id and received_at; count > 0. */
-struct pg_step rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count);
+/* By id and received_at; count > 0. Fills in ROWS_POSITION_STEPS steps, of one transaction. */
+enum { ROWS_POSITION_STEPS = 2 };
+void rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count,
+			struct pg_step ret_steps[ROWS_POSITION_STEPS]);
 
 /* slot_ledger's claim on this connection: see port/publish.h. */
 enum error rows_claim(struct pg_connection *connection, struct pg_parameters *parameters, struct publish_claim *claims,

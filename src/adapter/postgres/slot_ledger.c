@@ -158,9 +158,10 @@ static enum error slot_commit_inserted(struct slot_ledger *base, const struct le
 	struct postgres_slot_ledger *ledger = of(base);
 	if (!pg_in_transaction(ledger->connection))
 		return error_noted(note, ERROR_UNAVAILABLE, "the transaction of these rows is gone");
-	struct pg_step step = rows_set_positions(&ledger->parameters, rows, count);
-	enum error error = pg_run_commit(ledger->connection, &step, 1, note);
-	pg_clear_results(&step, 1);
+	struct pg_step steps[ROWS_POSITION_STEPS];
+	rows_set_positions(&ledger->parameters, rows, count, steps);
+	enum error error = pg_run_commit(ledger->connection, steps, ROWS_POSITION_STEPS, note);
+	pg_clear_results(steps, ROWS_POSITION_STEPS);
 	return error;
 }
 
@@ -223,9 +224,10 @@ static enum error slot_set_positions(struct slot_ledger *base, const struct publ
 				     size_t count, struct error_note *note)
 {
 	struct postgres_slot_ledger *ledger = of(base);
-	struct pg_step steps[] = {slot_move(ledger, slot, 0, NULL), rows_set_positions(&ledger->parameters, rows, count)};
-	enum error error = pg_run_commit(ledger->connection, steps, 2, note);
-	pg_clear_results(steps, 2);
+	struct pg_step steps[1 + ROWS_POSITION_STEPS] = {slot_move(ledger, slot, 0, NULL)};
+	rows_set_positions(&ledger->parameters, rows, count, steps + 1);
+	enum error error = pg_run_commit(ledger->connection, steps, 1 + ROWS_POSITION_STEPS, note);
+	pg_clear_results(steps, 1 + ROWS_POSITION_STEPS);
 	return error;
 }
 

@@ -1,6 +1,7 @@
 /* Kafka as the publisher sees it, in memory: partitions whose records become visible or are aborted with their transaction, a
- * transactional id for each slot with its producer epoch, the transaction timeout, commits that are carried out late, and a
- * record for each slot. It keeps publish_log's contract to the letter, but for the safeguard that is left out.
+ * transactional id for each slot with its producer epoch, the transaction timeout, commits that are carried out late, ends that a
+ * broker's death leaves out in some partitions, and a record for each slot. It keeps publish_log's contract to the letter, but
+ * for the safeguard that is left out.
  */
 #ifndef PING_SIM_PUBLISHER_KAFKA_H
 #define PING_SIM_PUBLISHER_KAFKA_H
@@ -14,6 +15,7 @@ struct kafka_record {
 	int32_t slot;
 	uint32_t ping;
 	struct uuid id;
+	uint64_t end; /* of its transaction: which one it was of all */
 };
 
 struct kafka_partition {
@@ -27,11 +29,17 @@ struct kafka_producer {
 	uint32_t epoch;
 	uint64_t transaction; /* open; 0: none */
 	int64_t since_us;
-	int64_t batch;	/* of its record */
-	int64_t newest; /* record, committed; −1: none */
+	struct publish_record record; /* its record; batch −1: it has none yet */
+	struct publish_record newest; /* committed; batch −1: none */
+	struct publish_record before; /* the newest one before the last transaction */
 	struct kafka_record *open[MAX_OPEN];
 	uint32_t open_count;
 	bool touched[PARTITIONS];
+	bool fresh;	  /* the last transaction has ended, and nothing was begun since: a dying broker may leave its end out */
+	bool record_seen; /* by a reader: so its partition has the end */
+	/* What has no end, until the producer's next end comes to the same partition. */
+	struct kafka_record *left[MAX_OPEN];
+	uint32_t left_count;
 };
 
 struct kafka_late {
@@ -45,10 +53,11 @@ struct kafka {
 	struct postgres *postgres; /* for the one safeguard that is known from there */
 	struct kafka_partition partitions[PARTITIONS];
 	struct kafka_producer producers[SLOTS];
-	uint64_t transactions; /* ever */
+	uint64_t transactions, ends; /* ever */
 	struct kafka_late late[64];
 	size_t late_count;
 	uint64_t timeouts;
+	uint64_t broker_crashes;
 };
 
 void kafka_init(struct kafka *kafka, struct net *net, struct postgres *postgres);
@@ -56,6 +65,9 @@ void kafka_init(struct kafka *kafka, struct net *net, struct postgres *postgres)
 struct publish_log *kafka_connect(struct kafka *kafka, struct process *process);
 /* One late commit is carried out, if it still can. False: there is none. */
 bool kafka_land(struct kafka *kafka);
+/* The only broker dies and comes back, in the middle of ending the last transactions: it takes them for ended, although some
+ * partitions never got the end. Clients lose their connections. */
+void kafka_crash(struct kafka *kafka);
 /* Transactions that have been open for too long are aborted. */
 void kafka_end_old_transactions(struct kafka *kafka);
 

@@ -16,7 +16,8 @@ static const struct mutation mutations[] = {
 	{"epoch", "taking a slot leaves its epoch as it was", WITHOUT_EPOCH},
 	{"epoch-in-republish", "positions are moved whatever the epoch", WITHOUT_EPOCH_IN_REPUBLISH},
 	{"returning", "batch_seq is read by a statement of its own before the epoch's UPDATE", WITHOUT_RETURNING},
-	{"newest-after-open", "the newest record is read before init_transactions", WITHOUT_NEWEST_AFTER_OPEN},
+	{"newest-after-open", "the newest record, and which events are there, is read before init_transactions",
+	 WITHOUT_NEWEST_AFTER_OPEN},
 	{"row-lock", "after an unknown COMMIT the slot is read by a plain SELECT", WITHOUT_ROW_LOCK},
 	{"max", "a ledger that lost batches goes on with numbers that the log has already", WITHOUT_MAX},
 	{"doubt", "an unknown COMMIT is taken for a failure", WITHOUT_DOUBT},
@@ -27,6 +28,10 @@ static const struct mutation mutations[] = {
 	{"order-in-republish", "of the batches that are missing the newest is published first", WITHOUT_ORDER_IN_REPUBLISH},
 	{"whole-batches", "the last of the batches that are published together is cut off where there are rows enough",
 	 WITHOUT_WHOLE_BATCHES},
+	{"sweep", "opening a slot's producer leaves open what a dying broker took for ended", WITHOUT_SWEEP},
+	{"find", "every event of the newest transaction is taken for visible", WITHOUT_FIND},
+	{"after", "a record is taken for one of a single batch", WITHOUT_AFTER},
+	{"check", "a producer goes on although its broker was down", WITHOUT_CHECK},
 };
 
 enum safeguard mutation_safeguard(const struct mutation *mutation)

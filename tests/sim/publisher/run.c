@@ -282,6 +282,8 @@ static void disturb(void)
 		postgres_land(&sim.postgres, sim.world.true_us);
 	if (chance(8))
 		kafka_land(&sim.kafka);
+	if (chance(400))
+		kafka_crash(&sim.kafka);
 	if (sim.net.loss && chance(250))
 		postgres_lose_newest(&sim.postgres);
 	kafka_end_old_transactions(&sim.kafka);
@@ -293,8 +295,8 @@ static bool is_quiet(void)
 {
 	for (int32_t slot = 0; slot < SLOTS && sim.mode != PUBLISHER_ORDERED; slot++) {
 		const struct kafka_producer *producer = &sim.kafka.producers[slot];
-		if (producer->transaction != 0 ||
-		    (sim.postgres.slots[slot].batch_seq > 0 && producer->newest < sim.postgres.slots[slot].batch_seq))
+		if (producer->transaction != 0 || producer->left_count > 0 ||
+		    (sim.postgres.slots[slot].batch_seq > 0 && producer->newest.batch < sim.postgres.slots[slot].batch_seq))
 			return false;
 	}
 	for (uint32_t i = sim.first_waiting; i < sim.attempt_count; i++)

@@ -19,6 +19,10 @@ enum safeguard {
 	WITHOUT_KEY_LOCKS,
 	WITHOUT_ORDER_IN_REPUBLISH,
 	WITHOUT_WHOLE_BATCHES,
+	WITHOUT_SWEEP,
+	WITHOUT_FIND,
+	WITHOUT_AFTER,
+	WITHOUT_CHECK,
 };
 
 enum safeguard mutation_safeguard(const struct mutation *mutation);

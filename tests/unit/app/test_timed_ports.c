@@ -196,17 +196,30 @@ static void every_call_of_the_ledger_is_passed_on_and_told(void **state)
 	assert_true(ledger_closed);
 }
 
-static enum error fake_newest(struct publish_log *log, int64_t *ret_batch, struct error_note *note)
+static enum error fake_check(struct publish_log *log, struct error_note *note)
 {
 	(void)log, (void)note;
-	*ret_batch = 42;
+	return ERROR_UNAVAILABLE;
+}
+
+static enum error fake_newest(struct publish_log *log, struct publish_record *ret_record, struct error_note *note)
+{
+	(void)log, (void)note;
+	*ret_record = (struct publish_record){42, 40};
 	return slowly(ERROR_OK);
 }
 
-static enum error fake_produce(struct publish_log *log, int64_t batch, struct ledger_ping *rows, size_t count,
-			       struct error_note *note)
+static enum error fake_find(struct publish_log *log, struct ledger_ping *rows, size_t count, struct error_note *note)
 {
-	(void)log, (void)batch, (void)count, (void)note;
+	(void)log, (void)count, (void)note;
+	rows->position = -1;
+	return slowly(ERROR_OK);
+}
+
+static enum error fake_produce(struct publish_log *log, const struct publish_record *record, struct ledger_ping *rows,
+			       size_t count, struct error_note *note)
+{
+	(void)log, (void)record, (void)count, (void)note;
 	rows->position = 17;
 	return slowly(ERROR_OK);
 }
@@ -216,7 +229,9 @@ static void every_call_of_the_log_is_passed_on_and_told(void **state)
 	(void)state;
 	static const struct publish_log_vtable vtable = {
 		.open = fake_open,
+		.check = fake_check,
 		.newest = fake_newest,
+		.find = fake_find,
 		.produce = fake_produce,
 		.commit = fake_end,
 		.abort = fake_end,
@@ -226,11 +241,15 @@ static void every_call_of_the_log_is_passed_on_and_told(void **state)
 	assert_int_equal(timed_publish_log_create(&inner, &clock_.clock, &observer, &log), ERROR_OK);
 	struct ledger_ping row = {0};
 	struct error_note note = {0};
-	int64_t newest = 0;
+	struct publish_record newest = {0};
 	assert_told(TIMED_LOG_OPEN, 0, ERROR_FAILED_PRECONDITION, log->vtable->open(log, 0, &note));
 	assert_told(TIMED_LOG_NEWEST, 0, ERROR_OK, log->vtable->newest(log, &newest, &note));
-	assert_int_equal(newest, 42);
-	assert_told(TIMED_LOG_PRODUCE, 1, ERROR_OK, log->vtable->produce(log, 1, &row, 1, &note));
+	assert_int_equal(newest.batch, 42);
+	assert_int_equal(newest.after, 40);
+	assert_int_equal(log->vtable->check(log, &note), ERROR_UNAVAILABLE);
+	assert_told(TIMED_LOG_FIND, 0, ERROR_OK, log->vtable->find(log, &row, 1, &note));
+	assert_int_equal(row.position, -1);
+	assert_told(TIMED_LOG_PRODUCE, 1, ERROR_OK, log->vtable->produce(log, &newest, &row, 1, &note));
 	assert_int_equal(row.position, 17);
 	assert_told(TIMED_LOG_COMMIT, 0, ERROR_FENCED, log->vtable->commit(log, &note));
 	assert_told(TIMED_LOG_ABORT, 0, ERROR_FENCED, log->vtable->abort(log, &note));

@@ -22,18 +22,22 @@ struct script {
 
 static struct {
 	struct script take, renew, settle, claim, commit, insert, commit_inserted, read_batches, set_positions, release;
-	struct script open, newest_errors, produce, log_commit, log_abort;
+	struct script open, check, newest_errors, find, produce, log_commit, log_abort;
 	int64_t newest;
-	struct publish_slot slot; /* the row */
-	int64_t settled_batch;	  /* that settle finds; 0: the row's */
-	int64_t missing[4];	  /* batches with rows */
-	size_t missing_rows;	  /* in each; 0: one */
+	int64_t after;			/* of the newest record; 0: it has no batch */
+	size_t not_found;		/* rows with a position, from the first on, whose events find does not see */
+	int64_t position;		/* of the rows that are read; 0: none */
+	struct publish_record produced; /* record of the last transaction */
+	struct publish_slot slot;	/* the row */
+	int64_t settled_batch;		/* that settle finds; 0: the row's */
+	int64_t missing[4];		/* batches with rows */
+	size_t missing_rows;		/* in each; 0: one */
 	bool released_finished;
 	enum publish_take take_which;
 	bool first_is_other; /* the first claim was another batch's, with this: */
 	int64_t first_pinged_at_ms;
 	char calls[2048]; /* in order: "take open newest …" */
-	int64_t produced_batch, committed_batch;
+	int64_t committed_batch;
 	size_t produced_count, committed_count;
 	struct ledger_ping committed[MAX_PINGS];
 } fake;
@@ -168,7 +172,8 @@ static enum error fake_read_batches(struct slot_ledger *ledger, const struct pub
 		if (fake.missing[i] <= after || fake.missing[i] > slot->batch_seq)
 			continue;
 		for (size_t row = 0; row < (fake.missing_rows > 0 ? fake.missing_rows : 1); row++, rows++)
-			visit(context, &(struct ledger_ping){.pinged_at_ms = START_MS, .position = -1});
+			visit(context, &(struct ledger_ping){.pinged_at_ms = START_MS,
+							     .position = fake.position > 0 ? fake.position : -1});
 		run.last = fake.missing[i];
 		run.batches++;
 	}
@@ -221,20 +226,38 @@ static enum error fake_open(struct publish_log *log, int32_t slot, struct error_
 	return answer(&fake.open, "open", note);
 }
 
-static enum error fake_newest(struct publish_log *log, int64_t *ret_batch, struct error_note *note)
+/* Not written down: it asks nobody. */
+static enum error fake_check(struct publish_log *log, struct error_note *note)
+{
+	(void)log;
+	enum error error = fake.check.next < fake.check.count ? fake.check.errors[fake.check.next++] : ERROR_OK;
+	return error == ERROR_OK ? error : error_noted(note, error, "check said so");
+}
+
+static enum error fake_newest(struct publish_log *log, struct publish_record *ret_record, struct error_note *note)
 {
 	(void)log;
 	enum error error = answer(&fake.newest_errors, "newest", note);
 	if (error == ERROR_OK)
-		*ret_batch = fake.newest;
+		*ret_record = (struct publish_record){fake.newest, fake.after > 0 ? fake.after : fake.newest};
 	return error;
 }
 
-static enum error fake_produce(struct publish_log *log, int64_t batch, struct ledger_ping *rows, size_t count,
-			       struct error_note *note)
+static enum error fake_find(struct publish_log *log, struct ledger_ping *rows, size_t count, struct error_note *note)
 {
 	(void)log;
-	fake.produced_batch = batch;
+	for (size_t i = 0, missing = 0; i < count && missing < fake.not_found; i++) {
+		missing += rows[i].position >= 0;
+		rows[i].position = -1;
+	}
+	return answer(&fake.find, "find", note);
+}
+
+static enum error fake_produce(struct publish_log *log, const struct publish_record *record, struct ledger_ping *rows,
+			       size_t count, struct error_note *note)
+{
+	(void)log;
+	fake.produced = record != NULL ? *record : (struct publish_record){0};
 	fake.produced_count = count;
 	for (size_t i = 0; i < count; i++)
 		rows[i].position = 1000 + (int64_t)i;
@@ -246,7 +269,7 @@ static enum error fake_log_commit(struct publish_log *log, struct error_note *no
 	(void)log;
 	enum error error = answer(&fake.log_commit, "publish", note);
 	if (error == ERROR_OK)
-		fake.newest = fake.produced_batch;
+		fake.newest = fake.produced.batch;
 	return error;
 }
 
@@ -257,7 +280,14 @@ static enum error fake_abort(struct publish_log *log, struct error_note *note)
 }
 
 static const struct publish_log_vtable log_vtable = {
-	.open = fake_open, .newest = fake_newest, .produce = fake_produce, .commit = fake_log_commit, .abort = fake_abort};
+	.open = fake_open,
+	.check = fake_check,
+	.newest = fake_newest,
+	.find = fake_find,
+	.produce = fake_produce,
+	.commit = fake_log_commit,
+	.abort = fake_abort,
+};
 static struct publish_log log_port = {&log_vtable};
 
 static int64_t test_wall_ms(struct clock *clock)
@@ -425,9 +455,19 @@ static void a_slot_that_was_never_used_gets_its_first_record(void **unused)
 	will(newest_errors, ERROR_NOT_FOUND);
 	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
 	run();
-	assert_calls("take open newest produce publish");
-	assert_int_equal(fake.produced_batch, 0);
+	assert_calls("take open newest produce publish newest");
+	assert_int_equal(fake.produced.batch, 0);
 	assert_int_equal(fake.produced_count, 0);
+	assert_int_equal(state(), PUBLISHER_READY);
+}
+
+static void a_first_record_that_readers_do_not_see_is_published_again(void **unused)
+{
+	(void)unused;
+	will(newest_errors, ERROR_NOT_FOUND, ERROR_NOT_FOUND);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest produce publish newest produce publish newest");
 	assert_int_equal(state(), PUBLISHER_READY);
 }
 
@@ -501,6 +541,91 @@ static void missing_batches_are_published_again_in_order_no_more_together_than_o
 	assert_int_equal(fake.newest, 9);
 	assert_string_equal(news, "taken recovered recovered");
 	assert_int_equal(publisher_status(publisher).recovered, 2);
+}
+
+static void set_newest_transaction(int64_t batch, int64_t after)
+{
+	fake.slot.batch_seq = fake.newest = batch;
+	fake.after = after;
+	fake.missing[0] = after + 1;
+	fake.missing[1] = batch;
+	fake.position = 500;
+}
+
+static void the_events_of_the_newest_transaction_are_looked_for(void **unused)
+{
+	(void)unused;
+	set_newest_transaction(9, 6);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read find");
+	assert_string_equal(news, "taken");
+	assert_false(publisher_status(publisher).behind);
+}
+
+static void those_that_are_missing_are_published_again_under_its_record(void **unused)
+{
+	(void)unused;
+	set_newest_transaction(9, 6);
+	fake.not_found = 1;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read find produce move publish");
+	assert_int_equal(fake.produced.batch, 9);
+	assert_int_equal(fake.produced.after, 6);
+	assert_int_equal(fake.produced_count, 1);
+	assert_string_equal(news, "taken recovered");
+}
+
+static void a_published_row_that_lost_its_position_is_not_published_again(void **unused)
+{
+	(void)unused;
+	set_newest_transaction(9, 6);
+	fake.position = 0;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read find");
+}
+
+static void events_of_a_missing_batch_that_are_there_are_not_published_again(void **unused)
+{
+	(void)unused;
+	set_newest_transaction(9, 8);
+	fake.newest = fake.after = 8;
+	fake.missing_rows = 3;
+	fake.not_found = 2;
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read find produce move publish");
+	assert_int_equal(fake.produced_count, 2);
+	assert_int_equal(fake.produced.batch, 9);
+	assert_int_equal(fake.produced.after, 8);
+}
+
+static void while_events_can_not_be_looked_for_the_slot_is_not_used(void **unused)
+{
+	(void)unused;
+	set_newest_transaction(9, 6);
+	will(find, ERROR_UNAVAILABLE);
+	make(PUBLISHER_TRANSACTIONAL, false, &log_port);
+	run();
+	assert_calls("take open newest read find");
+	assert_false(publisher_status(publisher).ready);
+	assert_true(publisher_status(publisher).behind);
+	run_later();
+	assert_non_null(strstr(fake.calls, "read find renew read find"));
+	assert_true(publisher_status(publisher).ready);
+}
+
+static void after_an_outage_it_opens_anew_before_the_next_batch_and_no_ping_fails(void **unused)
+{
+	(void)unused;
+	become_ready(PUBLISHER_TRANSACTIONAL);
+	will(check, ERROR_UNAVAILABLE);
+	struct submitted *ping = submit(0);
+	run();
+	assert_calls("settle open newest produce commit publish");
+	assert_answered(ping, ERROR_OK);
 }
 
 static void positions_in_doubt_begin_the_recovery_anew_under_another_epoch(void **unused)
@@ -612,7 +737,7 @@ static void a_ledger_that_failed_is_asked_something_small_before_the_next_batch(
 	assert_true(publisher_status(publisher).ready);
 }
 
-static void an_abort_that_fails_fences_anew(void **unused)
+static void an_abort_that_fails_opens_anew_under_another_epoch(void **unused)
 {
 	(void)unused;
 	become_ready(PUBLISHER_TRANSACTIONAL);
@@ -620,9 +745,9 @@ static void an_abort_that_fails_fences_anew(void **unused)
 	will(log_abort, ERROR_UNAVAILABLE);
 	submit(0);
 	run();
-	assert_int_equal(state(), PUBLISHER_FENCING);
+	assert_int_equal(state(), PUBLISHER_SETTLING);
 	run_later();
-	assert_calls("produce abandon abort renew open newest");
+	assert_calls("produce abandon abort settle open newest");
 }
 
 static void an_unknown_commit_that_was_kept_is_published_and_answered(void **unused)
@@ -1026,7 +1151,7 @@ static void an_outbox_first_takes_a_record_for_a_slot_that_was_never_used(void *
 	assert_answered(ping, ERROR_UNAVAILABLE);
 	run_later();
 	assert_true(publisher_status(publisher).ready);
-	assert_int_equal(fake.produced_batch, 0);
+	assert_int_equal(fake.produced.batch, 0);
 }
 
 static void a_carrier_settles_when_no_batch_is_at_work_and_the_front_goes_on_under_the_new_epoch(void **unused)
@@ -1227,12 +1352,19 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(takes_a_slot_fences_and_reads_the_newest_record_in_that_order),
 		TEST(a_slot_that_was_never_used_gets_its_first_record),
+		TEST(a_first_record_that_readers_do_not_see_is_published_again),
 		TEST(batches_without_any_record_are_those_of_another_log),
 		TEST(without_a_free_slot_it_is_not_ready_and_says_so),
 		TEST(pings_that_come_while_it_waits_to_try_again_are_refused_at_once),
 		TEST(missing_batches_are_published_again_together),
 		TEST(missing_batches_are_published_again_in_order_no_more_together_than_one_may_be_large),
 		TEST(positions_in_doubt_begin_the_recovery_anew_under_another_epoch),
+		TEST(the_events_of_the_newest_transaction_are_looked_for),
+		TEST(those_that_are_missing_are_published_again_under_its_record),
+		TEST(a_published_row_that_lost_its_position_is_not_published_again),
+		TEST(events_of_a_missing_batch_that_are_there_are_not_published_again),
+		TEST(while_events_can_not_be_looked_for_the_slot_is_not_used),
+		TEST(after_an_outage_it_opens_anew_before_the_next_batch_and_no_ping_fails),
 		TEST(who_is_fenced_while_it_recovers_publishes_nothing),
 		TEST(a_ledger_that_lost_batches_is_said_loudly_and_goes_on_above_both),
 		TEST(a_batch_is_produced_committed_published_and_then_answered),
@@ -1240,7 +1372,7 @@ int main(void)
 		TEST(what_the_log_refuses_is_rolled_back_in_both),
 		TEST(what_the_ledger_refuses_is_aborted_in_the_log),
 		TEST(a_ledger_that_failed_is_asked_something_small_before_the_next_batch),
-		TEST(an_abort_that_fails_fences_anew),
+		TEST(an_abort_that_fails_opens_anew_under_another_epoch),
 		TEST(an_unknown_commit_that_was_kept_is_published_and_answered),
 		TEST(an_unknown_commit_that_was_not_kept_is_a_failure),
 		TEST(a_number_whose_outcome_was_unknown_is_not_used_again),

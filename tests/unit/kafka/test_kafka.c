@@ -58,18 +58,19 @@ static enum error decode(const char *text, struct slot_record *ret_record)
 static void a_slots_record_is_read_as_it_was_written(void **state)
 {
 	(void)state;
-	const struct slot_record records[] = {{0, 0}, {1, 42}, {32767, INT64_MAX}};
+	const struct slot_record records[] = {{0, {0, 0}}, {1, {42, 41}}, {32767, {INT64_MAX, INT64_MAX}}};
 	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
 		char text[SLOT_RECORD_SIZE];
 		struct slot_record read;
 		size_t size = slot_record_encode(&records[i], text);
 		assert_int_equal(slot_record_decode(slice_make(text, size), &read), ERROR_OK);
 		assert_int_equal(read.log_epoch, records[i].log_epoch);
-		assert_int_equal(read.batch, records[i].batch);
+		assert_int_equal(read.batches.batch, records[i].batches.batch);
+		assert_int_equal(read.batches.after, records[i].batches.after);
 	}
 	char text[SLOT_RECORD_SIZE];
 	slot_record_encode(&records[1], text);
-	assert_string_equal(text, "{\"log_epoch\":1,\"batch\":42}");
+	assert_string_equal(text, "{\"log_epoch\":1,\"batch\":42,\"after\":41}");
 }
 
 static void a_slots_record_may_have_members_of_a_newer_version(void **state)
@@ -77,7 +78,17 @@ static void a_slots_record_may_have_members_of_a_newer_version(void **state)
 	(void)state;
 	struct slot_record record;
 	assert_int_equal(decode("{\"host\":{\"name\":[1,2]}, \"batch\":7, \"log_epoch\":1}", &record), ERROR_OK);
-	assert_int_equal(record.batch, 7);
+	assert_int_equal(record.batches.batch, 7);
+}
+
+static void a_slots_record_of_an_older_version_is_of_one_batch(void **state)
+{
+	(void)state;
+	struct slot_record record;
+	assert_int_equal(decode("{\"log_epoch\":1,\"batch\":7}", &record), ERROR_OK);
+	assert_int_equal(record.batches.after, 6);
+	assert_int_equal(decode("{\"log_epoch\":1,\"batch\":0}", &record), ERROR_OK);
+	assert_int_equal(record.batches.after, 0);
 }
 
 static void what_is_no_slots_record_is_refused(void **state)
@@ -93,12 +104,13 @@ static void what_is_no_slots_record_is_refused(void **state)
 					    "{\"log_epoch\":1,\"batch\":-1}",
 					    "{\"log_epoch\":1,\"batch\":1.5}",
 					    "{\"log_epoch\":1,\"batch\":\"1\"}",
+					    "{\"log_epoch\":1,\"batch\":1,\"after\":2}",
 					    "{\"log_epoch\":1,\"batch\":1}}"};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		struct slot_record record = {11, 12};
+		struct slot_record record = {11, {12, 13}};
 		assert_int_equal(decode(texts[i], &record), ERROR_MALFORMED);
 		assert_int_equal(record.log_epoch, 11);
-		assert_int_equal(record.batch, 12);
+		assert_int_equal(record.batches.batch, 12);
 	}
 }
 
@@ -109,6 +121,7 @@ int main(void)
 		cmocka_unit_test(a_url_that_names_anything_else_is_refused),
 		cmocka_unit_test(a_slots_record_is_read_as_it_was_written),
 		cmocka_unit_test(a_slots_record_may_have_members_of_a_newer_version),
+		cmocka_unit_test(a_slots_record_of_an_older_version_is_of_one_batch),
 		cmocka_unit_test(what_is_no_slots_record_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
