@@ -102,8 +102,8 @@ struct slot_ledger_vtable {
 	enum error (*read_batches)(struct slot_ledger *ledger, const struct publish_slot *slot, int64_t after, size_t enough,
 				   struct publish_run *ret_run, void (*visit)(void *context, const struct ledger_ping *row),
 				   void *context, struct error_note *note);
-	/* The rows' new positions (by id and received_at), in one transaction that first checks the epoch as commit does, with
-	 * the slot's row locked until its end. */
+	/* The rows' new positions (by id and received_at), in one transaction that checks the epoch as commit does, with the
+	 * slot's row locked from then to its end. */
 	enum error (*set_positions)(struct slot_ledger *ledger, const struct publish_slot *slot, const struct ledger_ping *rows,
 				    size_t count, struct error_note *note);
 

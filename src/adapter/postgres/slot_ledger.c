@@ -224,10 +224,12 @@ static enum error slot_set_positions(struct slot_ledger *base, const struct publ
 				     size_t count, struct error_note *note)
 {
 	struct postgres_slot_ledger *ledger = of(base);
-	struct pg_step steps[1 + ROWS_POSITION_STEPS] = {slot_move(ledger, slot, 0, NULL)};
-	rows_set_positions(&ledger->parameters, rows, count, steps + 1);
-	enum error error = pg_run_commit(ledger->connection, steps, 1 + ROWS_POSITION_STEPS, note);
-	pg_clear_results(steps, 1 + ROWS_POSITION_STEPS);
+	/* The slot's row last: whoever carries out pings there waits for its lock, and the rows take their time. */
+	struct pg_step steps[ROWS_POSITION_STEPS + 1];
+	rows_set_positions(&ledger->parameters, rows, count, steps);
+	steps[ROWS_POSITION_STEPS] = slot_move(ledger, slot, 0, NULL);
+	enum error error = pg_run_commit(ledger->connection, steps, ROWS_POSITION_STEPS + 1, note);
+	pg_clear_results(steps, ROWS_POSITION_STEPS + 1);
 	return error;
 }
 
