@@ -1,5 +1,6 @@
 #include "app/call_client.h"
 
+#include "base/clock.h"
 #include "codec/message_type.h"
 
 #include <curl/curl.h>
@@ -100,16 +101,19 @@ bool call_error_parse(struct slice body, struct call_error *ret_error)
 	return parsed;
 }
 
-static struct curl_slist *make_headers(const struct call_client *client)
+static struct curl_slist *make_headers(const struct call_client *client, bool stream)
 {
 	char timeout[64], client_header[128];
 	snprintf(timeout, sizeof timeout, "Connect-Timeout-Ms: %lld", (long long)client->timeout_ms);
 	snprintf(client_header, sizeof client_header, "X-Forwarded-For: %s",
 		 client->speaks_for == NULL ? "" : client->speaks_for);
-	const char *const lines[] = {"Content-Type: application/proto", "Connect-Protocol-Version: 1", "Expect:", timeout,
+	const char *const lines[] = {stream ? "Content-Type: application/connect+proto" : "Content-Type: application/proto",
+				     "Connect-Protocol-Version: 1", "Expect:", stream ? NULL : timeout,
 				     client->speaks_for == NULL ? NULL : client_header};
 	struct curl_slist *headers = NULL;
-	for (size_t i = 0; i < sizeof lines / sizeof lines[0] && lines[i] != NULL; i++) {
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		if (lines[i] == NULL)
+			continue;
 		struct curl_slist *longer = curl_slist_append(headers, lines[i]);
 		if (longer == NULL) {
 			curl_slist_free_all(headers);
@@ -135,9 +139,8 @@ static void set_tls(struct call_client *client)
 	curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 }
 
-static CURLcode perform(struct call_client *client, const char *path, struct curl_slist *headers, long *ret_status)
+static void prepare(struct call_client *client, const char *path, struct curl_slist *headers)
 {
-	enum { GRACE_MS = 1000 }; /* for the server's own deadline to be told */
 	char url[1024];
 	snprintf(url, sizeof url, "%s%s", client->address, path);
 	CURL *curl = client->curl;
@@ -148,16 +151,22 @@ static CURLcode perform(struct call_client *client, const char *path, struct cur
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)client->request.size);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, client->request.size == 0 ? "" : (char *)client->request.data);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_response);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(client->timeout_ms + GRACE_MS));
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	client->problem[0] = 0;
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->problem);
 	set_tls(client);
 	buffer_clear(&client->response);
-	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_status);
+}
+
+static CURLcode perform(struct call_client *client, const char *path, struct curl_slist *headers, long *ret_status)
+{
+	enum { GRACE_MS = 1000 }; /* for the server's own deadline to be told */
+	prepare(client, path, headers);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_response);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, client);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)(client->timeout_ms + GRACE_MS));
+	CURLcode code = curl_easy_perform(client->curl);
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, ret_status);
 	return code;
 }
 
@@ -180,17 +189,22 @@ static enum call_outcome unreachable(const struct call_client *client, CURLcode 
 	return CALL_UNREACHABLE;
 }
 
+/* HTTP's own status, where no pingd says what is wrong. */
+static enum call_outcome refused(const struct call_client *client, long status, struct call_error *ret_error)
+{
+	if (call_error_parse(buffer_slice(&client->response), ret_error))
+		return CALL_REFUSED;
+	snprintf(ret_error->message, sizeof ret_error->message,
+		 "%s answered HTTP %ld, which no pingd does: is the address right?", client->address, status);
+	return CALL_UNREACHABLE;
+}
+
 static enum call_outcome take_answer(const struct call_client *client, const struct method_type *method, long status,
 				     struct arena *arena, void *ret_response, struct call_error *ret_error)
 {
 	struct slice body = buffer_slice(&client->response);
-	if (status != 200) {
-		if (call_error_parse(body, ret_error))
-			return CALL_REFUSED;
-		snprintf(ret_error->message, sizeof ret_error->message,
-			 "%s answered HTTP %ld, which no pingd does: is the address right?", client->address, status);
-		return CALL_UNREACHABLE;
-	}
+	if (status != 200)
+		return refused(client, status, ret_error);
 	struct slice copy = arena_copy(arena, body); /* strings of the message point into it */
 	struct error_note note = {0};
 	enum error error =
@@ -208,7 +222,7 @@ enum call_outcome call_client_call(struct call_client *client, const struct meth
 	*ret_error = (struct call_error){0};
 	buffer_clear(&client->request);
 	enum error error = message_encode_binary(method->request, request, &client->request);
-	struct curl_slist *headers = error == ERROR_OK ? make_headers(client) : NULL;
+	struct curl_slist *headers = error == ERROR_OK ? make_headers(client, false) : NULL;
 	if (headers == NULL) {
 		snprintf(ret_error->message, sizeof ret_error->message, "%s",
 			 error_text(error == ERROR_OK ? ERROR_NO_MEMORY : error));
@@ -219,4 +233,126 @@ enum call_outcome call_client_call(struct call_client *client, const struct meth
 	curl_slist_free_all(headers);
 	return code == CURLE_OK ? take_answer(client, method, status, arena, ret_response, ret_error)
 				: unreachable(client, code, ret_error);
+}
+
+/* --- streams --- */
+
+enum { ENVELOPE_BYTES = 5, FLAG_END = 2 };
+
+struct response_stream {
+	struct call_client *client;
+	const struct method_type *method;
+	bool (*take)(void *context, const void *response);
+	void *context;
+	struct arena arena;
+	bool stopped, ended; /* by the taker; by the server's last envelope */
+	enum call_outcome outcome;
+	struct call_error *error;
+};
+
+/* {} or {"error": {"code": …, "message": …}} */
+static const struct field_type end_fields[] = {
+	{MESSAGE_TEXT("error"), MESSAGE_TEXT("error"), .number = 1, .kind = FIELD_MESSAGE, .offset = 0,
+	 .message = &connect_error_type},
+};
+static const struct message_type end_type = {
+	.name = "connect.End", .size = sizeof(struct connect_error *), .fields = end_fields, .field_count = 1};
+
+static void take_end(struct response_stream *stream, struct slice text)
+{
+	struct connect_error *error = NULL;
+	stream->ended = true;
+	if (message_decode_json(&end_type, text, &stream->arena, &error, NULL) != ERROR_OK || error == NULL)
+		return;
+	stream->outcome = CALL_REFUSED;
+	copy_printable(stream->error->code, sizeof stream->error->code, error->code);
+	copy_printable(stream->error->message, sizeof stream->error->message, error->message);
+}
+
+static void take_message(struct response_stream *stream, struct slice bytes)
+{
+	struct error_note note = {0};
+	void *response = arena_alloc(&stream->arena, message_type_size(stream->method->response));
+	enum error error = ERROR_NO_MEMORY;
+	if (response != NULL)
+		error = message_decode_binary(stream->method->response, bytes, &stream->arena, response, &note);
+	if (error == ERROR_OK) {
+		stream->stopped = !stream->take(stream->context, response);
+		return;
+	}
+	stream->stopped = true;
+	stream->outcome = CALL_FAILED;
+	snprintf(stream->error->message, sizeof stream->error->message, "a message of %s cannot be read: %s",
+		 stream->client->address, *note.text == 0 ? error_text(error) : note.text);
+}
+
+/* Whole envelopes are taken; what is left of one waits. */
+static size_t take_stream(char *data, size_t size, size_t count, void *context)
+{
+	struct response_stream *stream = context;
+	struct buffer *bytes = &stream->client->response;
+	long status = 0;
+	if (buffer_append(bytes, data, size * count) != ERROR_OK)
+		return 0;
+	curl_easy_getinfo(stream->client->curl, CURLINFO_RESPONSE_CODE, &status);
+	while (status == 200 && bytes->size >= ENVELOPE_BYTES && !stream->stopped && !stream->ended) {
+		const uint8_t *at = bytes->data;
+		size_t length = (size_t)at[1] << 24 | (size_t)at[2] << 16 | (size_t)at[3] << 8 | at[4];
+		if (bytes->size - ENVELOPE_BYTES < length)
+			break;
+		(at[0] & FLAG_END ? take_end : take_message)(stream, slice_make(at + ENVELOPE_BYTES, length));
+		buffer_consume(bytes, ENVELOPE_BYTES + length);
+		arena_reset(&stream->arena);
+	}
+	return stream->stopped ? 0 : size * count;
+}
+
+static enum error write_request(struct call_client *client, const struct method_type *method, const void *request)
+{
+	buffer_clear(&client->request);
+	enum error error = buffer_append(&client->request, (const uint8_t[ENVELOPE_BYTES]){0}, ENVELOPE_BYTES);
+	if (error == ERROR_OK)
+		error = message_encode_binary(method->request, request, &client->request);
+	size_t size = client->request.size - ENVELOPE_BYTES;
+	for (size_t i = 0; i < 4 && error == ERROR_OK; i++)
+		client->request.data[1 + i] = (uint8_t)(size >> 8 * (3 - i));
+	return error;
+}
+
+enum call_outcome call_client_stream(struct call_client *client, const struct method_type *method, const void *request,
+				     bool (*take)(void *context, const void *response), void *context, int64_t ends_in_ms,
+				     int64_t silence_ms, struct call_error *ret_error)
+{
+	struct response_stream stream = {
+		.client = client, .method = method, .take = take, .context = context, .outcome = CALL_OK, .error = ret_error};
+	*ret_error = (struct call_error){0};
+	enum error error = write_request(client, method, request);
+	struct curl_slist *headers = error == ERROR_OK ? make_headers(client, true) : NULL;
+	if (headers == NULL) {
+		snprintf(ret_error->message, sizeof ret_error->message, "%s",
+			 error_text(error == ERROR_OK ? ERROR_NO_MEMORY : error));
+		return CALL_FAILED;
+	}
+	arena_init(&stream.arena, CALL_MAX_RESPONSE);
+	prepare(client, method->path, headers);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_stream);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &stream);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)ends_in_ms);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, (long)((silence_ms + 999) / 1000));
+	int64_t begun_us = clock_monotonic_us(clock_system());
+	CURLcode code = curl_easy_perform(client->curl);
+	bool time_over = ends_in_ms > 0 && clock_monotonic_us(clock_system()) - begun_us >= ends_in_ms * 1000;
+	long status = 0;
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_slist_free_all(headers);
+	arena_release(&stream.arena);
+	if (stream.stopped || stream.ended || (code == CURLE_OPERATION_TIMEDOUT && time_over))
+		return stream.outcome;
+	if (code != CURLE_OK)
+		return unreachable(client, code, ret_error);
+	if (status != 200)
+		return refused(client, status, ret_error);
+	snprintf(ret_error->message, sizeof ret_error->message, "%s ended the stream without a word", client->address);
+	return CALL_UNREACHABLE;
 }

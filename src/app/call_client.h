@@ -1,5 +1,5 @@
-/* Connect unary calls (connectrpc.com, "Unary-Request") as a client makes them: one at a time, over one kept HTTP/1.1 connection
- * of libcurl; binary messages both ways, errors as the JSON that the protocol prescribes.
+/* Connect calls (connectrpc.com, "Unary-Request", "Streaming-Request") as a client makes them: one at a time, over one kept
+ * HTTP/1.1 connection of libcurl; binary messages both ways, errors as the JSON that the protocol prescribes.
  */
 #ifndef PING_APP_CALL_CLIENT_H
 #define PING_APP_CALL_CLIENT_H
@@ -33,6 +33,13 @@ void call_client_speak_for(struct call_client *client, const char *address);
  * OK. */
 enum call_outcome call_client_call(struct call_client *client, const struct method_type *method, const void *request,
 				   struct arena *arena, void *ret_response, struct call_error *ret_error);
+
+/* One request, many responses, to `take` one by one; a response lives until it returns, and the arena is then reset. False from
+ * it, or the stream's own end: OK. ends_in_ms: OK after so long; 0: never. silence_ms: UNREACHABLE when nothing comes for so
+ * long (in seconds, rounded up). */
+enum call_outcome call_client_stream(struct call_client *client, const struct method_type *method, const void *request,
+				     bool (*take)(void *context, const void *response), void *context, int64_t ends_in_ms,
+				     int64_t silence_ms, struct call_error *ret_error);
 
 /* The code and the message of a Connect error's body; false where it is none. */
 bool call_error_parse(struct slice body, struct call_error *ret_error);

@@ -1,4 +1,4 @@
-/* watch: asks each second and prints what changed. */
+/* watch: prints windows as the server tells that they changed (WatchWindowStats); of a server that can't, it asks each second. */
 #include "app/pingctl.h"
 
 #include "base/address.h"
@@ -7,8 +7,10 @@
 #include <time.h>
 
 enum {
-	WATCH_MAX_CLIENTS = 100, /* named, or (none named) those with the newest pings */
-	WATCH_WINDOWS = 2,	 /* of each client, the newest: a ping may come after its window ended */
+	WATCH_MAX_CLIENTS = 100,  /* named, or (none named) those with the newest pings */
+	WATCH_WINDOWS = 2,	  /* of each client, the newest: a ping may come after its window ended */
+	WATCH_SILENCE_MS = 60000, /* heartbeats come more often */
+	WATCH_RETRY_S = 1,
 };
 
 static struct options {
@@ -41,6 +43,10 @@ struct watch {
 	struct seen seen[WATCH_MAX_CLIENTS];
 	size_t seen_count;
 	int64_t printed;
+	char *const *clients;
+	size_t client_count;
+	bool told, begun; /* by the stream at hand: something, also before that */
+	int exit_code;
 };
 
 static bool is_done(const struct watch *watch)
@@ -155,26 +161,92 @@ static int look(struct watch *watch, char *const *clients, size_t count, bool fi
 	return exit_code == PINGCTL_OK ? pingctl_flush(watch->ctl) : exit_code;
 }
 
+static int look_each_second(struct watch *watch)
+{
+	int exit_code = look(watch, watch->clients, watch->client_count, true);
+	while (exit_code == PINGCTL_OK && !is_done(watch)) {
+		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+		arena_reset(&watch->ctl->arena);
+		exit_code = look(watch, watch->clients, watch->client_count, false);
+	}
+	return exit_code;
+}
+
+static bool take_rows(void *context, const void *message)
+{
+	struct watch *watch = context;
+	const struct ping_v1_watch_window_stats_response *response = message;
+	watch->told = true;
+	for (size_t i = 0; i < response->window_stats.count && !is_done(watch); i++)
+		print_window(watch, &response->window_stats.items[i]);
+	watch->exit_code = pingctl_flush(watch->ctl);
+	arena_reset(&watch->ctl->arena);
+	return watch->exit_code == PINGCTL_OK && !is_done(watch);
+}
+
+static enum call_outcome follow(struct watch *watch, struct call_error *ret_error)
+{
+	struct slice clients[WATCH_MAX_CLIENTS];
+	for (size_t i = 0; i < watch->client_count; i++)
+		clients[i] = slice_from_string(watch->clients[i]);
+	struct ping_v1_watch_window_stats_request request = {.client_ips = {clients, watch->client_count}};
+	int64_t left_ms = options.for_ms == 0 ? 0 : options.for_ms - (pingctl_now_ms() - watch->ctl->now_ms);
+	watch->told = false;
+	if (pingctl_open_client(watch->ctl) != ERROR_OK) {
+		*ret_error = (struct call_error){.message = "out of memory"};
+		return CALL_FAILED;
+	}
+	return call_client_stream(watch->ctl->client, &ping_v1_metrics_service_watch_window_stats_method, &request, take_rows,
+				  watch, left_ms, WATCH_SILENCE_MS, ret_error);
+}
+
+/* It watched, and the server ended or lost it: another one, or the same in a moment, goes on. */
+static bool may_watch_again(const struct watch *watch, enum call_outcome outcome, const struct call_error *error)
+{
+	bool ended = outcome == CALL_REFUSED &&
+		     (strcmp(error->code, "unavailable") == 0 || strcmp(error->code, "resource_exhausted") == 0);
+	return ended || (outcome == CALL_UNREACHABLE && watch->begun);
+}
+
+/* As long as one call may take, it tries to get back. */
+static int watch_stream(struct watch *watch)
+{
+	struct call_error error;
+	enum call_outcome outcome;
+	int64_t lost_ms = 0;
+	for (;;) {
+		outcome = follow(watch, &error);
+		if (watch->exit_code != PINGCTL_OK || is_done(watch) || outcome == CALL_OK)
+			return watch->exit_code;
+		if (watch->told || lost_ms == 0)
+			lost_ms = pingctl_now_ms();
+		watch->begun = watch->begun || watch->told;
+		if (outcome == CALL_REFUSED && strcmp(error.code, "unimplemented") == 0)
+			return look_each_second(watch);
+		if (!may_watch_again(watch, outcome, &error) || pingctl_now_ms() - lost_ms > watch->ctl->timeout_ms)
+			return pingctl_print_call_error(outcome, &error);
+		if (watch->told)
+			fprintf(stderr, "pingctl: watching again, changes may have been missed: %s\n", error.message);
+		nanosleep(&(struct timespec){.tv_sec = WATCH_RETRY_S}, NULL);
+	}
+}
+
 static int run(void *program, char *const *arguments, size_t count)
 {
 	static struct watch watch;
 	watch.ctl = program;
-	int exit_code = look(&watch, arguments, count, true);
-	while (exit_code == PINGCTL_OK && !is_done(&watch)) {
-		nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-		arena_reset(&watch.ctl->arena);
-		exit_code = look(&watch, arguments, count, false);
-	}
-	return exit_code;
+	watch.clients = arguments;
+	watch.client_count = count;
+	return watch_stream(&watch);
 }
 
 const struct command pingctl_watch_command = {
 	.name = "watch",
 	.arguments = "[CLIENT…]",
 	.summary = "print windows as they change",
-	.help = "Looks each second and prints the windows that changed, of the clients that are named or of the 100 with the "
-		"newest pings. With "
-		"--json as the API's WindowStats, one a line.",
+	.help = "Prints windows as they change, of the clients that are named or of all. A server without metrics of its own is "
+		"asked each second instead, and then about the 100 clients with the newest pings. When the connection is lost it "
+		"tries to get back for as long as --timeout. With --json as the API's WindowStats, one a line.",
 	.settings = {{.rows = flags, .config = &options}},
 	.examples = (const struct manual_entry[]){{"pingctl watch 203.0.113.7 --for 1m", "One client, for a minute."}, {0}},
 	.max_arguments = WATCH_MAX_CLIENTS,

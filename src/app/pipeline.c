@@ -499,6 +499,11 @@ struct publishers *pipeline_publishers(struct pipeline *pipeline)
 	return pipeline->publishers;
 }
 
+size_t pipeline_watchers(struct pipeline *pipeline)
+{
+	return pipeline->hub == NULL ? 0 : watch_hub_count(pipeline->hub);
+}
+
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events)
 {
 	if (pipeline->stream == NULL)

@@ -37,6 +37,8 @@ struct service *pipeline_service(struct pipeline *pipeline);
 struct health *pipeline_health(struct pipeline *pipeline);
 /* Any thread. */
 struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
+/* Streams of WatchWindowStats. */
+size_t pipeline_watchers(struct pipeline *pipeline);
 /* NULL: there are none. */
 struct publishers *pipeline_publishers(struct pipeline *pipeline);
 /* False where this process has no stream role. ret_lag_events: kept, and not in the store yet. */

@@ -16,6 +16,7 @@
 	X(failed, "ping_ingest_failed_total", counter, "Pings whose batch failed.", NULL)                                        \
 	X(rejected, "ping_ingest_rejected_total", counter, "Pings refused because the queue was full.", NULL)                    \
 	X(depth, "ping_ingest_queue_pings", gauge, "Pings accepted and not answered yet.", NULL)                                 \
+	X(watchers, "ping_watchers", gauge, "Streams that watch windows as they change.", NULL)                                  \
 	X(publishers, "ping_publishers", gauge, "Publishers of this process.", NULL)                                             \
 	X(publishers_ready, "ping_publishers_ready", gauge, "Publishers that can carry out pings.", NULL)                        \
 	X(published, "ping_publisher_batches_total", counter, "Batches carried out in ledger and log.", NULL)                    \
@@ -186,6 +187,7 @@ static void sample_ingest(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_failed] = (double)ingest.failed;
 	samples[SAMPLE_rejected] = (double)ingest.rejected;
 	samples[SAMPLE_depth] = (double)ingest.depth;
+	samples[SAMPLE_watchers] = (double)pipeline_watchers(pipeline);
 }
 
 static void sample_publishers(struct telemetry *telemetry)

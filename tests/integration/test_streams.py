@@ -1,14 +1,16 @@
 """Streams: windows as they change, gRPC's health, reflection; and how they end when pingd does."""
 import contextlib
 import json
+import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import grpc
 import pytest
-from conftest import scaled, wait_for
+from conftest import BUILD, scaled, wait_for
 from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -263,6 +265,47 @@ def test_many_watchers_hear_the_same(pingd, connect):
     for thread in threads:
         thread.join(60)
     assert len(done) == watchers
+
+
+@contextlib.contextmanager
+def pingctl_watch(pingd, *arguments):
+    watch = subprocess.Popen([BUILD / "pingctl", "watch", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"})
+    try:
+        yield watch
+    finally:
+        watch.kill()
+        watch.communicate()
+
+
+def watched(pingd):
+    return b"ping_watchers 1\n" in pingd.get("/metrics")[1]
+
+
+@pytest.mark.sanitized
+def test_pingctl_watches(pingd):
+    with pingctl_watch(pingd, "203.0.113.7", "--count", "2", "--json") as watch:
+        wait_for("pingctl to watch", lambda: watched(pingd))
+        pingd.ping(BASE_MS, "203.0.113.8")
+        for count in "1", "2":
+            pingd.ping(BASE_MS + int(count), "203.0.113.7")
+            assert json.loads(watch.stdout.readline())["pingCount"] == count
+        assert watch.wait(30) == 0
+    assert pingd.ctl("watch", "--for", "300ms").stdout == ""
+
+
+def test_pingctl_watches_on_when_pingd_is_back(pingd):
+    with pingctl_watch(pingd, "--json") as watch:
+        wait_for("pingctl to watch", lambda: watched(pingd))
+        pingd.kill()
+        pingd.start()
+        assert "watching again" in watch.stderr.readline()
+        wait_for("pingctl to watch again", lambda: watched(pingd))
+        pingd.ping(BASE_MS, "203.0.113.7")
+        assert json.loads(watch.stdout.readline())["clientIp"] == "203.0.113.7"
+        assert pingd.stop() == 0
+        assert "shutting down" in watch.stderr.readline()
+    assert pingd.ctl("watch", check=False).returncode == 3
 
 
 @pytest.mark.sanitized
