@@ -222,6 +222,7 @@ static void begin_request(struct http1 *session)
 		refuse(session, 503, "out of memory");
 		return;
 	}
+	request->any_case = true;
 	request_add_header(request, SLICE_LITERAL(":method"), head->method);
 	request_add_header(request, SLICE_LITERAL(":path"), head->path);
 	request->head.query = head->query;

@@ -73,6 +73,8 @@ void http2_free_streams(struct worker *worker)
 static void stream_close(struct stream *stream)
 {
 	struct http2 *session = stream->session;
+	if (session->current == stream)
+		session->current = NULL;
 	*stream->link = stream->next;
 	if (stream->next != NULL)
 		stream->next->link = stream->link;
@@ -96,13 +98,25 @@ void http2_consume(struct stream *stream, size_t bytes)
 {
 	nghttp2_session *nghttp2 = stream->session->nghttp2;
 	const struct rpc_call *call = stream->request.exchange.call;
+	bool paused = call != NULL && rpc_call_paused(call);
+	if (!paused && stream->unconsumed_bytes == 0) {
+		nghttp2_session_consume(nghttp2, stream->id, bytes);
+		return;
+	}
 	nghttp2_session_consume_connection(nghttp2, bytes);
 	stream->unconsumed_bytes += bytes;
-	if (call != NULL && rpc_call_paused(call))
+	if (paused)
 		return;
-	if (stream->unconsumed_bytes > 0)
-		nghttp2_session_consume_stream(nghttp2, stream->id, stream->unconsumed_bytes);
+	nghttp2_session_consume_stream(nghttp2, stream->id, stream->unconsumed_bytes);
 	stream->unconsumed_bytes = 0;
+}
+
+/* NULL: there is none, or none any more. */
+static struct stream *find_stream(struct http2 *session, int32_t id)
+{
+	if (session->current == NULL || session->current->id != id)
+		session->current = nghttp2_session_get_stream_user_data(session->nghttp2, id);
+	return session->current;
 }
 
 /* Of what the guard says. False: the connection ends. */
@@ -175,7 +189,7 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	stream->link = &session->streams;
 	if (stream->next != NULL)
 		stream->next->link = &stream->next;
-	session->streams = stream;
+	session->streams = session->current = stream;
 	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
 	worker_count(worker, COUNTER_REQUESTS_HTTP2);
 	http2_guard_earn(&session->guard, HTTP2_GUARD_PER_STREAM);
@@ -185,12 +199,13 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
 		     const uint8_t *value, size_t value_size, uint8_t flags, void *user_data)
 {
+	(void)nghttp2;
 	(void)flags;
 	struct http2 *session = user_data;
 	const struct server_config *config = &session->connection->worker->shared->config;
 	if (!permit(session, http2_guard_field(&session->guard, name_size, value_size, config->max_header_bytes)))
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+	struct stream *stream = find_stream(session, frame->hd.stream_id);
 	/* A trailer field is nothing to any method. */
 	if (stream != NULL && stream->state == STREAM_HEAD)
 		request_add_header(&stream->request, slice_make(name, name_size), slice_make(value, value_size));
@@ -220,6 +235,7 @@ static void say_last(struct http2 *session);
 
 static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
 {
+	(void)nghttp2;
 	struct http2 *session = user_data;
 	struct stream *stream;
 	switch (frame->hd.type) {
@@ -227,7 +243,7 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 		expect_request(session);
 		/* fallthrough */
 	case NGHTTP2_DATA:
-		stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+		stream = find_stream(session, frame->hd.stream_id);
 		if (stream != NULL)
 			on_stream_frame(stream, frame);
 		break;
@@ -251,6 +267,7 @@ static int on_frame_recv(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 /* Where a head or trailers end the answer: nghttp2 drops what waits behind a reset, so that comes after them. */
 static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *user_data)
 {
+	(void)nghttp2;
 	struct http2 *session = user_data;
 	if (frame->hd.type == NGHTTP2_DATA)
 		http2_guard_earn(&session->guard, HTTP2_GUARD_PER_DATA);
@@ -258,7 +275,7 @@ static int on_frame_sent(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 		worker_count(session->connection->worker, COUNTER_PROTOCOL_ERRORS);
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
-	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+	struct stream *stream = find_stream(session, frame->hd.stream_id);
 	if (stream != NULL)
 		http2_refuse_rest(stream);
 	return 0;
@@ -268,7 +285,7 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, co
 {
 	(void)flags;
 	struct http2 *session = user_data;
-	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+	struct stream *stream = find_stream(session, id);
 	if (stream == NULL || request_answered(&stream->request)) {
 		nghttp2_session_consume(nghttp2, id, size);
 		return 0;
@@ -286,8 +303,9 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t id, co
 
 static int on_stream_close(nghttp2_session *nghttp2, int32_t id, uint32_t error_code, void *user_data)
 {
+	(void)nghttp2;
 	struct http2 *session = user_data;
-	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, id);
+	struct stream *stream = find_stream(session, id);
 	/* A body longer than it was announced is reset by nghttp2, which tells of it here alone. */
 	if (error_code == NGHTTP2_PROTOCOL_ERROR)
 		spend_token(session);

@@ -48,6 +48,7 @@ struct http2 {
 	nghttp2_session *nghttp2;
 	struct connection *connection;
 	struct stream *streams;
+	struct stream *current; /* of the frame that came last: its parts and the next one are most often this one's too */
 	size_t buffered_bytes;
 	size_t starved_count; /* streams */
 	struct http2_guard guard;

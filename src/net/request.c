@@ -84,8 +84,9 @@ static bool add_header(struct request *request, struct slice name, struct slice 
 	uint8_t *copy = arena_alloc(rpc_call_arena(request->exchange.call), name.size + value.size);
 	if (copy == NULL)
 		return false;
-	for (size_t i = 0; i < name.size; i++) /* HTTP/1.1 has them in any case */
-		copy[i] = name.data[i] >= 'A' && name.data[i] <= 'Z' ? name.data[i] | 0x20 : name.data[i];
+	memcpy(copy, name.data, name.size);
+	for (size_t i = 0; request->any_case && i < name.size; i++)
+		copy[i] = copy[i] >= 'A' && copy[i] <= 'Z' ? copy[i] | 0x20 : copy[i];
 	if (value.size > 0)
 		memcpy(copy + name.size, value.data, value.size);
 	struct slice kept = slice_make(copy + name.size, value.size);

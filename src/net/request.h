@@ -21,6 +21,7 @@ struct request {
 	struct rpc_header *headers;
 	size_t header_capacity, header_bytes;
 	struct cors_answer cors;
+	bool any_case;	/* header names come in any, as HTTP/1.1 has them */
 	bool is_head;	/* HEAD: the answer has no body */
 	bool too_large; /* the head: it will be answered 431 */
 	bool begun, ended;
