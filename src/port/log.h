@@ -4,7 +4,8 @@
  *   ASSIGNED(p) ► driver takes p in the store, seeks to its position ► BATCH(p) … ► REVOKED(p): flush, commit, forget
  *                                                                                 ► LOST(p): forget, write nothing
  *
- * The embedded log has one partition, 0, assigned at the first poll; its positions are the ledger's rowids.
+ * The embedded log has one partition, 0, assigned at the first poll; its positions are the ledger's rowids. Of Kafka's, the group
+ * ping-metrics shares the partitions out; positions are log_epoch << 48 | offset. A partition that is not sought is not read.
  */
 #ifndef PING_PORT_LOG_H
 #define PING_PORT_LOG_H
@@ -17,7 +18,8 @@ enum log_event_kind { LOG_IDLE, LOG_ASSIGNED, LOG_BATCH, LOG_REVOKED, LOG_LOST }
 struct log_event {
 	enum log_event_kind kind;
 	int32_t partition;
-	/* BATCH: valid until the next poll or seek. */
+	/* BATCH: valid until the next poll or seek. Without events it says that the partition has moved on past what is none:
+	 * transaction markers, aborted records, dead letters. */
 	const struct engine_event *events;
 	size_t count;
 	int64_t applied_position;   /* where the partition stands once the batch is applied (>= its last event's position) */

@@ -43,8 +43,17 @@ static void seek(int64_t position)
 
 static void assign_from(int64_t position)
 {
-	assert_int_equal(poll_log(0).kind, LOG_ASSIGNED);
+	assert_int_equal(poll_log(LONG_MS).kind, LOG_ASSIGNED);
 	seek(position);
+}
+
+/* A batch may bring nothing but that the partition has moved on: past what is no event. */
+static void assert_no_more_events(void)
+{
+	struct log_event event;
+	while ((event = poll_log(suite->settle_ms)).kind == LOG_BATCH)
+		assert_int_equal(event.count, 0);
+	assert_int_equal(event.kind, LOG_IDLE);
 }
 
 /* Reads `count` events of the client, whose times and positions must grow; the position of the last. */
@@ -56,7 +65,7 @@ static int64_t read_events(unsigned number, int64_t first_ms, size_t count)
 		struct log_event event = poll_log(LONG_MS);
 		assert_int_equal(event.kind, LOG_BATCH);
 		assert_int_equal(event.partition, 0);
-		assert_true(event.count > 0 && event.count <= count - seen);
+		assert_true(event.count <= count - seen);
 		for (size_t i = 0; i < event.count; i++, seen++) {
 			assert_true(address_equal(&event.events[i].client, &address));
 			assert_int_equal(event.events[i].pinged_at_ms, first_ms + (int64_t)seen);
@@ -65,7 +74,9 @@ static int64_t read_events(unsigned number, int64_t first_ms, size_t count)
 		}
 		assert_true(event.applied_position >= position);
 		assert_true(event.end_position >= event.applied_position);
-		assert_int_equal(event.newest_received_ms, NOW_MS);
+		if (event.count > 0 && !suite->own_clock)
+			assert_int_equal(event.newest_received_ms, NOW_MS);
+		assert_int_equal(event.newest_received_ms > 0, event.count > 0);
 	}
 	return position;
 }
@@ -79,7 +90,7 @@ static void the_partition_is_assigned_once_and_first(void **state)
 	assert_int_equal(event.partition, 0);
 	seek(POSITION_NONE);
 	assert_int_equal(poll_log(LONG_MS).kind, LOG_BATCH);
-	assert_int_equal(poll_log(0).kind, LOG_IDLE);
+	assert_no_more_events();
 }
 
 static void an_empty_log_is_idle(void **state)
@@ -98,7 +109,7 @@ static void events_come_in_order_each_once(void **state)
 	append(1, NOW_MS + 100, 1);
 	append(1, NOW_MS + 101, 50);
 	read_events(1, NOW_MS, 151);
-	assert_int_equal(poll_log(0).kind, LOG_IDLE);
+	assert_no_more_events();
 	append(1, NOW_MS + 500, 3);
 	read_events(1, NOW_MS + 500, 3);
 }
@@ -109,7 +120,7 @@ static void more_than_fits_a_batch_comes_in_several(void **state)
 	assign_from(POSITION_NONE);
 	append(1, NOW_MS, 20000);
 	read_events(1, NOW_MS, 20000);
-	assert_int_equal(poll_log(0).kind, LOG_IDLE);
+	assert_no_more_events();
 }
 
 static void the_end_is_known_before_it_is_reached(void **state)
@@ -151,7 +162,7 @@ static void at_its_end_the_log_has_nothing_more(void **state)
 	int64_t last = read_events(1, NOW_MS, 10);
 	suite->reopen(suite);
 	assign_from(last);
-	assert_int_equal(poll_log(0).kind, LOG_IDLE);
+	assert_no_more_events();
 }
 
 static void a_position_beyond_the_end_is_refused_with_a_way_out(void **state)
@@ -159,10 +170,11 @@ static void a_position_beyond_the_end_is_refused_with_a_way_out(void **state)
 	(void)state;
 	append(1, NOW_MS, 10);
 	assign_from(POSITION_NONE);
-	int64_t last = read_events(1, NOW_MS, 10);
+	int64_t end = poll_log(LONG_MS).end_position;
 	struct error_note note = {""};
-	assert_int_equal(suite->log->vtable->seek(suite->log, 0, last + 1, &note), ERROR_FAILED_PRECONDITION);
+	assert_int_equal(suite->log->vtable->seek(suite->log, 0, end + 1, &note), ERROR_FAILED_PRECONDITION);
 	assert_true(note.text[0] != 0);
+	seek(end);
 }
 
 static void a_commit_changes_nothing_for_the_reader(void **state)
@@ -173,7 +185,7 @@ static void a_commit_changes_nothing_for_the_reader(void **state)
 	assert_int_equal(suite->log->vtable->commit(suite->log, 0, POSITION_NONE, NULL), ERROR_OK);
 	int64_t last = read_events(1, NOW_MS, 10);
 	assert_int_equal(suite->log->vtable->commit(suite->log, 0, last, NULL), ERROR_OK);
-	assert_int_equal(poll_log(0).kind, LOG_IDLE);
+	assert_no_more_events();
 }
 
 static void the_identity_stays_until_the_log_is_made_anew(void **state)

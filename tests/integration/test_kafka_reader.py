@@ -2,16 +2,18 @@
 import contextlib
 import itertools
 import json
+import subprocess
 import time
 
 import pytest
 
-from conftest import DEADLINE_S, wait_for
+from conftest import BUILD, DEADLINE_S, wait_for
 from kafka import kafka  # noqa: F401  (a fixture)
 from test_kafka import TOOL, Tool
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)")
 
+CONTRACT = BUILD / "tests" / "kafka" / "kafka-log-contract"
 FIRST_MS = 1728926331000
 PARTITIONS = range(6)
 
@@ -327,3 +329,11 @@ def test_a_broker_that_is_killed_and_comes_back_is_read_on(topics, make_reader, 
     wait_for("the slot to open again", lambda: topics.ask("open", 0)[1] == "OK")
     expected |= publish(topics, 1000, 1000)
     reader.poll_until("the rest", lambda: places(reader).keys() == expected.keys())
+
+
+def test_the_contract_of_logs_holds(kafka):  # noqa: F811
+    with contextlib.suppress(AssertionError):
+        kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    done = subprocess.run([CONTRACT, kafka.addresses], capture_output=True, text=True, timeout=400, check=False)
+    kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    assert done.returncode == 0, done.stdout + done.stderr
