@@ -88,7 +88,9 @@ static void append(struct log_contract *contract, const struct address *client, 
 	assert_true(count <= MAX_ROWS);
 	for (size_t i = 0; i < count; i++)
 		rows[i] = (struct ledger_ping){.id.bytes = {1}, .client = *client, .pinged_at_ms = first_ms + (int64_t)i};
-	assert_ok(publisher->vtable->produce(publisher, ++batch, rows, count, &note), &note);
+	const struct publish_record record = {.batch = batch + 1, .after = batch};
+	batch++;
+	assert_ok(publisher->vtable->produce(publisher, &record, rows, count, &note), &note);
 	assert_ok(publisher->vtable->commit(publisher, &note), &note);
 }
 
