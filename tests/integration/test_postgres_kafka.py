@@ -46,8 +46,8 @@ def make_pair(make_pingd, postgres, kafka, database):  # noqa: F811
         with contextlib.suppress(AssertionError):
             kafka.topics("--delete", "--topic", topic)
 
-    def make(*arguments, **more):
-        return make_pingd("--ledger", postgres.url(database), "--log", kafka.url, *arguments, **more)
+    def make(*arguments, ledger=None, **more):
+        return make_pingd("--ledger", ledger or postgres.url(database), "--log", kafka.url, *arguments, **more)
     return make
 
 
