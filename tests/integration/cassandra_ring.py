@@ -140,10 +140,11 @@ class Ring:
         self.port, self.storage_port = free_ports(addresses, 2)
         self.nodes = [Node(self, n + 1, more) for n in range(count)]
 
-    @property
-    def url(self):
-        """As pingd takes it, without a keyspace."""
-        return "scylla://" + ",".join(f"{node.address}:{self.port}" for node in self.nodes)
+    def url(self, keyspace="metrics", user="", **options):
+        """As pingd takes it; user: "NAME:PASSWORD@"."""
+        options = {"timeout": 30000, **options}
+        hosts = ",".join(f"{node.address}:{self.port}" for node in self.nodes)
+        return f"scylla://{user}{hosts}/{keyspace}?" + "&".join(f"{name}={value}" for name, value in options.items())
 
     def start(self):
         self.nodes[0].start()  # the seed first

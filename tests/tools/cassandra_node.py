@@ -30,7 +30,7 @@ def main():
         print(f"1..0 # SKIP {why}")
         return SKIPPED
     with tempfile.TemporaryDirectory(prefix="ping-cql-") as folder, cassandra_ring.running(pathlib.Path(folder) / "ring") as ring:
-        return subprocess.run(sys.argv[1:], env={**os.environ, "PING_TEST_CQL": ring.url}, check=False).returncode
+        return subprocess.run(sys.argv[1:], env={**os.environ, "PING_TEST_CQL": ring.url()}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@
 
 struct cql_connection;
 
-enum { CQL_IN_FLIGHT = 256 };
+enum { CQL_IN_FLIGHT = 128 };
 
 struct cql_statement {
 	const char *text;

@@ -230,6 +230,7 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 	struct writer old, taken;
 	if (before != NULL)
 		cql_forget(store, before);
+	cql_known_forget(store->known);
 	enum error error = become_owner(store, number, log_identity, &old, &taken, note);
 	if (error != ERROR_OK)
 		return error;

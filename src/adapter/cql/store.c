@@ -240,6 +240,7 @@ static void store_close(struct store *base)
 	while (store->count > 0)
 		cql_forget(store, store->partitions[0]);
 	cql_connection_destroy(store->connection);
+	cql_known_destroy(store->known);
 	free(store->partitions);
 	free(store);
 }
@@ -265,9 +266,11 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 	store->partition_count = config->partition_count;
 	store->window_retention_ms = config->window_retention_ms;
 	random_fill(random_system(), store->owner, sizeof store->owner);
-	enum error error = cql_connection_create(config->cql, statements, CQL_STORE_STATEMENT_COUNT, true, &store->connection);
+	enum error error = cql_known_create(&store->known);
+	if (error == ERROR_OK)
+		error = cql_connection_create(config->cql, statements, CQL_STORE_STATEMENT_COUNT, true, &store->connection);
 	if (error != ERROR_OK) {
-		free(store);
+		store_close(&store->store);
 		return error;
 	}
 	*ret_store = &store->store;

@@ -4,7 +4,7 @@
 #ifndef PING_ADAPTER_CQL_STORE_H
 #define PING_ADAPTER_CQL_STORE_H
 
-#include "adapter/cql/rows.h"
+#include "adapter/cql/known.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "port/store.h"
@@ -70,6 +70,7 @@ struct cql_store {
 	int32_t partition_count;
 	int64_t window_retention_ms;
 	int64_t seen_us; /* the latest WRITETIME of a row that was read */
+	struct cql_known *known;
 	struct cql_partition **partitions;
 	size_t count;
 };

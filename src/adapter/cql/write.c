@@ -4,10 +4,11 @@
 
 /* One write: every row under one timestamp, later than all before. Round after round, each only when the one before is done:
  *
- *   windows, days; clients are read ─► clients and their lists, activities, dues ─► dues that are past ─► counters ─► position
+ *   windows, days; unknown clients are read ─► activities, dues ─► clients and their lists ─► dues that are past ─► counters ─►
+ * position
  *
- * So whatever a crash leaves, the position says less than the rows, a client's lists are as its row says, and no activity is
- * without its due. What is left too much is harmless: a due whose activity is derived again, a list's entry that its client's row
+ * So whatever a crash leaves, the position says less than the rows, a client's lists are as its row says, and the due that it
+ * names is there. What is left too much is harmless: a due whose activity is derived again, a list's entry that its client's row
  * belies. */
 
 #define DAY_MS	  INT64_C(86400000)
@@ -22,6 +23,15 @@ struct change {
 	struct cql_client before;	     /* all 0: no such client */
 	struct cql_listed *listed;	     /* NULL: list_due did not name it last */
 	int32_t ttl_s;			     /* of the activity; 0: it is removed */
+	bool known;			     /* `before` needn't be read */
+};
+
+/* A counter takes no value, only a difference, and nothing fences it: it is read, what it lacks is added, and it is read again.
+ */
+enum counter_state { COUNTER_READ, COUNTER_ADD, COUNTER_DONE };
+struct counter {
+	enum counter_state state;
+	int64_t missing;
 };
 
 struct job {
@@ -31,8 +41,8 @@ struct job {
 	int64_t timestamp_us, now_ms;
 	struct change *changes;
 	size_t count;
-	int64_t *missing; /* what each day's counter lacks */
-	bool adding;
+	struct counter *counters; /* of each day */
+	enum counter_state asked; /* of those in this round */
 };
 
 /* ─── What changes ──────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -134,7 +144,10 @@ static void ask_first(void *context, size_t i, struct cql_request *request)
 	} else if (i - dirty->window_count < dirty->day_count) {
 		put_day(job, &dirty->days[i - dirty->window_count], request);
 	} else {
-		const struct address *client = &job->changes[i - dirty->window_count - dirty->day_count].client;
+		const struct change *change = &job->changes[i - dirty->window_count - dirty->day_count];
+		const struct address *client = &change->client;
+		if (change->known)
+			return;
 		cql_call(request, CQL_FIND_CLIENT);
 		cql_put_int16(request, cql_shard_of(client));
 		cql_put_address(request, client);
@@ -236,41 +249,47 @@ static void put_activity(const struct job *job, const struct change *change, str
 	cql_put_bigint(request, job->timestamp_us);
 }
 
+/* Where the client's row names the same due, it is there. It lives on behind it, for an engine that was away. */
 static void put_due(const struct job *job, const struct change *change, struct cql_request *request)
 {
 	struct cql_partition *partition = job->partition;
 	int64_t due_ms = change->activity->due_ms, bucket_ms = cql_due_bucket(due_ms);
-	if (change->ttl_s == 0)
+	if (change->ttl_s == 0 || change->before.due_ms == due_ms)
 		return;
 	if (bucket_ms < partition->due_bucket_ms) { /* list_due has passed there */
 		partition->due_bucket_ms = bucket_ms;
 		partition->has_place = false;
 	}
+	int32_t ttl_s = clamp_ttl(due_ms + 2 * DAY_MS - job->now_ms);
 	cql_call(request, CQL_PUT_DUE);
 	cql_put_int(request, partition->number);
 	cql_put_bigint(request, bucket_ms);
 	cql_put_bigint(request, due_ms);
 	cql_put_address(request, &change->client);
-	cql_put_int(request, change->ttl_s);
+	cql_put_int(request, ttl_s > 0 ? ttl_s : change->ttl_s);
 	cql_put_bigint(request, job->timestamp_us);
 }
 
-enum { PARTS = 3 };
 static void ask_second(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
-	const struct change *change = &job->changes[i / PARTS];
-	if (i % PARTS == 0) {
-		if (change->row != NULL)
-			put_client(job, change, request);
-		if (change->activity != NULL)
-			put_active(job, change, request);
-	} else if (change->activity != NULL) {
-		if (i % PARTS == 1)
-			put_activity(job, change, request);
-		else
-			put_due(job, change, request);
-	}
+	const struct change *change = &job->changes[i / 2];
+	if (change->activity == NULL)
+		return;
+	if (i % 2 == 0)
+		put_activity(job, change, request);
+	else
+		put_due(job, change, request);
+}
+
+static void ask_third(void *context, size_t i, struct cql_request *request)
+{
+	const struct job *job = context;
+	const struct change *change = &job->changes[i];
+	if (change->row != NULL)
+		put_client(job, change, request);
+	if (change->activity != NULL)
+		put_active(job, change, request);
 }
 
 static void drop_due(const struct job *job, const struct change *change, int64_t due_ms, struct cql_request *request)
@@ -286,7 +305,7 @@ static void drop_due(const struct job *job, const struct change *change, int64_t
 }
 
 /* The due that the client's row knew; and the one that list_due gave, should it be another. */
-static void ask_third(void *context, size_t i, struct cql_request *request)
+static void ask_fourth(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
 	const struct change *change = &job->changes[i / 2];
@@ -300,30 +319,30 @@ static void ask_third(void *context, size_t i, struct cql_request *request)
 
 static enum error write_rows(struct job *job, struct error_note *note)
 {
-	struct cql_connection *connection = job->store->connection;
 	const struct engine_dirty *dirty = job->dirty;
-	const struct cql_round first = {dirty->window_count + dirty->day_count + job->count, ask_first, answer_first, job};
-	const struct cql_round second = {PARTS * job->count, ask_second, NULL, job},
-			       third = {2 * job->count, ask_third, NULL, job};
-	enum error error = cql_run(connection, &first, note);
-	if (error == ERROR_OK)
-		error = cql_run(connection, &second, note);
-	return error == ERROR_OK ? cql_run(connection, &third, note) : error;
+	const struct cql_round rounds[] = {
+		{dirty->window_count + dirty->day_count + job->count, ask_first, answer_first, job},
+		{2 * job->count, ask_second, NULL, job},
+		{job->count, ask_third, NULL, job},
+		{2 * job->count, ask_fourth, NULL, job},
+	};
+	enum error error = ERROR_OK;
+	for (size_t i = 0; i < sizeof rounds / sizeof *rounds && error == ERROR_OK; i++)
+		error = cql_run(job->store->connection, &rounds[i], note);
+	return error;
 }
 
 /* ─── Counters ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* A counter takes no value, only a difference, and nothing fences it: it is read, what it lacks is added, and it is read again.
- */
 static void ask_counter(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
 	const struct day_row *day = &job->dirty->days[i];
-	if (job->missing[i] == 0)
+	if (job->counters[i].state != job->asked)
 		return;
-	cql_call(request, job->adding ? CQL_ADD_COUNTER : CQL_FIND_COUNTER);
-	if (job->adding)
-		cql_put_bigint(request, job->missing[i]);
+	cql_call(request, job->asked == COUNTER_ADD ? CQL_ADD_COUNTER : CQL_FIND_COUNTER);
+	if (job->asked == COUNTER_ADD)
+		cql_put_bigint(request, job->counters[i].missing);
 	cql_put_address_text(request, &day->client);
 	cql_put_date(request, day->start_ms);
 }
@@ -333,40 +352,91 @@ static enum error answer_counter(void *context, size_t i, const struct pc_result
 	(void)last;
 	(void)note;
 	struct job *job = context;
-	int64_t counter = 0;
+	struct counter *counter = &job->counters[i];
+	int64_t value = 0;
+	if (job->asked == COUNTER_ADD) {
+		counter->state = COUNTER_READ;
+		return ERROR_OK;
+	}
 	if (pc_result_rows(rows) > 0)
-		cql_get_bigint(rows, 0, 0, &counter);
-	job->missing[i] = job->dirty->days[i].total - counter;
+		cql_get_bigint(rows, 0, 0, &value);
+	counter->missing = job->dirty->days[i].total - value;
+	counter->state = counter->missing == 0 ? COUNTER_DONE : COUNTER_ADD;
+	return ERROR_OK;
+}
+
+static enum error begin_counters(struct job *job)
+{
+	size_t count = job->dirty->day_count;
+	job->counters = calloc(count == 0 ? 1 : count, sizeof *job->counters);
+	if (job->counters == NULL)
+		return ERROR_NO_MEMORY;
+	for (size_t i = 0; i < count; i++) {
+		const struct day_row *day = &job->dirty->days[i];
+		int64_t value;
+		if (cql_known_counter(job->store->known, &day->client, day->start_ms, &value) && value != day->total)
+			job->counters[i] = (struct counter){COUNTER_ADD, day->total - value};
+	}
 	return ERROR_OK;
 }
 
 static enum error follow_counters(struct job *job, struct error_note *note)
 {
 	size_t count = job->dirty->day_count;
-	job->missing = calloc(count == 0 ? 1 : count, sizeof *job->missing);
-	if (job->missing == NULL)
-		return ERROR_NO_MEMORY;
-	for (size_t i = 0; i < count; i++)
-		job->missing[i] = 1; /* not known: to be read */
-	const struct cql_round read = {count, ask_counter, answer_counter, job}, add = {count, ask_counter, NULL, job};
-	for (int round = 0; round < COUNTER_ROUNDS; round++) {
+	const struct cql_round round = {count, ask_counter, answer_counter, job};
+	enum error error = begin_counters(job);
+	for (int i = 0; i < COUNTER_ROUNDS && error == ERROR_OK; i++) {
 		bool all = true;
-		job->adding = false;
-		enum error error = cql_run(job->store->connection, &read, note);
-		for (size_t i = 0; i < count; i++)
-			all &= job->missing[i] == 0;
-		if (error != ERROR_OK || all)
-			return error;
-		job->adding = true;
-		error = cql_run(job->store->connection, &add, note);
-		if (error != ERROR_OK)
+		job->asked = COUNTER_ADD;
+		error = cql_run(job->store->connection, &round, note);
+		job->asked = COUNTER_READ;
+		if (error == ERROR_OK)
+			error = cql_run(job->store->connection, &round, note);
+		for (size_t k = 0; k < count; k++)
+			all &= job->counters[k].state == COUNTER_DONE;
+		if (all)
 			return error;
 	}
-	return error_noted(note, ERROR_UNAVAILABLE,
-			   "a counter of daily_stats does not stay as it is written: somebody else adds to it");
+	return error != ERROR_OK
+		       ? error
+		       : error_noted(note, ERROR_UNAVAILABLE,
+				     "a counter of daily_stats does not stay as it is written: somebody else adds to it");
 }
 
 /* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void begin_changes(struct job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct change *change = &job->changes[i];
+		change->known = cql_known_client(job->store->known, &change->client, &change->before);
+		if (change->activity != NULL)
+			change->ttl_s = activity_ttl(change->activity, job->now_ms);
+	}
+}
+
+/* What is there now. */
+static void know(struct job *job)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct change *change = &job->changes[i];
+		struct cql_client client = change->before;
+		client.row.client = change->client;
+		if (change->row != NULL)
+			client.row = *change->row;
+		if (change->activity != NULL) {
+			client.ping_count = change->ttl_s > 0 ? change->activity->count : 0;
+			client.due_ms = change->ttl_s > 0 ? change->activity->due_ms : 0;
+		}
+		cql_know_client(job->store->known, &client);
+		if (change->listed != NULL)
+			change->listed->written = true;
+	}
+	for (size_t i = 0; i < job->dirty->day_count; i++) {
+		const struct day_row *day = &job->dirty->days[i];
+		cql_know_counter(job->store->known, &day->client, day->start_ms, day->total);
+	}
+}
 
 static enum error write_all(struct job *job, int64_t position, struct error_note *note)
 {
@@ -376,17 +446,14 @@ static enum error write_all(struct job *job, int64_t position, struct error_note
 	if (error != ERROR_OK)
 		return error;
 	find_listed(job);
-	for (size_t i = 0; i < job->count; i++)
-		if (job->changes[i].activity != NULL)
-			job->changes[i].ttl_s = activity_ttl(job->changes[i].activity, job->now_ms);
+	begin_changes(job);
 	error = write_rows(job, note);
 	if (error == ERROR_OK)
 		error = follow_counters(job, note);
 	if (error == ERROR_OK)
 		error = cql_commit(job->store, job->partition, position, note);
-	for (size_t i = 0; i < job->count && error == ERROR_OK; i++)
-		if (job->changes[i].listed != NULL)
-			job->changes[i].listed->written = true;
+	if (error == ERROR_OK)
+		know(job);
 	return error;
 }
 
@@ -401,7 +468,9 @@ enum error cql_write(struct store *base, int32_t number, const struct engine_dir
 	if (job.partition == NULL)
 		return error_noted(note, ERROR_FENCED, "partition %d was not taken", (int)number);
 	enum error error = write_all(&job, position, note);
+	if (error != ERROR_OK)
+		cql_known_forget(store->known);
 	free(job.changes);
-	free(job.missing);
+	free(job.counters);
 	return error;
 }

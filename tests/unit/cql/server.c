@@ -63,7 +63,8 @@ const char *server_url(const char *keyspace_and_more)
 	static char url[512];
 	const char *given = getenv("PING_TEST_CQL");
 	const char *hosts = strstr(given, "://") + 3;
-	snprintf(url, sizeof url, "%.*s/%s", (int)(hosts - given) + (int)strcspn(hosts, "/?"), given, keyspace_and_more);
+	snprintf(url, sizeof url, "%.*s/%s%stimeout=30000", (int)(hosts - given) + (int)strcspn(hosts, "/?"), given,
+		 keyspace_and_more, strchr(keyspace_and_more, '?') == NULL ? "?" : "&");
 	return url;
 }
 
