@@ -4,10 +4,10 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR
 
-.PHONY: help run build drivers test check soak bench fuzz format clean
+.PHONY: help run build drivers test check soak bench bench-ingest fuzz format clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build and start pingd on the embedded default (LISTEN=ADDR:PORT, DATA_DIR=…)
 	@exec build/pingd --listen $(LISTEN) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --trusted-proxies 127.0.0.0/8
@@ -37,6 +37,10 @@ soak: ## The long proofs: SECONDS=600
 bench: ## The figures, as ratios measured side by side
 	@scripts/bootstrap run bench
 	@bench/run
+
+bench-ingest: ## pingd on PostgreSQL and Kafka beside another server (PING_PEER=PROGRAM)
+	@scripts/bootstrap run test drivers bench
+	@bench/ingest
 
 fuzz: ## Every fuzzer, SECONDS=600 each
 	@scripts/bootstrap run test

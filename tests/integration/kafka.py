@@ -57,8 +57,12 @@ def jars():
     return folder
 
 
-def java_command(heap_mb, *arguments):
-    return [java(), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+BROKER_FLAGS = QUICK_START  # a bench sets others
+
+
+def java_command(heap_mb, *arguments, flags=QUICK_START):
+    return [java(), f"-Xmx{heap_mb}m", *flags, "-Xshare:auto",
             f"-Dlog4j2.configurationFile={SOURCES / 'log4j2.properties'}", "-cp", f"{jars()}/*", *arguments]
 
 
@@ -130,7 +134,7 @@ class Broker:
 
     def spawn(self):
         with open(self.folder / "broker.log", "ab") as log:
-            self.process = subprocess.Popen(java_command(512, "kafka.Kafka", self.folder / "server.properties"),
+            self.process = subprocess.Popen(java_command(512, "kafka.Kafka", self.folder / "server.properties", flags=BROKER_FLAGS),
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
 
