@@ -250,6 +250,20 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 
 /* ─── Keeping ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static enum error lose(struct cql_store *store, struct cql_partition *partition, struct error_note *note)
+{
+	enum error error = error_noted(note, ERROR_FENCED, "another engine has taken partition %d", (int)partition->number);
+	cql_forget(store, partition);
+	return error;
+}
+
+enum error cql_confirm(struct cql_store *store, struct cql_partition *partition, struct error_note *note)
+{
+	struct writer writer;
+	enum error error = find_writer(store, partition->number, &writer, note);
+	return error == ERROR_OK && !is_ours(store, &writer) ? lose(store, partition, note) : error;
+}
+
 static enum error send_commit(struct cql_store *store, const struct cql_partition *partition, int64_t position,
 			      int64_t reserved_us, struct error_note *note)
 {
@@ -277,11 +291,8 @@ enum error cql_commit(struct cql_store *store, struct cql_partition *partition, 
 			error = find_writer(store, partition->number, &writer, note);
 		if (error != ERROR_OK)
 			return error;
-		if (!is_ours(store, &writer)) {
-			error = error_noted(note, ERROR_FENCED, "another engine has taken partition %d", (int)partition->number);
-			cql_forget(store, partition);
-			return error;
-		}
+		if (!is_ours(store, &writer))
+			return lose(store, partition, note);
 		bool done =
 			writer.version > partition->version && writer.position == position && writer.reserved_us >= reserved_us;
 		partition->version = writer.version;

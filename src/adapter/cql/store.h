@@ -83,6 +83,8 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 void cql_release(struct store *base, int32_t number);
 /* Position and reservation, by lightweight transaction. FENCED: it is another's, and forgotten. */
 enum error cql_commit(struct cql_store *store, struct cql_partition *partition, int64_t position, struct error_note *note);
+/* Whether it is still ours: nothing fences a counter. FENCED as above. */
+enum error cql_confirm(struct cql_store *store, struct cql_partition *partition, struct error_note *note);
 /* A timestamp for the next rows, later than every one before, within what is reserved. */
 enum error cql_next_timestamp(struct cql_store *store, struct cql_partition *partition, int64_t *ret_timestamp_us,
 			      struct error_note *note);

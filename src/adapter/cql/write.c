@@ -448,6 +448,8 @@ static enum error write_all(struct job *job, int64_t position, struct error_note
 	find_listed(job);
 	begin_changes(job);
 	error = write_rows(job, note);
+	if (error == ERROR_OK && job->dirty->day_count > 0)
+		error = cql_confirm(job->store, job->partition, note);
 	if (error == ERROR_OK)
 		error = follow_counters(job, note);
 	if (error == ERROR_OK)

@@ -103,6 +103,11 @@ int64_t server_number(const char *query, int64_t none)
 	return number;
 }
 
+struct clock *server_clock(void)
+{
+	return &still;
+}
+
 struct store *server_open_store(void)
 {
 	const struct cql_store_config store_config = {.cql = config, .partition_count = 6, .clock = &still};

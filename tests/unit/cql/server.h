@@ -16,6 +16,7 @@ const char *server_url(const char *keyspace_and_more);
 /* No row in any table. */
 void server_empty(void);
 struct store *server_open_store(void);
+struct clock *server_clock(void);
 struct store_reader *server_open_reader(void);
 /* A statement; the text may hold no values. */
 void server_run(const char *text);
