@@ -1,6 +1,7 @@
 """The Kafka adapter against real brokers that are killed and frozen: what a reader of committed records sees is what was promised."""
 import itertools
 import os
+import shutil
 import subprocess
 import time
 
@@ -433,3 +434,23 @@ def test_javas_producer_puts_ten_thousand_clients_into_the_same_partitions(kafka
     assert {line[3] for line in lines} == set(clients)
     assert [line for line in lines if line[0] != line[1]] == []
     assert {int(line[0]) for line in lines} == set(range(6))
+
+
+def kcat(cluster, *arguments, **more):
+    return subprocess.run(["kcat", "-b", cluster.addresses, "-q", *arguments], capture_output=True, text=True, check=True, timeout=60, **more).stdout
+
+
+@pytest.mark.skipif(not shutil.which("kcat"), reason="no kcat: apt-get install kcat")
+def test_kcat_reads_what_is_meant_and_puts_clients_into_the_same_partitions(kafka, tool):  # noqa: F811
+    tool.ok("open", next(SLOTS))
+    first = next(NUMBERS)
+    settled(tool, first, tool.publish(1, first, 500))
+    said = kcat(kafka, "-C", "-t", "raw-pings", "-o", "beginning", "-e", "-X", "isolation.level=read_committed", "-f", "%p %o %k %s\n")
+    ours = {f"{partition} {offset} {key} {value}" for partition, _, offset, key, value, _ in records(tool)}
+    assert set(said.splitlines()) == ours
+    kafka.topics("--create", "--topic", "by-kcat", "--partitions", "6", "--replication-factor", "1")
+    clients = [f"10.{n % 200}.{n // 200}.7" for n in range(2000)] + [f"2001:db8::{n:x}:1" for n in range(1, 2001)]
+    kcat(kafka, "-P", "-t", "by-kcat", "-K", " ", "-X", "partitioner=murmur2_random", input="".join(f"{client} 1\n" for client in clients))
+    lines = [line.split(" ") for line in tool.ok("read", "by-kcat", 6)]
+    assert {line[3] for line in lines} == set(clients)
+    assert [line for line in lines if line[0] != line[1]] == []
