@@ -18,10 +18,12 @@ def is_new_enough(command, pattern, wanted):
 
 
 def from_pypi(scratch, package):
-    folder = pathlib.Path(scratch) / package.partition("=")[0]
-    if not folder.exists():
+    folder = pathlib.Path(scratch) / package.replace("==", "-")
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([folder / "bin/pip", "install", "-q", "--disable-pip-version-check", package], check=True)
+        (folder / "complete").touch()
     return folder
 
 
