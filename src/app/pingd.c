@@ -99,8 +99,9 @@ static void raise_file_limit(struct pingd_config *config)
 static struct server_config server_config_from(const struct pingd_config *config, struct pingd *pingd)
 {
 	struct server_config server = server_config_default();
-	server.addresses = config->listen.items;
-	server.address_count = config->listen.count;
+	server.addresses = config->addresses;
+	server.address_count = config->endpoint_count;
+	server.plain_count = config->listen_plain.count;
 	server.worker_count = (unsigned)config->threads;
 	server.rpc.max_message_bytes = (size_t)config->max_body_bytes;
 	server.rpc.default_timeout_ms = config->default_timeout_ms;
@@ -190,7 +191,8 @@ static void tell_addresses(const struct pingd *pingd)
 		address_format(address, host);
 		snprintf(text, sizeof text, address_is_ipv4(address) ? "%s:%u" : "[%s]:%u", host, server_port(pingd->server, i));
 		log_event(LOG_INFO, "listening", log_text("address", text), log_text("data_dir", pingd->config->data_dir),
-			  log_text("tls", pingd->tls != NULL ? "yes" : "no"), log_text("version", PING_VERSION));
+			  log_text("tls", pingd->tls != NULL && i < pingd->config->listen.count ? "yes" : "no"),
+			  log_text("version", PING_VERSION));
 	}
 }
 

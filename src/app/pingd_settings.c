@@ -138,12 +138,17 @@ const struct setting pingd_settings[] = {
 	 .accepts = is_endpoint, .expected = "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080",
 	 .help = "Where to take connections; HTTP/1.1 and HTTP/2 on one port. Port 0 takes any that is free."},
 	{.name = "tls-certificate", SETTING_TEXT(CONFIG, tls_certificate), .section = "server", .metavar = "FILE", .initial_help = "none",
-	 .help = "Speak TLS 1.2 and 1.3 on all of them (h2 and http/1.1 by ALPN), with this certificate and its chain in PEM. This file "
-		 "and the next two are read again when they change, and on SIGHUP; where that fails, the old ones stay in force."},
+	 .help = "Speak TLS 1.2 and 1.3 on all addresses of listen (h2 and http/1.1 by ALPN), with this certificate and its chain in "
+		 "PEM. This file and the next two are read again when they change, and on SIGHUP; where that fails, the old ones stay in "
+		 "force."},
 	{.name = "tls-key", SETTING_TEXT(CONFIG, tls_key), .section = "server", .metavar = "FILE", .initial_help = "in tls-certificate",
 	 .help = "The certificate's key in PEM, without a password."},
 	{.name = "tls-client-ca", SETTING_TEXT(CONFIG, tls_client_ca), .section = "server", .metavar = "FILE", .initial_help = "none",
 	 .help = "Authorities in PEM: every client must have a certificate of one of them (mTLS)."},
+	{.name = "listen-plain", SETTING_LIST(CONFIG, listen_plain), .section = "server", .metavar = "ADDRESS:PORT,…", .initial = "",
+	 .initial_help = "none", .accepts = is_endpoint, .expected = "ADDRESS:PORT such as 127.0.0.1:8080 or [::1]:8080",
+	 .help = "With tls-certificate: where to take connections without TLS and client certificates nevertheless, for probes, metrics "
+		 "and the machine itself."},
 	{.name = "trusted-proxies", SETTING_LIST(CONFIG, trusted_proxies), .section = "server", .metavar = "CIDR,…", .initial = "",
 	 .initial_help = "none", .accepts = is_network, .expected = "a network such as 10.0.0.0/8, or an address",
 	 .help = "Peers whose word on the client's address is taken (PROXY v2, Forwarded, X-Forwarded-For; where the two headers "
@@ -425,16 +430,19 @@ static enum error fill_lists(struct pingd_config *config, struct error_note *not
 	if (config->listen.count == 0 || config->roles.count == 0)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "%s: at least one is needed",
 				   config->listen.count == 0 ? "listen" : "roles");
-	if (config->listen.count > PINGD_MAX_LISTEN)
+	if (config->listen.count + config->listen_plain.count > PINGD_MAX_LISTEN)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "listen: at most %d addresses", PINGD_MAX_LISTEN);
 	if (config->trusted_proxies.count > PINGD_MAX_TRUSTED_PROXIES)
 		return error_noted(note, ERROR_INVALID_ARGUMENT, "trusted-proxies: at most %d networks",
 				   PINGD_MAX_TRUSTED_PROXIES);
-	config->endpoint_count = config->listen.count;
+	config->endpoint_count = config->listen.count + config->listen_plain.count;
 	config->proxy_count = config->trusted_proxies.count;
 	enum error error = ERROR_OK;
-	for (size_t i = 0; i < config->endpoint_count && error == ERROR_OK; i++)
-		error = pingd_endpoint_parse(config->listen.items[i], &config->endpoints[i]);
+	for (size_t i = 0; i < config->endpoint_count && error == ERROR_OK; i++) {
+		bool plain = i >= config->listen.count;
+		config->addresses[i] = plain ? config->listen_plain.items[i - config->listen.count] : config->listen.items[i];
+		error = pingd_endpoint_parse(config->addresses[i], &config->endpoints[i]);
+	}
 	for (size_t i = 0; i < config->proxy_count && error == ERROR_OK; i++)
 		error = address_network_parse(slice_from_string(config->trusted_proxies.items[i]), &config->proxies[i], note);
 	for (size_t i = 0; i < config->roles.count; i++)
@@ -447,6 +455,9 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 	if (*config->data_dir == 0)
 		return error_noted(note, ERROR_INVALID_ARGUMENT,
 				   "data-dir: there is no home directory to put it in; add --data-dir DIR");
+	if (*config->tls_certificate == 0 && config->listen_plain.count > 0)
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "listen-plain: without tls-certificate all addresses are plain: use listen");
 	if (*config->tls_certificate == 0 && (*config->tls_key != 0 || *config->tls_client_ca != 0))
 		return error_noted(note, ERROR_INVALID_ARGUMENT,
 				   "tls-%s is of no use without tls-certificate: add --tls-certificate FILE",

@@ -40,7 +40,7 @@ struct pingd_config {
 	bool version, check_config;
 	const char *config, *data_dir, *ledger, *log, *store;
 	const char *tls_certificate, *tls_key, *tls_client_ca;
-	struct setting_list listen, roles, trusted_proxies, cors_origins, kafka;
+	struct setting_list listen, listen_plain, roles, trusted_proxies, cors_origins, kafka;
 	int64_t log_partitions, log_epoch, publisher_slots, publishers;
 	int publish; /* enum pingd_publish */
 	int64_t threads, query_threads, max_connections, max_connections_per_address, max_streams, max_body_bytes, max_held_bytes;
@@ -55,6 +55,7 @@ struct pingd_config {
 	int migrate;	/* enum pingd_migrate */
 
 	/* Made of them by pingd_config_complete; `threads` is then never 0, `data_dir` never "". */
+	const char *addresses[PINGD_MAX_LISTEN]; /* of listen, then of listen-plain; and the same parsed */
 	struct pingd_endpoint endpoints[PINGD_MAX_LISTEN];
 	size_t endpoint_count;
 	struct address_network proxies[PINGD_MAX_TRUSTED_PROXIES];

@@ -15,6 +15,7 @@ enum {
 	LINGER_MAX_BYTES = 16 << 20, /* who sends a whole body before it reads must come to read why it was refused */
 	ROUNDS_PER_TURN = 16,	     /* of filling and writing `output`; then the others' turn comes */
 	KEPT_OUTPUT_BYTES = 4096,
+	KEPT_SEALED_BYTES = 512, /* a small answer; what the handshake took goes */
 };
 
 static const unsigned next_states[CONNECTION_STATES] = {
@@ -341,7 +342,7 @@ static bool send_sealed(struct connection *connection)
 	buffer_consume(sealed, send_some(connection, buffer_slice(sealed)));
 	if (sealed->size > 0)
 		return false;
-	if (sealed->capacity > KEPT_OUTPUT_BYTES)
+	if (sealed->capacity > KEPT_SEALED_BYTES)
 		buffer_release(sealed);
 	return true;
 }
@@ -496,7 +497,7 @@ bool connection_set_peer(struct connection *connection, const struct address *pe
 	return connection->counted;
 }
 
-enum error connection_create(struct worker *worker, int fd, const struct address *peer)
+enum error connection_create(struct worker *worker, int fd, const struct address *peer, struct tls *tls)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 	enum error error = ERROR_NO_MEMORY;
@@ -516,8 +517,8 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 	connection->may_be_proxied = connection->trusts_peer;
 	buffer_init(&connection->input, SIZE_MAX);
 	buffer_init(&connection->output, SIZE_MAX);
-	if (error == ERROR_OK && worker->shared->config.tls != NULL)
-		error = tls_session_create(worker->shared->config.tls, NULL, &connection->tls);
+	if (error == ERROR_OK && tls != NULL)
+		error = tls_session_create(tls, NULL, &connection->tls);
 	if (error == ERROR_OK)
 		error = loop_watch_add(worker->loop, &connection->watch, EPOLLIN);
 	if (error != ERROR_OK)

@@ -31,6 +31,7 @@ struct http_route {
 struct server_config {
 	const char *const *addresses; /* "127.0.0.1:8080", "[::1]:8080"; port 0: any; [::] is IPv6 alone */
 	size_t address_count;
+	size_t plain_count;    /* so many of the addresses, the last ones, speak without TLS also where there is a certificate */
 	unsigned worker_count; /* 0: one a core */
 	struct clock *clock;   /* the system's */
 

@@ -66,7 +66,7 @@ static bool accept_one(struct listener *listener)
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	struct address address = address_from_socket(&peer);
-	connection_create(worker, fd, &address); /* refused or out of memory: the peer sees it closed */
+	connection_create(worker, fd, &address, listener->tls); /* refused or out of memory: the peer sees it closed */
 	return true;
 }
 
@@ -130,8 +130,11 @@ void worker_post_drain(struct worker *worker, int64_t timeout_ms)
 
 static enum error add_listener(struct worker *worker, int fd)
 {
+	const struct server_config *config = &worker->shared->config;
 	struct listener *listener = &worker->listeners[worker->listener_count];
 	*listener = (struct listener){.watch = {fd, accept_ready}, .resume.fire = resume_accepting, .worker = worker};
+	if (worker->listener_count < config->address_count - config->plain_count)
+		listener->tls = config->tls;
 	enum error error = loop_watch_add(worker->loop, &listener->watch, EPOLLIN);
 	if (error == ERROR_OK)
 		worker->listener_count++;

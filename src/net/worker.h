@@ -43,6 +43,7 @@ struct listener {
 	struct loop_watch watch;
 	struct timer resume; /* armed: accepting is paused */
 	struct worker *worker;
+	struct tls *tls; /* NULL: none is spoken here */
 };
 
 struct worker {

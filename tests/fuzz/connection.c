@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct peer peer = {.fd = fds[1]};
 	struct slice bytes = slice_make(data + 1, size - 1);
 	peer.http2 = bytes.size >= sizeof preface - 1 && memcmp(bytes.data, preface, sizeof preface - 1) == 0;
-	FUZZ_CHECK(connection_create(worker, fds[0], &(struct address){{0}}) == ERROR_OK);
+	FUZZ_CHECK(connection_create(worker, fds[0], &(struct address){{0}}, NULL) == ERROR_OK);
 	write_all(&peer, bytes, data[0] & PIECES, data[0] & LATE);
 	wait_for_the_end(&peer);
 	for (int turns = 0; rpc_pool_live(worker->pool) > 0; turns++) {

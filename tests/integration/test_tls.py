@@ -13,7 +13,7 @@ import subprocess
 import h2.connection
 import h2.events
 import pytest
-from conftest import BUILD, Pingd, wait_for
+from conftest import BUILD, Pingd, free_port, wait_for
 
 SERVER, OTHER, CLIENT = "server", "other", "client"
 
@@ -212,6 +212,18 @@ def test_client_certificates(make_tls):
 
 
 @pytest.mark.sanitized
+def test_a_plain_address_beside_it_is_for_probes(make_tls):
+    port = free_port()
+    pingd = make_tls("--listen-plain", f"127.0.0.1:{port}", client_ca=CLIENT).start()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().status == 200
+    pingd.client = None
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        pingd.get("/readyz")
+
+
+@pytest.mark.sanitized
 def test_certificates_follow_their_files(make_tls):
     pingd = make_tls().start()
     with pingd.open("http/1.1") as kept:
@@ -296,3 +308,6 @@ def test_settings_that_can_not_work_are_said(make_tls, make_pingd):
     lonely = make_pingd("--tls-key", "/nowhere", name="lonely")
     assert lonely.spawn().wait() == 2
     assert "add --tls-certificate FILE" in lonely.log()
+    plain = make_pingd("--listen-plain", "127.0.0.1:0", name="plain")
+    assert plain.spawn().wait() == 2
+    assert "all addresses are plain" in plain.log()
