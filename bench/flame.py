@@ -4,7 +4,7 @@ import html
 import re
 
 WIDTH, ROW, FONT = 1200, 16, 11
-LEAST = 0.4  # px: what is narrower is left out
+LEAST = 1  # px: what is narrower is left out
 
 
 def read_stacks(text):

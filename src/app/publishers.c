@@ -129,6 +129,9 @@ static void *member_main(void *context)
 {
 	struct member *member = context;
 	struct publishers *publishers = member->publishers;
+	char name[32]; /* for who looks at threads: at most 15 characters of it count */
+	snprintf(name, sizeof name, "%.10s-%zu", publishers_role_text(member->role), member->number);
+	pthread_setname_np(pthread_self(), name);
 	bool ledger_alone = publishers->outbox && member->role == PUBLISHERS_TAKER;
 	if (!preparation_await(publishers->preparations, ledger_alone ? LEDGER + 1 : PREPARATIONS, publishers->ingest))
 		return NULL;

@@ -22,14 +22,33 @@ uint64_t random_below(struct random *random, uint64_t bound)
 	return value % bound;
 }
 
-static void system_fill(struct random *random, void *data, size_t size)
+static void ask_system(void *data, size_t size)
 {
-	(void)random;
 	for (size_t done = 0; done < size;) {
 		ssize_t got = getrandom((uint8_t *)data + done, size - done, 0);
 		if (got > 0)
 			done += (size_t)got;
 	}
+}
+
+/* Each ping's id wants a few bytes: a thread asks the system for many at once, and gives each out once. Nothing here forks. */
+static void system_fill(struct random *random, void *data, size_t size)
+{
+	enum { STOCK = 256 };
+	static _Thread_local uint8_t stock[STOCK];
+	static _Thread_local size_t left;
+	(void)random;
+	if (size > STOCK) {
+		ask_system(data, size);
+		return;
+	}
+	if (size > left) {
+		ask_system(stock, STOCK);
+		left = STOCK;
+	}
+	left -= size;
+	memcpy(data, stock + left, size);
+	memset(stock + left, 0, size);
 }
 
 struct random *random_system(void)

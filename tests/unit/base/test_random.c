@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <string.h>
 
@@ -114,6 +116,30 @@ static void the_systems_differs_each_time(void **state)
 	assert_memory_not_equal(one, other, sizeof one);
 }
 
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void the_systems_gives_nothing_out_twice(void **state)
+{
+	(void)state;
+	enum { DRAWS = 10000, LARGE = 1000 };
+	static uint64_t drawn[DRAWS];
+	uint8_t large[LARGE], zero[LARGE] = {0};
+	for (size_t i = 0; i < DRAWS; i++) {
+		drawn[i] = random_u64(random_system());
+		random_fill(random_system(), large, i % 7); /* so that a draw is not always a whole number of them from the end */
+	}
+	qsort(drawn, DRAWS, sizeof drawn[0], compare);
+	for (size_t i = 1; i < DRAWS; i++)
+		assert_true(drawn[i - 1] < drawn[i]);
+	memset(large, 0, sizeof large);
+	random_fill(random_system(), large, sizeof large);
+	assert_memory_not_equal(large + LARGE / 2, zero, LARGE / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +149,7 @@ int main(void)
 		cmocka_unit_test(a_draw_that_would_favour_some_results_is_drawn_again),
 		cmocka_unit_test(below_reaches_every_value_and_none_beyond),
 		cmocka_unit_test(the_systems_differs_each_time),
+		cmocka_unit_test(the_systems_gives_nothing_out_twice),
 	};
 	return cmocka_run_group_tests_name("base/random", tests, NULL, NULL);
 }
