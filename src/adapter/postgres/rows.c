@@ -52,27 +52,45 @@ struct pg_step rows_insert(struct pg_parameters *parameters, const struct ledger
 	};
 }
 
-/* The planner must go from the rows in hand to the table's, by its primary key. It would rather read the whole day for each batch
- * where a join by hash or merge looks cheap, which is not asked for then; or, where the bounds look as if next to nothing lay
- * between them (statistics know nothing of the last minutes), compare all that does with every row in hand. So the bounds are
- * whole days: they only let it pass over the days that have none of the rows. */
+struct bounds {
+	int64_t first_ms, last_ms; /* received */
+	struct uuid first_id, last_id;
+};
+
+static struct bounds bounds_of(const struct ledger_ping *rows, size_t count)
+{
+	struct bounds bounds = {rows[0].received_at_ms, rows[0].received_at_ms, rows[0].id, rows[0].id};
+	for (size_t i = 1; i < count; i++) {
+		const struct ledger_ping *row = &rows[i];
+		bounds.first_ms = row->received_at_ms < bounds.first_ms ? row->received_at_ms : bounds.first_ms;
+		bounds.last_ms = row->received_at_ms > bounds.last_ms ? row->received_at_ms : bounds.last_ms;
+		if (memcmp(&row->id, &bounds.first_id, sizeof row->id) < 0)
+			bounds.first_id = row->id;
+		if (memcmp(&row->id, &bounds.last_id, sizeof row->id) > 0)
+			bounds.last_id = row->id;
+	}
+	return bounds;
+}
+
+/* Ids grow with time, so those of a batch lie side by side: between their bounds the primary key leads straight to the rows, at
+ * any size of the day; those of the days let the planner pass over all others. It knows nothing of the last minutes, or of a
+ * day that was never analysed, and takes for a few rows what are thousands: a nested loop would compare each of them with each
+ * row in hand, for longer than a statement may take. A join by hash is right whatever it believes. */
 void rows_set_positions(struct pg_parameters *parameters, const struct ledger_ping *rows, size_t count,
 			struct pg_step ret_steps[ROWS_POSITION_STEPS])
 {
-	int64_t first_ms = rows[0].received_at_ms, last_ms = rows[0].received_at_ms;
-	for (size_t i = 1; i < count; i++) {
-		first_ms = rows[i].received_at_ms < first_ms ? rows[i].received_at_ms : first_ms;
-		last_ms = rows[i].received_at_ms > last_ms ? rows[i].received_at_ms : last_ms;
-	}
+	struct bounds bounds = bounds_of(rows, count);
 	add_ids(parameters, rows, count);
 	add_positions(parameters, rows, count, true);
-	pg_add_time(parameters, first_ms - first_ms % DAY_MS);
-	pg_add_time(parameters, last_ms - last_ms % DAY_MS + DAY_MS);
-	ret_steps[0] = (struct pg_step){
-		.text = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"};
+	pg_add_time(parameters, bounds.first_ms - bounds.first_ms % DAY_MS);
+	pg_add_time(parameters, bounds.last_ms - bounds.last_ms % DAY_MS + DAY_MS);
+	pg_add_uuid(parameters, &bounds.first_id);
+	pg_add_uuid(parameters, &bounds.last_id);
+	ret_steps[0] = (struct pg_step){.text = "SELECT set_config('enable_nestloop', 'off', true)"};
 	ret_steps[1] = (struct pg_step){
 		.text = "UPDATE pings p SET position = r.position FROM unnest($1, $2, $3) r (id, received_at, position)"
-			" WHERE p.id = r.id AND p.received_at = r.received_at AND p.received_at >= $4 AND p.received_at < $5",
+			" WHERE p.id = r.id AND p.received_at = r.received_at AND p.received_at >= $4 AND p.received_at < $5"
+			" AND p.id BETWEEN $6 AND $7",
 		.parameters = parameters,
 	};
 }
