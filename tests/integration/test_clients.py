@@ -10,6 +10,8 @@ import sys
 
 import pytest
 from conftest import ROOT, Pingd, free_port, wait_for
+from kafka import make_certificates
+from test_tls import SERVER, TlsPingd
 
 START_MS = 1_700_000_000_000
 ORIGIN_PORT = free_port()
@@ -122,6 +124,50 @@ def test_pages_for_operators_are_for_no_other_origin(target):
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 200 and answer.getheader("Access-Control-Allow-Origin") is None
+
+
+# ── TLS: HTTP/2 is agreed on ──
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    """By an authority: not every client takes a certificate that is its own."""
+    folder = tmp_path_factory.mktemp("secure")
+    make_certificates(folder / "pems")
+    for kind in ("crt", "key"):
+        (folder / "pems" / f"broker.{kind}").rename(folder / "pems" / f"{SERVER}.{kind}")
+    pingd = TlsPingd(folder / "pingd", folder / "pems", "--cors-origins", "*")
+    pingd.trusted_name, pingd.ca, pingd.next_ms = "authority", folder / "pems/authority.crt", START_MS
+    pingd.start()
+    yield pingd
+    assert pingd.process.poll() is None
+    pingd.end()
+
+
+@pytest.mark.parametrize("kind", GO)
+def test_connect_go_and_grpc_go_by_tls(secure, kind):
+    check(json.loads(run([CLIENTS / "bin/client", kind, secure.address, times(secure), secure.ca])))
+
+
+@pytest.mark.parametrize("kind", ["connect", "grpc", "grpc-web"])
+def test_connect_node_by_tls(secure, kind):
+    check(json.loads(run([CLIENTS / "node.bin", CLIENTS / "node/client.mjs", kind, secure.address, times(secure)], NODE_EXTRA_CA_CERTS=str(secure.ca))))
+
+
+@pytest.mark.parametrize("client, kind", [("connectrpc", "connect"), ("connectrpc", "grpc"), ("grpcio", "grpc")])
+def test_python_clients_by_tls(secure, client, kind):
+    check(json.loads(run([sys.executable, CLIENTS / f"python/{client}_client.py", kind, secure.address, times(secure), secure.ca])))
+
+
+def test_connect_web_in_chromium_by_tls(secure):
+    for report in browse(secure, free_port()).values():
+        check(report)
+    assert b'http_requests_total{version="2"} 0\n' not in secure.get("/metrics")[1]
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_curl_by_tls(secure, version):
+    asked = ["curl", "-sS", "--cacert", secure.ca, f"--http{version}", "-H", "Content-Type: application/json", "-d", "{}", "-w", "\n%{http_version}"]
+    assert run([*asked, f"{secure.address}/ping.v1.PingService/PingCount"]).endswith(f"\n{version}")
 
 
 # ── Programs ──

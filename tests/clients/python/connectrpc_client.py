@@ -1,5 +1,5 @@
-"""The generated client of connectrpc. usage: connectrpc_client.py connect|connect-json|connect-get|grpc|grpc-web URL TIMESTAMP_MS; the
-generated code is on PYTHONPATH."""
+"""The generated client of connectrpc. usage: connectrpc_client.py connect|connect-json|connect-get|grpc|grpc-web URL TIMESTAMP_MS [CA_FILE];
+the generated code is on PYTHONPATH."""
 import sys
 import threading
 
@@ -14,11 +14,11 @@ from pyqwest import HTTPVersion, SyncClient, SyncHTTPTransport
 class Service:
     error = ConnectError
 
-    def __init__(self, kind, url):
+    def __init__(self, kind, url, ca_file=None):
         protocol = {"grpc": ProtocolType.GRPC, "grpc-web": ProtocolType.GRPC_WEB}.get(kind, ProtocolType.CONNECT)
         version = HTTPVersion.HTTP1 if kind == "connect-json" else HTTPVersion.HTTP2
         more = {"protocol": protocol, "codec": proto_json_codec() if kind == "connect-json" else proto_binary_codec(),
-                "http_client": SyncClient(SyncHTTPTransport(http_version=version))}
+                "http_client": SyncClient(SyncHTTPTransport(http_version=version, **({"tls_ca_cert": open(ca_file, "rb").read()} if ca_file else {})))}
         self.pings, self.metrics = ping_connect.PingServiceClientSync(url, **more), ping_connect.MetricsServiceClientSync(url, **more)
         self.get = kind == "connect-get"
 
@@ -54,4 +54,4 @@ class Service:
         return error.code.name.lower(), error.message
 
 
-tour.take(Service(sys.argv[1], sys.argv[2]), int(sys.argv[3]))
+tour.take(Service(sys.argv[1], sys.argv[2], *sys.argv[4:]), int(sys.argv[3]))

@@ -1,4 +1,4 @@
-"""The generated client of grpcio. usage: grpcio_client.py grpc URL TIMESTAMP_MS; the generated code is on PYTHONPATH."""
+"""The generated client of grpcio. usage: grpcio_client.py grpc URL TIMESTAMP_MS [CA_FILE]; the generated code is on PYTHONPATH."""
 import sys
 
 import grpc
@@ -9,8 +9,12 @@ from ping.v1 import ping_pb2, ping_pb2_grpc
 class Service:
     error = grpc.RpcError
 
-    def __init__(self, url):
-        channel = grpc.insecure_channel(url.partition("//")[2], compression=grpc.Compression.Gzip)
+    def __init__(self, url, ca_file=None):
+        address, more = url.partition("//")[2], {"compression": grpc.Compression.Gzip}
+        if ca_file:
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(open(ca_file, "rb").read()), **more)
+        else:
+            channel = grpc.insecure_channel(address, **more)
         self.pings, self.metrics = ping_pb2_grpc.PingServiceStub(channel), ping_pb2_grpc.MetricsServiceStub(channel)
 
     def ping(self, timestamp_ms, key):
@@ -33,4 +37,4 @@ class Service:
         return error.code().name.lower(), error.details()
 
 
-tour.take(Service(sys.argv[2]), int(sys.argv[3]))
+tour.take(Service(sys.argv[2], *sys.argv[4:]), int(sys.argv[3]))
