@@ -5,6 +5,7 @@
 #include "adapter/postgres/postgres.h"
 #include "adapter/sqlite/sqlite.h"
 #include "base/log.h"
+#include "event/event.h"
 
 #include <stdlib.h>
 
@@ -179,6 +180,12 @@ enum error backend_open_log(struct backend *backend, struct log_reader **ret_log
 	return sqlite_log_open(backend->directory, ret_log, note);
 }
 
+static int32_t partition_of(const struct address *client, int32_t partition_count)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	return event_partition(slice_make(text, address_format(client, text)), partition_count);
+}
+
 enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
 {
 	if (backend->cql == NULL)
@@ -188,6 +195,7 @@ enum error backend_open_store(struct backend *backend, struct store **ret_store,
 		.partition_count = (int32_t)backend->config->log_partitions,
 		.window_retention_ms = backend->config->window_retention_ms,
 		.clock = clock_system(),
+		.partition_of = partition_of,
 	};
 	return cql_store_open(&config, ret_store);
 }

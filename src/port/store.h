@@ -38,6 +38,10 @@ struct store_vtable {
 	/* Removes at most `max` windows that ended before `before_ms`; none where rows go by themselves (TTL). */
 	enum error (*prune_windows)(struct store *store, int64_t before_ms, size_t max, size_t *ret_removed,
 				    struct error_note *note);
+	/* Compares some more of what nothing fences (counters that may only be added to) with what it should be, and puts right
+	 * what differs: a slow round over all rows of the caller's partitions, endless. ret_repaired: how many. NULL: there is no
+	 * such. */
+	enum error (*sweep)(struct store *store, size_t *ret_repaired, struct error_note *note);
 	void (*close)(struct store *store);
 };
 struct store {

@@ -18,6 +18,7 @@ enum {
 };
 #define REFRESH_INTERVAL_US INT64_C(1000000)
 #define PRUNE_INTERVAL_US   INT64_C(10000000)
+#define SWEEP_INTERVAL_US   INT64_C(1000000)
 #define PRUNE_PAUSE_US	    INT64_C(20000) /* between two steps: pings need the disk too */
 
 struct partition {
@@ -49,7 +50,7 @@ struct stream {
 	struct partition *loading; /* whose reads are out; NULL: none */
 	size_t offered;		   /* events of the batch that wait for them */
 	struct reads reads;
-	int64_t next_prune_us;
+	int64_t next_prune_us, next_sweep_us;
 
 	bool stopped;
 	int pause_ms; /* after the last error; 0: none */
@@ -478,6 +479,22 @@ static enum error prune(struct stream *stream, struct error_note *note)
 	return ERROR_OK;
 }
 
+/* A page of what nothing fences, each second. */
+static enum error sweep(struct stream *stream, struct error_note *note)
+{
+	struct store *store = stream->ports.store;
+	int64_t now_us = clock_monotonic_us(stream->ports.clock);
+	size_t repaired;
+	if (store->vtable->sweep == NULL || stream->partition_count == 0 || now_us < stream->next_sweep_us)
+		return ERROR_OK;
+	enum error error = store->vtable->sweep(store, &repaired, note);
+	if (error != ERROR_OK)
+		return error;
+	stream->status.repaired += repaired;
+	stream->next_sweep_us = now_us + SWEEP_INTERVAL_US;
+	return ERROR_OK;
+}
+
 static enum error keep_up(struct stream *stream, struct error_note *note)
 {
 	for (size_t i = stream->partition_count; i-- > 0;) {
@@ -491,7 +508,8 @@ static enum error keep_up(struct stream *stream, struct error_note *note)
 		if (error != ERROR_OK)
 			return error;
 	}
-	return prune(stream, note);
+	enum error error = prune(stream, note);
+	return error == ERROR_OK ? sweep(stream, note) : error;
 }
 
 /* Steps */

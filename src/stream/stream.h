@@ -64,9 +64,9 @@ struct stream_status {
 	int64_t since_ms; /* wall clock: when the state last became another */
 	struct stream_partition partitions[STREAM_MAX_PARTITIONS];
 	size_t partition_count;
-	int64_t lag_events;	   /* end − applied, over all partitions */
-	int64_t newest_applied_ms; /* the newest of all partitions */
-	uint64_t writes, rows_written, refreshed, pruned, fenced;
+	int64_t lag_events;						    /* end − applied, over all partitions */
+	int64_t newest_applied_ms;					    /* the newest of all partitions */
+	uint64_t writes, rows_written, refreshed, pruned, fenced, repaired; /* repaired: counters, by the store's sweep */
 	uint64_t commit_failures;   /* of the log's own position, which follows the store's */
 	struct engine_stats engine; /* over all partitions and all engines there were */
 };

@@ -341,12 +341,12 @@ enum error cql_run(struct cql_connection *connection, const struct cql_round *ro
 	return error;
 }
 
-enum error cql_ask(struct cql_connection *connection, const struct cql_request *request, struct pc_result **ret_rows,
-		   struct error_note *note)
+enum error cql_ask_page(struct cql_connection *connection, const struct cql_request *request, const struct pc_result *after,
+			struct pc_result **ret_rows, struct error_note *note)
 {
 	enum error error = cql_connect(connection, note);
 	if (error == ERROR_OK)
-		error = send(connection, 0, request, NULL, note);
+		error = send(connection, 0, request, after, note);
 	if (error != ERROR_OK)
 		return error;
 	struct slot *slot = wait_for_answers(connection);
@@ -362,4 +362,10 @@ enum error cql_ask(struct cql_connection *connection, const struct cql_request *
 	}
 	*ret_rows = result;
 	return ERROR_OK;
+}
+
+enum error cql_ask(struct cql_connection *connection, const struct cql_request *request, struct pc_result **ret_rows,
+		   struct error_note *note)
+{
+	return cql_ask_page(connection, request, NULL, ret_rows, note);
 }

@@ -87,5 +87,8 @@ enum error cql_run(struct cql_connection *connection, const struct cql_round *ro
 /* A round of one, all in one page. The result is the caller's: pc_result_free. */
 enum error cql_ask(struct cql_connection *connection, const struct cql_request *request, struct pc_result **ret_rows,
 		   struct error_note *note);
+/* The same request's next page, behind `after` (NULL: the first). */
+enum error cql_ask_page(struct cql_connection *connection, const struct cql_request *request, const struct pc_result *after,
+			struct pc_result **ret_rows, struct error_note *note);
 
 #endif

@@ -49,6 +49,8 @@ struct cql_store_config {
 	int32_t partition_count;      /* of the log: positions of another number of them mean something else */
 	int64_t window_retention_ms;  /* 0: for ever */
 	struct clock *clock;
+	/* Which partition of the log a client's events are in: whose counters are ours to put right. */
+	int32_t (*partition_of)(const struct address *client, int32_t partition_count);
 };
 /* Both connect when they are first asked, and again after a failure. All engines of a keyspace run in one datacenter.
  * MALFORMED: the URL. */

@@ -54,6 +54,7 @@ static const struct cql_statement statements[CQL_STORE_STATEMENT_COUNT] = {
 	[CQL_PUT_DUE] =
 		{"INSERT INTO activity_due (partition, bucket, due, address) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?",
 		 PC_IDEMPOTENT, 0},
+	[CQL_ALL_DAYS] = {"SELECT client_ip, day, total FROM daily_totals", PC_IDEMPOTENT, 64},
 	[CQL_DROP_DUE] =
 		{"DELETE FROM activity_due USING TIMESTAMP ? WHERE partition = ? AND bucket = ? AND due = ? AND address = ?",
 		 PC_IDEMPOTENT, 0},
@@ -241,6 +242,7 @@ static void store_close(struct store *base)
 		cql_forget(store, store->partitions[0]);
 	cql_connection_destroy(store->connection);
 	cql_known_destroy(store->known);
+	pc_result_free(store->swept);
 	free(store->partitions);
 	free(store);
 }
@@ -256,6 +258,7 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 		.list_due = cql_list_due,
 		.write = cql_write,
 		.prune_windows = store_prune_windows,
+		.sweep = cql_sweep,
 		.close = store_close,
 	};
 	struct cql_store *store = calloc(1, sizeof *store);
@@ -264,6 +267,7 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 	store->store.vtable = &vtable;
 	store->clock = config->clock;
 	store->partition_count = config->partition_count;
+	store->partition_of = config->partition_of;
 	store->window_retention_ms = config->window_retention_ms;
 	random_fill(random_system(), store->owner, sizeof store->owner);
 	enum error error = cql_known_create(&store->known);

@@ -36,6 +36,7 @@ enum cql_store_statement {
 	CQL_DROP_ACTIVITY,
 	CQL_PUT_DUE,
 	CQL_DROP_DUE,
+	CQL_ALL_DAYS,
 	CQL_STORE_STATEMENT_COUNT,
 };
 
@@ -71,6 +72,8 @@ struct cql_store {
 	int64_t window_retention_ms;
 	int64_t seen_us; /* the latest WRITETIME of a row that was read */
 	struct cql_known *known;
+	int32_t (*partition_of)(const struct address *client, int32_t partition_count); /* NULL: not known */
+	struct pc_result *swept; /* the last page of the sweep; NULL: it begins */
 	struct cql_partition **partitions;
 	size_t count;
 };
@@ -91,12 +94,17 @@ enum error cql_next_timestamp(struct cql_store *store, struct cql_partition *par
 void cql_forget(struct cql_store *store, struct cql_partition *partition);
 
 /* write.c */
+/* Each day's counter becomes its total. UNAVAILABLE: not known of some; may be done again. */
+enum error cql_follow_counters(struct cql_store *store, const struct day_row *days, size_t count, struct error_note *note);
 enum error cql_write(struct store *base, int32_t number, const struct engine_dirty *dirty, int64_t position,
 		     struct error_note *note);
 
 /* due.c */
 enum error cql_list_due(struct store *base, int32_t number, int64_t now_ms, struct address *ret_clients, size_t max,
 			size_t *ret_count, struct error_note *note);
+/* sweep.c */
+enum error cql_sweep(struct store *base, size_t *ret_repaired, struct error_note *note);
+
 static inline int64_t cql_due_bucket(int64_t due_ms)
 {
 	return window_start_of(due_ms);

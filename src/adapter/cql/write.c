@@ -403,6 +403,16 @@ static enum error follow_counters(struct job *job, struct error_note *note)
 				     "a counter of daily_stats does not stay as it is written: somebody else adds to it");
 }
 
+enum error cql_follow_counters(struct cql_store *store, const struct day_row *days, size_t count, struct error_note *note)
+{
+	const struct engine_dirty dirty = {.days = days, .day_count = count};
+	struct job job = {.store = store, .dirty = &dirty};
+	cql_known_forget(store->known); /* what is known of them is wrong */
+	enum error error = follow_counters(&job, note);
+	free(job.counters);
+	return error;
+}
+
 /* ─── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void begin_changes(struct job *job)

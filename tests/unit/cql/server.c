@@ -103,6 +103,13 @@ int64_t server_number(const char *query, int64_t none)
 	return number;
 }
 
+static int32_t always_first(const struct address *client, int32_t partition_count)
+{
+	(void)client;
+	(void)partition_count;
+	return 0;
+}
+
 struct clock *server_clock(void)
 {
 	return &still;
@@ -110,7 +117,8 @@ struct clock *server_clock(void)
 
 struct store *server_open_store(void)
 {
-	const struct cql_store_config store_config = {.cql = config, .partition_count = 6, .clock = &still};
+	const struct cql_store_config store_config = {
+		.cql = config, .partition_count = 6, .clock = &still, .partition_of = always_first};
 	struct store *store;
 	assert_int_equal(cql_store_open(&store_config, &store), ERROR_OK);
 	return store;

@@ -258,6 +258,36 @@ static void who_is_an_owner_no_more_leaves_counters_alone(void **state)
 	assert_int_equal(server_number(COUNTER, 0), 12);
 }
 
+static void a_counter_that_was_added_to_long_after_is_found_by_the_sweep(void **state)
+{
+	(void)state;
+	enum { DAYS = 150 };
+	static struct day_row days[DAYS];
+	size_t repaired = 99, all = 0;
+	for (int i = 0; i < DAYS; i++)
+		days[i] = (struct day_row){client((uint8_t)(i % 9 + 1)), START_MS - i / 9 * DAY_MS, i + 1, i};
+	const struct engine_dirty dirty = {.days = days, .day_count = DAYS};
+	must_take(first);
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 1, &note), ERROR_OK);
+	for (int i = 0; i < 4; i++) { /* more than one round */
+		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+		assert_int_equal(repaired, 0);
+	}
+	server_run("UPDATE daily_stats SET total_pings = total_pings - 3 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+		all += repaired;
+	}
+	assert_int_equal(all, 1);
+	assert_int_equal(server_number(COUNTER, 0), days[0].total);
+	/* Whose partition is another's now leaves it to that one. */
+	must_take(second);
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 1 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+	assert_int_equal(server_number(COUNTER, 0), days[0].total + 1);
+}
+
 /* ─── Time ─── */
 
 static void an_activity_goes_a_day_after_its_newest_window(void **state)
@@ -352,6 +382,7 @@ int main(void)
 		TEST(the_counter_follows_the_total_however_often_it_is_written),
 		TEST(a_counter_that_somebody_changed_is_put_right_by_adding),
 		TEST(who_is_an_owner_no_more_leaves_counters_alone),
+		TEST(a_counter_that_was_added_to_long_after_is_found_by_the_sweep),
 		TEST(an_activity_goes_a_day_after_its_newest_window),
 		TEST(what_a_crash_left_in_a_list_is_not_shown),
 		TEST(rows_without_positions_are_shown_until_the_log_makes_them_anew),
