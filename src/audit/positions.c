@@ -172,7 +172,7 @@ static enum error check_row(struct look *look, const struct position_row *row)
 	enum error error = row->position < 0 ? ERROR_OK : advance(look, partition, row->position);
 	if (error != ERROR_OK)
 		return error;
-	bool there = row->position >= 0 && head->present && head->place.position == row->position && head->place.has_id &&
+	bool there = head->present && head->place.position == row->position && head->place.has_id &&
 		     memcmp(head->place.id.bytes, row->id.bytes, sizeof row->id.bytes) == 0;
 	bool hidden = row->position >= bounds->shown_end && row->position < bounds->end;
 	struct positions_report *report = look->report;

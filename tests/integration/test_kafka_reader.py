@@ -316,6 +316,28 @@ def test_what_is_no_event_or_misplaced_goes_to_the_dead_letters_and_the_rest_goe
     assert len({(reason[b"partition"], reason[b"offset"]) for reason in reasons}) == len(POISON)
 
 
+def test_while_dead_letters_cannot_be_written_the_reader_says_so_and_passes_nothing_by(topics, make_reader, kafka):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    kafka.console_produce("raw-pings", POISON)
+    expected = publish(topics, 0, 600)
+    kafka.topics("--delete", "--topic", "raw-pings-dead")
+
+    def trouble():
+        try:
+            reader.poll(50)
+        except AssertionError as error:
+            return "raw-pings-dead" in str(error)
+        return False
+
+    wait_for("the error", trouble)
+    assert places(reader).keys() < expected.keys()
+    wait_for("a new topic", lambda: topics.ask("topics")[1] == "OK")
+    wait_for("the events", lambda: not trouble() and places(reader) == expected)
+    dead = kafka.console_consume("raw-pings-dead", len(POISON))
+    assert {(key.decode(), value.decode()) for _, _, _, key, value in dead} == set(POISON)
+
+
 def test_a_broker_that_is_killed_and_comes_back_is_read_on(topics, make_reader, kafka):  # noqa: F811
     reader = make_reader()
     reader.own(PARTITIONS)

@@ -340,6 +340,14 @@ static void a_row_that_says_another_position_differs_on_both_sides(void **state)
 	assert_example(f, 0, "its row, client 10.0.0.2, of batch 5 of slot 0, has position 20");
 }
 
+static void an_event_behind_its_rows_position_differs_on_both_sides(void **state)
+{
+	struct fixture *f = *state;
+	add_row(f, 2, 10);
+	add_event(f, 2, 20);
+	assert_differences(f, 1, 1);
+}
+
 static void a_row_beyond_the_end_is_a_difference(void **state)
 {
 	struct fixture *f = *state;
@@ -574,6 +582,7 @@ int main(void)
 		TEST(a_row_at_anothers_event_differs_and_the_event_too),
 		TEST(two_rows_at_one_event_are_one_too_many),
 		TEST(a_row_that_says_another_position_differs_on_both_sides),
+		TEST(an_event_behind_its_rows_position_differs_on_both_sides),
 		TEST(a_row_beyond_the_end_is_a_difference),
 		TEST(a_published_row_without_position_is_a_difference),
 		TEST(an_event_that_is_there_twice_is_one_too_many),
