@@ -18,7 +18,7 @@ from kafka import kafka, kafka3  # noqa: F401  (fixtures)
 from postgres import binaries
 from test_kafka import TOOL
 from test_postgres import Proxy
-from test_postgres_kafka import (NOW_MS, agree, assert_kept, database, loading, make_pair, postgres, progress)  # noqa: F401
+from test_postgres_kafka import (NOW_MS, agree, assert_kept, database, events, loading, make_pair, postgres, progress, rows)  # noqa: F401
 
 pytestmark = [pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)"),
               pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server: apt-get install postgresql")]
@@ -26,11 +26,30 @@ pytestmark = [pytest.mark.skipif(not TOOL.exists(), reason="pingd was built with
 CUTS = 6
 
 
+def die_in(pingd, where, provoke=None):
+    """Ends pingd as a power cut would when a publisher enters that state; it is there again afterwards."""
+    pingd.kill()
+    pingd.env = {"PING_CRASH_AT": where}
+    pingd.start()
+    if provoke:
+        provoke()
+    assert pingd.wait() == -signal.SIGKILL
+    pingd.env = {}
+    pingd.start()
+
+
 @pytest.fixture
 def proxy(postgres):  # noqa: F811
     proxy = Proxy(postgres.port)
     yield proxy
     proxy.close()
+
+
+def cut_until_it_ends(pingd, proxy):
+    """Not every COMMIT is a batch's."""
+    while pingd.process.poll() is None:
+        proxy.cut(b"COMMIT", True)
+        wait_for("a commit to be cut", lambda: proxy.cut_at is None or pingd.process.poll() is not None)
 
 
 @pytest.mark.parametrize("mode", ["transactional", "outbox"])
@@ -42,6 +61,8 @@ def test_connections_cut_around_the_commit(mode, make_pair, proxy, postgres, kaf
             proxy.cut(b"COMMIT", forward)
             wait_for("a commit to be cut", lambda cut=cut: proxy.cuts == cut)
             progress(record, 50)
+        die_in(pingd, "settling:1", lambda: cut_until_it_ends(pingd, proxy))
+        progress(record)
     agree(postgres, kafka, database)
     assert_kept(record, postgres, database)
 
@@ -66,7 +87,74 @@ def test_commits_that_fail(mode, make_pair, postgres, kafka, database, tmp_path)
     with loading(pingd, record):
         wait_for("commits to fail", lambda: pingd.log().count("refused at the COMMIT") > 3)
         progress(record)
+        if mode == "transactional":
+            die_in(pingd, "aborting:1")
+            progress(record)
     agree(postgres, kafka, database)
+    assert_kept(record, postgres, database)
+
+
+def test_killed_while_it_gives_its_slots_back(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    record = tmp_path / "acknowledged"
+    pingd = make_pair().start()
+    with loading(pingd, record):
+        die_in(pingd, "releasing:1", lambda: (progress(record), pingd.signal(signal.SIGTERM)))
+        progress(record)
+    agree(postgres, kafka, database)
+    assert_kept(record, postgres, database)
+
+
+def told_while(pingd, away, first):
+    """Pings while something is away: {timestamp: status}, until one is refused."""
+    told = {}
+    with away:
+        while 503 not in told.values() and len(told) < 200:
+            timestamp = first + len(told)
+            told[timestamp] = pingd.ping(timestamp)[0]
+    assert set(told.values()) <= {200, 503, 504} and 503 in told.values(), told
+    return told
+
+
+@contextlib.contextmanager
+def killed(server):
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@pytest.mark.parametrize("who", ["kafka", "postgres"])
+def test_what_is_refused_while_a_server_is_away_is_in_neither(who, make_pair, postgres, kafka, database):  # noqa: F811
+    """And it goes on by itself when the server is back."""
+    pingd = make_pair("--default-timeout", "3s").start()
+    assert pingd.ping(NOW_MS)[0] == 200
+    told = told_while(pingd, killed(kafka.brokers[0] if who == "kafka" else postgres), NOW_MS + 1)
+    wait_for("pings to be taken again", lambda: pingd.ping(NOW_MS + 1000)[0] == 200)
+    agree(postgres, kafka, database)
+    kept = {int(line) for line in postgres.sql("SELECT round(extract(epoch FROM pinged_at) * 1000)::bigint FROM pings", database).split()}
+    assert kept >= {timestamp for timestamp, status in told.items() if status == 200}
+    assert not kept & {timestamp for timestamp, status in told.items() if status == 503}
+
+
+def test_in_order_an_event_may_be_left_without_its_row_and_nothing_else(make_pair, proxy, postgres, kafka, database, tmp_path):  # noqa: F811
+    """`ordered` is INSERT, publish, COMMIT: what the other modes are for."""
+    record = tmp_path / "acknowledged"
+    pingd = make_pair("--publish", "ordered", ledger=postgres.url(database, port=proxy.port)).start()
+    with loading(pingd, record):
+        for cut, forward in enumerate([False, True] * 3, 1):
+            proxy.cut(b"COMMIT", forward)
+            wait_for("a commit to be cut", lambda cut=cut: proxy.cuts == cut)
+            progress(record, 50)
+        for where in ("producing:20", "committing:20"):
+            die_in(pingd, where)
+            progress(record, 50)
+
+    def rows_have_events():
+        kept, published = rows(postgres, database), events(kafka)
+        return kept and kept.items() <= published.items()
+
+    wait_for("every row to have its event", rows_have_events)
     assert_kept(record, postgres, database)
 
 

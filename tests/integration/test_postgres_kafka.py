@@ -93,7 +93,7 @@ def test_a_ping_is_in_both_at_the_same_place(make_pair, postgres, kafka, databas
 # A publisher's states in which a crash can matter, and how many times one is entered before it. Those of the recovery follow a
 # crash between the two commits; they are entered once the dead publisher's lease has run out.
 CRASHES = ["producing:40", "committing:40", "publishing:40", "reproducing:1", "moving:1", "republishing:1", "ready:60", "taking:1",
-           "fencing:1", "looking:1", "claiming:30", "publishing:1"]
+           "fencing:1", "looking:1", "recovering:1", "verifying:1", "claiming:30", "publishing:1"]
 
 
 @contextlib.contextmanager
