@@ -129,6 +129,7 @@ static int setup(void **state)
 	atomic_store(&canceled, 0);
 	atomic_store(&echoed, 0);
 	atomic_store(&pausing, false);
+	atomic_store(&paused, NULL);
 	memset(&client, 0, sizeof client);
 	buffer_init(&client.text, SIZE_MAX);
 	buffer_init(&client.body, SIZE_MAX);
@@ -546,6 +547,7 @@ static void a_client_waits_for_a_method_that_pauses(void **state)
 		exchange_bytes();
 	assert_in_range(client.sent, WINDOW, WINDOW + 65536);
 	assert_int_equal(atomic_load(&echoed), 0);
+	WAIT_UNTIL(atomic_load(&paused) != NULL); /* the bytes may be there before the method */
 	executor_post(rpc_call_executor(atomic_load(&paused)), &task);
 	while (!client.closed)
 		exchange_bytes();

@@ -21,11 +21,10 @@ struct fixture {
 	_Atomic int store_opens, store_closes;
 	_Atomic enum error store_open_error;
 	struct workers *workers;
-	/* By one worker. */
 	struct {
 		const char *port;
 		enum error error;
-	} observed[OBSERVED_MAX];
+	} observed[OBSERVED_MAX]; /* in order, where there is one worker */
 	_Atomic int observed_count;
 };
 
@@ -50,10 +49,10 @@ static void observe(void *context, const char *port, enum error error, const str
 {
 	(void)note;
 	struct fixture *f = context;
-	if (f->observed_count < OBSERVED_MAX) {
-		f->observed[f->observed_count].port = port;
-		f->observed[f->observed_count].error = error;
-		f->observed_count++;
+	int place = f->observed_count++;
+	if (place < OBSERVED_MAX) {
+		f->observed[place].port = port;
+		f->observed[place].error = error;
 	}
 }
 
