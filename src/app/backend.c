@@ -4,16 +4,21 @@
 #include "adapter/kafka/kafka.h"
 #include "adapter/postgres/postgres.h"
 #include "adapter/sqlite/sqlite.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "event/event.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct backend {
 	const struct pingd_config *config;
 	struct data_directory *directory; /* NULL: nothing lies in it */
 	struct postgres_config postgres;
 	struct kafka_config kafka;
+	char group[40];		/* of its engine, where the store is its own */
 	struct cql_config *cql; /* NULL: the store is another */
 };
 
@@ -110,12 +115,27 @@ enum error backend_prepare_store(struct backend *backend, struct error_note *not
 				     note);
 }
 
+/* Engines of one group share the partitions out, and so the store must be one, too. An embedded store is its process' own: its
+ * engine reads all partitions, in a group that has no other member, named for where the store lies. */
+static void name_group(struct backend *backend)
+{
+	static const uint8_t key[16] = {0};
+	char place[PATH_MAX + 80] = "";
+	gethostname(place, 64);
+	size_t size = strnlen(place, 64);
+	size += (size_t)snprintf(place + size, sizeof place - size, ":%s", backend->config->data_dir);
+	snprintf(backend->group, sizeof backend->group, "ping-metrics-%016llx", (unsigned long long)hash_keyed(key, place, size));
+	backend->kafka.group = backend->group;
+}
+
 static void configure_kafka(struct backend *backend)
 {
 	enum { TOPICS_TIMEOUT_MS = 5000 }; /* then it is tried again, or found that pingd is to stop */
 	backend->kafka = pingd_config_kafka(backend->config);
 	backend->kafka.topics_timeout_ms = TOPICS_TIMEOUT_MS;
 	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka};
+	if (backend->config->backends.store == PINGD_BACKEND_SQLITE)
+		name_group(backend);
 }
 
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note)
@@ -177,7 +197,8 @@ enum error backend_open_publish_log(struct backend *backend, struct publish_log 
 
 enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note)
 {
-	return sqlite_log_open(backend->directory, ret_log, note);
+	return backend->config->backends.log == PINGD_BACKEND_KAFKA ? kafka_log_open(&backend->kafka, ret_log, note)
+								    : sqlite_log_open(backend->directory, ret_log, note);
 }
 
 static int32_t partition_of(const struct address *client, int32_t partition_count)

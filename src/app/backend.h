@@ -3,7 +3,7 @@
  *   backends       sqlite            postgres          postgres and kafka
  *   ledger         ledger.db         pings             pings, in batches of slots
  *   log            the ledger        —                 raw-pings
- *   store          metrics.db        —                 — (whoever reads raw-pings), or ScyllaDB's keyspace metrics
+ *   store          metrics.db        —                 metrics.db, ScyllaDB's keyspace metrics, or — (whoever reads raw-pings)
  */
 #ifndef PING_APP_BACKEND_H
 #define PING_APP_BACKEND_H
@@ -40,7 +40,7 @@ enum error backend_open_ledger(struct backend *backend, struct ledger **ret_ledg
 /* Where the log is Kafka: the two halves of a publisher. */
 enum error backend_open_slot_ledger(struct backend *backend, struct slot_ledger **ret_ledger, struct error_note *note);
 enum error backend_open_publish_log(struct backend *backend, struct publish_log **ret_log, struct error_note *note);
-/* Where backend_names says that there are such, and the log is the embedded one. */
+/* Where backend_names says that there are such. */
 enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note);
 enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note);
 

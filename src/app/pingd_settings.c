@@ -490,13 +490,14 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 	return error == ERROR_OK ? derive(config, note) : error;
 }
 
-/* pingctl knows the store already (migrate). */
+/* pingctl knows that store already (migrate). */
 static enum error check_served(const struct pingd_backends *backends, struct error_note *note)
 {
-	if (backends->log == PINGD_BACKEND_KAFKA && backends->store != PINGD_BACKEND_NONE)
+	if (backends->store == PINGD_BACKEND_SCYLLA)
 		return error_noted(
 			note, ERROR_UNIMPLEMENTED,
-			"this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
+			"this version does not fill ScyllaDB yet: use --store sqlite:, or leave out --store; pings are "
+			"kept and published");
 	return ERROR_OK;
 }
 

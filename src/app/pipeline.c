@@ -4,6 +4,7 @@
 #include "app/observed_ledger.h"
 #include "app/preparation.h"
 #include "app/publishers.h"
+#include "port/positions.h"
 #include "base/log.h"
 #include "service/watch.h"
 
@@ -310,16 +311,25 @@ static void on_read(void *context, const char *port, enum error error, const str
 			   error == ERROR_OK ? NULL : text);
 }
 
-/* Events that were kept and are not in the store yet. Embedded, a position is a rowid: they count from 1 without a gap. */
+/* Positions are counted on from the other. Embedded, a position is a rowid: they count from 1 without a gap. In Kafka markers and
+ * what was aborted have one too, and the log epoch stands above it. */
+static int64_t distance(int64_t from, int64_t to)
+{
+	if (to <= from)
+		return 0;
+	return from >= 0 && to >> POSITION_OFFSET_BITS == from >> POSITION_OFFSET_BITS ? to - from : position_offset(to);
+}
+
+/* Events that were kept and are not in the store yet. */
 static int64_t lag_of(struct pipeline *pipeline, const struct stream_status *status)
 {
-	int64_t end = backend_log_end(pipeline->backend), stored = 0;
-	if (status->partition_count > 0) {
-		const struct stream_partition *partition = &status->partitions[0];
-		end = partition->end_position > end ? partition->end_position : end;
-		stored = partition->stored_position > 0 ? partition->stored_position : 0;
+	int64_t log_end = backend_log_end(pipeline->backend), lag = 0;
+	for (size_t i = 0; i < status->partition_count; i++) {
+		const struct stream_partition *partition = &status->partitions[i];
+		int64_t end = partition->end_position > log_end ? partition->end_position : log_end;
+		lag += distance(partition->stored_position, end);
 	}
-	return end > stored ? end - stored : 0;
+	return status->partition_count > 0 || log_end < 0 ? lag : log_end;
 }
 
 static void read_status(struct pipeline_status_source *source, struct pipeline_status *ret_status)
@@ -403,20 +413,30 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 	return ERROR_OK;
 }
 
-static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
+/* A process that takes no pings needs none: it would hold slots for nothing. */
+static enum error start_publishers(struct pipeline *pipeline, struct error_note *note)
 {
-	if (publishes(pipeline)) {
-		const struct publishers_observer observer = {.ports = {pipeline->observer.called, pipeline->observer.context},
-							     .failed = pipeline->observer.failed};
-		return publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, &observer, pipeline->health,
-					&pipeline->publishers, note);
-	}
+	const struct publishers_observer observer = {.ports = {pipeline->observer.called, pipeline->observer.context},
+						     .failed = pipeline->observer.failed};
+	return pipeline->config->role_api ? publishers_start(pipeline->config, pipeline->backend, pipeline->ingest, &observer,
+							     pipeline->health, &pipeline->publishers, note)
+					  : ERROR_OK;
+}
+
+static enum error start_publisher(struct pipeline *pipeline, struct error_note *note)
+{
 	enum error error = is_server(pipeline) ? prepare_ledger(pipeline, note) : ERROR_OK;
 	if (error != ERROR_OK)
 		return error;
 	pipeline->publisher_runs = pthread_create(&pipeline->publisher, NULL, publisher_main, pipeline) == 0;
-	if (!pipeline->publisher_runs)
-		return ERROR_RESOURCE_EXHAUSTED;
+	return pipeline->publisher_runs ? ERROR_OK : ERROR_RESOURCE_EXHAUSTED;
+}
+
+static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
+{
+	enum error error = publishes(pipeline) ? start_publishers(pipeline, note) : start_publisher(pipeline, note);
+	if (error != ERROR_OK)
+		return error;
 	if (pipeline->stream == NULL)
 		return ERROR_OK;
 	pipeline->streamer_runs = pthread_create(&pipeline->streamer, NULL, streamer_main, pipeline) == 0;

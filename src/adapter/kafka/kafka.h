@@ -41,6 +41,7 @@ struct kafka_config {
 	int32_t partitions;		/* of raw-pings, as configured: chosen over, whatever the broker has */
 	int32_t slots;			/* of ping-publishers */
 	int32_t log_epoch;		/* 0 … KAFKA_MAX_LOG_EPOCH */
+	const char *group;		/* of the engines that share the partitions; NULL: ping-metrics */
 	bool grow_slots;		/* kafka_topics_ensure may add partitions to ping-publishers */
 	int topics_timeout_ms;		/* how long kafka_topics_ensure looks for the cluster; 0: 15 s */
 	struct kafka_observer observer; /* each may be NULL */

@@ -1,5 +1,5 @@
-/* The log as engines read it (port/log.h): a member of the group ping-metrics, reading committed records. Kafka says which
- * partitions are ours, the store where each begins.
+/* The log as engines read it (port/log.h): a member of the group ping-metrics (or the config's), reading committed records. Kafka
+ * says which partitions are ours, the store where each begins.
  *
  *   rebalance: these are yours ──► ASSIGNED(p), the driver seeks, ASSIGNED(q), the driver seeks ──► the client reads from there
  *   p's queue ──► BATCH(p): events, or only that the partition has moved on (markers and aborted records take offsets too)
@@ -28,8 +28,6 @@ enum {
 	OFFSET_BITS = 48,
 };
 #define OFFSET_MASK ((INT64_C(1) << OFFSET_BITS) - 1)
-
-static const char group[] = "ping-metrics";
 
 struct partition {
 	int32_t number;
@@ -400,18 +398,19 @@ static void close_client(struct kafka_reader *reader)
 /* A member that doesn't say so for 10 s is gone: the others take its partitions, and the store keeps it from writing. */
 static enum error open_client(struct kafka_reader *reader, struct error_note *note)
 {
-	static const struct client_setting settings[] = {{"group.id", group},
-							 {"partition.assignment.strategy", "cooperative-sticky"},
-							 {"session.timeout.ms", "10000"},
-							 {"isolation.level", "read_committed"},
-							 {"enable.auto.commit", "false"},
-							 {"enable.auto.offset.store", "false"},
-							 {"auto.offset.reset", "error"},
-							 {"enable.partition.eof", "true"},
-							 {"fetch.wait.max.ms", "50"},
-							 {"queued.min.messages", "10000"}, /* of a partition */
-							 {"fetch.queue.backoff.ms", "5"},
-							 {0}};
+	const char *group = reader->config.group != NULL ? reader->config.group : "ping-metrics";
+	const struct client_setting settings[] = {{"group.id", group},
+						  {"partition.assignment.strategy", "cooperative-sticky"},
+						  {"session.timeout.ms", "10000"},
+						  {"isolation.level", "read_committed"},
+						  {"enable.auto.commit", "false"},
+						  {"enable.auto.offset.store", "false"},
+						  {"auto.offset.reset", "error"},
+						  {"enable.partition.eof", "true"},
+						  {"fetch.wait.max.ms", "50"},
+						  {"queued.min.messages", "10000"}, /* of a partition */
+						  {"fetch.queue.backoff.ms", "5"},
+						  {0}};
 	if (reader->client != NULL)
 		return ERROR_OK;
 	enum error error = client_create(RD_KAFKA_CONSUMER, &reader->client_state, settings, configure, &reader->client, note);

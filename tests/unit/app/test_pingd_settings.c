@@ -1,5 +1,7 @@
 #include "app/pingd_settings.h"
 #include "app/settings_file.h"
+#include "adapter/cql/cql.h"
+#include "adapter/kafka/kafka.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,13 +100,26 @@ static void wrong_values_stop_the_start(void **state)
 	assert_string_equal(note.text, "/nowhere/ping.ini: the config file cannot be opened: No such file or directory");
 }
 
-static void a_backend_without_adapter_is_refused_plainly(void **state)
+static void a_backend_that_is_not_served_is_refused_plainly(void **state)
 {
 	(void)state;
-	assert_int_equal(load(ARGUMENTS("--ledger=postgres://db/ping", "--log=kafka://k", "--store=sqlite:"), ENVIRONMENT(HOME)),
+	if (kafka_check_build(&note) != ERROR_OK || cql_check_build(&note) != ERROR_OK)
+		skip();
+	assert_int_equal(load(ARGUMENTS("--ledger=postgres://db/ping", "--log=kafka://k", "--store=scylla://s/metrics"),
+			      ENVIRONMENT(HOME)),
 			 ERROR_UNIMPLEMENTED);
-	assert_string_equal(note.text,
-			    "this version makes no metrics from Kafka yet: leave out --store; pings are kept and published");
+	assert_non_null(strstr(note.text, "use --store sqlite:"));
+}
+
+static void metrics_from_kafka_lie_in_an_embedded_store(void **state)
+{
+	(void)state;
+	if (kafka_check_build(&note) != ERROR_OK)
+		skip();
+	assert_int_equal(load(ARGUMENTS("--ledger=postgres://db/ping", "--log=kafka://k", "--store=sqlite:"), ENVIRONMENT(HOME)),
+			 ERROR_OK);
+	assert_int_equal(config.backends.store, PINGD_BACKEND_SQLITE);
+	settings_destroy(settings);
 }
 
 static void the_variables_of_the_original_server_name_the_ledger(void **state)
@@ -282,7 +297,8 @@ int main(void)
 		cmocka_unit_test(lists_become_endpoints_networks_and_roles),
 		cmocka_unit_test(endpoints_are_an_address_and_a_port),
 		cmocka_unit_test(wrong_values_stop_the_start),
-		cmocka_unit_test(a_backend_without_adapter_is_refused_plainly),
+		cmocka_unit_test(a_backend_that_is_not_served_is_refused_plainly),
+		cmocka_unit_test(metrics_from_kafka_lie_in_an_embedded_store),
 		cmocka_unit_test(the_variables_of_the_original_server_name_the_ledger),
 		cmocka_unit_test(the_variables_of_the_original_server_yield_to_any_other_word),
 		cmocka_unit_test(a_process_that_only_streams_wants_a_log),
