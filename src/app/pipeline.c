@@ -317,7 +317,7 @@ static int64_t distance(int64_t from, int64_t to)
 {
 	if (to <= from)
 		return 0;
-	return from >= 0 && to >> POSITION_OFFSET_BITS == from >> POSITION_OFFSET_BITS ? to - from : position_offset(to);
+	return from >= 0 && position_epoch(to) == position_epoch(from) ? to - from : position_offset(to);
 }
 
 /* Events that were kept and are not in the store yet. */

@@ -11,9 +11,17 @@
 
 /* A position is log_epoch << 48 | offset (semantics, "Ledger, log, store"). */
 enum { POSITION_OFFSET_BITS = 48 };
+static inline int64_t position_make(int64_t log_epoch, int64_t offset)
+{
+	return log_epoch << POSITION_OFFSET_BITS | offset;
+}
 static inline int64_t position_offset(int64_t position)
 {
 	return position & ((INT64_C(1) << POSITION_OFFSET_BITS) - 1);
+}
+static inline int64_t position_epoch(int64_t position)
+{
+	return position >> POSITION_OFFSET_BITS;
 }
 
 /* A row of the ledger's that has to do with the log. */

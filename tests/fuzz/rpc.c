@@ -3,10 +3,8 @@
  *
  * input: method, path, query, content type, and one header more as "name value", a line each; the rest is the body.
  */
-#include <stdlib.h>
-
+#include "lines.h"
 #include "ping/v1/ping.pb.h"
-#include "rpc/server.h"
 
 struct counted {
 	struct rpc_exchange exchange;
@@ -44,29 +42,6 @@ static void answer_count(struct rpc_call *call, const void *request, void *conte
 	const struct ping_v1_ping_count_request *range = request;
 	rpc_call_reply(call, &(struct ping_v1_ping_count_response){range->time_range == NULL ? 0 : range->time_range->end});
 }
-
-static struct slice take_line(struct slice *rest)
-{
-	const uint8_t *end = rest->size == 0 ? NULL : memchr(rest->data, '\n', rest->size);
-	struct slice line = *rest;
-	if (end != NULL)
-		line.size = (size_t)(end - rest->data);
-	size_t used = line.size + (end != NULL);
-	if (used > 0)
-		*rest = slice_make(rest->data + used, rest->size - used);
-	return line;
-}
-
-static struct rpc_header split_header(struct slice line)
-{
-	const uint8_t *space = line.size == 0 ? NULL : memchr(line.data, ' ', line.size);
-	if (space == NULL)
-		return (struct rpc_header){line, {NULL, 0}};
-	size_t size = (size_t)(space - line.data);
-	return (struct rpc_header){slice_make(line.data, size), slice_make(space + 1, line.size - size - 1)};
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -5,7 +5,7 @@
  * ("name value"); the rest is the body.
  */
 #include "base/base64.h"
-#include "fuzz.h"
+#include "lines.h"
 #include "service.h"
 
 struct told {
@@ -124,27 +124,6 @@ static const struct {
 	{"application/grpc-web-text", true, true, true, true},	 {"application/grpc", true, true, false, false},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
-
-static struct slice take_line(struct slice *rest)
-{
-	const uint8_t *end = rest->size == 0 ? NULL : memchr(rest->data, '\n', rest->size);
-	struct slice line = *rest;
-	if (end != NULL)
-		line.size = (size_t)(end - rest->data);
-	size_t used = line.size + (end != NULL);
-	if (used > 0)
-		*rest = slice_make(rest->data + used, rest->size - used);
-	return line;
-}
-
-static struct rpc_header split_header(struct slice line)
-{
-	const uint8_t *space = line.size == 0 ? NULL : memchr(line.data, ' ', line.size);
-	if (space == NULL)
-		return (struct rpc_header){line, {NULL, 0}};
-	size_t size = (size_t)(space - line.data);
-	return (struct rpc_header){slice_make(line.data, size), slice_make(space + 1, line.size - size - 1)};
-}
 
 static struct rpc_pool *pool_once(void)
 {

@@ -3,10 +3,8 @@
 Started in a temporary folder, stopped by PID whatever happens. What the Python driver reads is the second opinion of the tests.
 """
 import contextlib
-import hashlib
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
@@ -15,36 +13,16 @@ import time
 
 import pytest
 
-from kafka import java
+from kafka import java, maven_jars
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "cassandra_ring"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 START_S = 240
 HEAP_MB = 256
 
 
 def jars():
-    """Cassandra's jars as pom.xml names them, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
-    pom = SOURCES / "pom.xml"
-    version = re.search(r"cassandra-all</artifactId><version>([^<]+)", pom.read_text())[1]
-    folder = CACHE / f"cassandra-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
-    if not java():
-        pytest.skip("no Java 17 or newer on PATH: the tests on a real Cassandra did not run (scripts/bootstrap test)")
-    if folder.exists():
-        return folder
-    if not shutil.which("mvn"):
-        pytest.skip("no Maven to fetch Cassandra with: the tests on a real Cassandra did not run (scripts/bootstrap test)")
-    print(f"fetching Apache Cassandra {version} (once)")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    scratch = CACHE / f"cassandra-fetching-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
-                    f"-DoutputDirectory={scratch}"], check=True)
-    with contextlib.suppress(OSError):  # another run was faster
-        scratch.rename(folder)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+    return maven_jars(SOURCES, "Cassandra", "cassandra-all")
 
 
 def free_ports(addresses, count):

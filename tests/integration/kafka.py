@@ -34,20 +34,20 @@ def java():
     return program if found and int(found[1]) >= 17 else None
 
 
-def jars():
-    """Kafka's jars as pom.xml names them, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
-    pom = SOURCES / "pom.xml"
-    version = re.search(r"kafka_2.13</artifactId><version>([^<]+)", pom.read_text())[1]
-    folder = CACHE / f"kafka-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
+def maven_jars(sources, product, artifact):
+    """The jars that sources/pom.xml names, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
+    pom = sources / "pom.xml"
+    version = re.search(rf"{artifact}</artifactId><version>([^<]+)", pom.read_text())[1]
+    folder = CACHE / f"{product.lower()}-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
     if not java():
-        pytest.skip("no Java 17 or newer on PATH: the tests on a real Kafka did not run (scripts/bootstrap test)")
+        pytest.skip(f"no Java 17 or newer on PATH: the tests on a real {product} did not run (scripts/bootstrap test)")
     if folder.exists():
         return folder
     if not shutil.which("mvn"):
-        pytest.skip("no Maven to fetch Kafka with: the tests on a real Kafka did not run (scripts/bootstrap test)")
-    print(f"fetching Apache Kafka {version} (once)")
+        pytest.skip(f"no Maven to fetch {product} with: the tests on a real {product} did not run (scripts/bootstrap test)")
+    print(f"fetching Apache {product} {version} (once)")
     CACHE.mkdir(parents=True, exist_ok=True)
-    scratch = CACHE / f"kafka-fetching-{os.getpid()}"
+    scratch = CACHE / f"{product.lower()}-fetching-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
                     f"-DoutputDirectory={scratch}"], check=True)
@@ -55,6 +55,10 @@ def jars():
         scratch.rename(folder)
     shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def jars():
+    return maven_jars(SOURCES, "Kafka", "kafka_2.13")
 
 
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

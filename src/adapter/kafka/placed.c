@@ -8,7 +8,6 @@
 
 /* Transactions of others may have to end first: Kafka takes up to 20 s for one that was left open. */
 enum { TIMEOUT_MS = 25000 };
-#define OFFSET_MASK ((INT64_C(1) << 48) - 1)
 
 struct place {
 	int32_t partition;
@@ -110,9 +109,9 @@ enum error placed_check(const struct kafka_config *config, struct ledger_ping *r
 		return ERROR_NO_MEMORY;
 	size_t used = 0;
 	for (size_t i = 0; i < count; i++)
-		if (rows[i].position >= 0 && rows[i].position >> 48 == config->log_epoch)
-			places[used++] =
-				(struct place){partition_of(config, &rows[i]), rows[i].position & OFFSET_MASK, &rows[i], false};
+		if (rows[i].position >= 0 && position_epoch(rows[i].position) == config->log_epoch)
+			places[used++] = (struct place){partition_of(config, &rows[i]), position_offset(rows[i].position),
+							&rows[i], false};
 	qsort(places, used, sizeof *places, compare_places);
 	enum error error = used == 0 ? ERROR_OK : look_for(config, places, used, note);
 	free(places);

@@ -41,7 +41,7 @@ static struct kafka_positions *of(struct log_positions *base)
 
 static int64_t to_position(const struct kafka_positions *log, int64_t offset)
 {
-	return (int64_t)log->config.log_epoch << POSITION_OFFSET_BITS | offset;
+	return position_make(log->config.log_epoch, offset);
 }
 
 /* ─── Bounds ────────────────────────────────────────────────────────────────────────────────────────────────────────── */

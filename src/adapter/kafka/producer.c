@@ -140,7 +140,7 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 	} else if (message->offset < 0) {
 		reports->without_offset++;
 	} else if (index < reports->expected && message->rkt == producer->events) {
-		reports->rows[index].position = (int64_t)producer->config.log_epoch << 48 | message->offset;
+		reports->rows[index].position = position_make(producer->config.log_epoch, message->offset);
 	}
 }
 

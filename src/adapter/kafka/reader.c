@@ -25,9 +25,7 @@ enum {
 	QUERY_TIMEOUT_MS = 15000,
 	SEEK_TIMEOUT_MS = 10000,
 	DEAD_LETTERS_WAIT_MS = 100, /* at a time */
-	OFFSET_BITS = 48,
 };
-#define OFFSET_MASK ((INT64_C(1) << OFFSET_BITS) - 1)
 
 struct partition {
 	int32_t number;
@@ -68,7 +66,7 @@ static struct kafka_reader *of(struct log_reader *base)
 /* Of the last thing before `next_offset`. */
 static int64_t position_before(const struct kafka_reader *reader, int64_t next_offset)
 {
-	return next_offset <= 0 ? POSITION_NONE : ((int64_t)reader->config.log_epoch << OFFSET_BITS | (next_offset - 1));
+	return next_offset <= 0 ? POSITION_NONE : position_make(reader->config.log_epoch, next_offset - 1);
 }
 
 static struct partition *find_partition(struct kafka_reader *reader, int32_t number)
@@ -499,8 +497,8 @@ static enum error go_back(struct kafka_reader *reader, struct partition *partiti
 static enum error find_offset(struct kafka_reader *reader, int32_t number, int64_t position, int64_t *ret_offset,
 			      struct error_note *note)
 {
-	int64_t start, end, epoch = position == POSITION_NONE ? reader->config.log_epoch : position >> OFFSET_BITS;
-	int64_t next = position == POSITION_NONE || epoch < reader->config.log_epoch ? 0 : (position & OFFSET_MASK) + 1;
+	int64_t start, end, epoch = position == POSITION_NONE ? reader->config.log_epoch : position_epoch(position);
+	int64_t next = position == POSITION_NONE || epoch < reader->config.log_epoch ? 0 : position_offset(position) + 1;
 	if (epoch > reader->config.log_epoch)
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "the metrics are at log epoch %lld, configured is %d: set --log-epoch to the publishers'",
@@ -551,10 +549,10 @@ static enum error reader_seek(struct log_reader *base, int32_t number, int64_t p
 static enum error reader_commit(struct log_reader *base, int32_t number, int64_t position, struct error_note *note)
 {
 	struct kafka_reader *reader = of(base);
-	if (position == POSITION_NONE || position >> OFFSET_BITS != reader->config.log_epoch || reader->client == NULL)
+	if (position == POSITION_NONE || position_epoch(position) != reader->config.log_epoch || reader->client == NULL)
 		return ERROR_OK;
 	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(offsets, KAFKA_TOPIC_EVENTS, number)->offset = (position & OFFSET_MASK) + 1;
+	rd_kafka_topic_partition_list_add(offsets, KAFKA_TOPIC_EVENTS, number)->offset = position_offset(position) + 1;
 	rd_kafka_resp_err_t code = rd_kafka_commit(reader->client, offsets, true);
 	rd_kafka_topic_partition_list_destroy(offsets);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERROR_OK : failed(reader, "cannot commit the group's offset", code, note);
