@@ -6,14 +6,13 @@ import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import time
 
 import pytest
 
-from kafka import java, maven_jars
+from kafka import java, maven_jars, processes
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "cassandra_ring"
@@ -52,7 +51,7 @@ class Node:
         self.ring, self.number = ring, number
         self.address = f"127.0.0.{number}"
         self.folder = ring.folder / f"node-{number}"
-        self.process, self.stopped = None, False
+        self.process = None
         self.folder.mkdir(parents=True)
         token = -2**63 + 2**64 * (number - 1) // ring.count
         text = (SOURCES / "cassandra.yaml").read_text()
@@ -92,20 +91,11 @@ class Node:
         self.process.kill()
         self.process.wait()
 
-    @contextlib.contextmanager
     def frozen(self):
-        os.kill(self.process.pid, signal.SIGSTOP)
-        self.stopped = True
-        try:
-            yield self
-        finally:
-            os.kill(self.process.pid, signal.SIGCONT)
-            self.stopped = False
+        return processes.frozen(self.process.pid)
 
     def end(self):
         if self.process and self.process.poll() is None:
-            if self.stopped:
-                os.kill(self.process.pid, signal.SIGCONT)
             self.kill()
 
 

@@ -8,11 +8,15 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import processes  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
 SCALE = float(os.environ.get("PING_SCALE", "1"))  # of the loads: smaller under sanitizers, larger in the soak
 DEADLINE_S = 60
@@ -86,6 +90,9 @@ class Pingd:
 
     def signal(self, number):
         os.kill(self.process.pid, number)
+
+    def frozen(self):
+        return processes.frozen(self.process.pid)
 
     def wait(self, seconds=DEADLINE_S):
         return self.process.wait(seconds)

@@ -9,16 +9,18 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import threading
+import sys
 import time
 import uuid
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+import processes  # noqa: E402
+
 SOURCES = HERE / "kafka"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 START_S = 90
@@ -101,7 +103,7 @@ class Broker:
         self.cluster, self.number = cluster, number
         self.port, self.sasl_port, self.ssl_port, self.controller_port = port, sasl_port, ssl_port, controller_port
         self.folder = cluster.folder / f"broker-{number}"
-        self.process, self.stopped = None, False
+        self.process = None
 
     @property
     def address(self):
@@ -159,41 +161,16 @@ class Broker:
         path = self.folder / "broker.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def signal(self, number):
-        os.kill(self.process.pid, number)
-
     def kill(self):
         """As by a power cut."""
         self.process.kill()
         self.process.wait()
 
-    def freeze(self):
-        self.signal(signal.SIGSTOP)
-        self.stopped = True
-
-    def thaw(self):
-        self.signal(signal.SIGCONT)
-        self.stopped = False
-
-    @contextlib.contextmanager
     def frozen(self):
-        self.freeze()
-        try:
-            yield self
-        finally:
-            self.thaw()
-
-    def frozen_for(self, seconds):
-        """Frozen now, thawed after that time whatever the test does meanwhile. Join what it returns."""
-        self.freeze()
-        timer = threading.Timer(seconds, self.thaw)
-        timer.start()
-        return timer
+        return processes.frozen(self.process.pid)
 
     def end(self):
         if self.process and self.process.poll() is None:
-            if self.stopped:
-                self.thaw()
             self.kill()
 
 

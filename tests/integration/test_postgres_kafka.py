@@ -202,9 +202,8 @@ def test_a_frozen_process_whose_slots_were_taken_publishes_nothing_more(make_pai
                                   env={"PINGCTL_ADDRESS": zombie.address}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for("the other's pings", lambda: int(other.ask("PingCount", {}).get("pingCount", 0)) > 2000)
-            zombie.signal(signal.SIGSTOP)
-            wait_for("its slots to be taken", lambda: int(postgres.sql("SELECT max(epoch) FROM publisher_slots", database)) > 1, 40)
-            zombie.signal(signal.SIGCONT)
+            with zombie.frozen():
+                wait_for("its slots to be taken", lambda: int(postgres.sql("SELECT max(epoch) FROM publisher_slots", database)) > 1)
             progress(record)
         finally:
             client.kill()

@@ -2,7 +2,6 @@
 once, at the position that its row says, and every acknowledged ping is among them."""
 import collections
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -167,7 +166,8 @@ def test_a_broker(make_publisher, server, kafka, tmp_path, how):  # noqa: F811
         broker.kill()
         broker.start()
     else:
-        broker.frozen_for(25).join()
+        with broker.frozen():
+            time.sleep(25)
     finish(load, total, record)
     assert_agree(server, kafka, record)
 
@@ -204,12 +204,9 @@ def test_a_zombie_publishes_nothing(make_publisher, server, kafka, tmp_path):  #
     record, before = tmp_path / "acknowledged", kept(server)
     load = start_load(zombie, record, "--pings", str(scaled(20_000)), "--clients", "100")
     wait_for("pings to flow", lambda: kept(server) - before > scaled(2_000))
-    zombie.signal(signal.SIGSTOP)
-    try:
+    with zombie.frozen():
         wait_for("its slots to be taken over", lambda: int(server.sql("SELECT count(*) FROM publisher_slots WHERE held")) == 2)
         assert other.ping(1_728_926_331_000, "198.51.100.2") == (200, {})
-    finally:
-        zombie.signal(signal.SIGCONT)
     finish(load, scaled(20_000), record)
     assert_agree(server, kafka, record)
 
