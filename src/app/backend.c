@@ -20,6 +20,7 @@ struct backend {
 	struct kafka_config kafka;
 	char group[40];		/* of its engine, where the store is its own */
 	struct cql_config *cql; /* NULL: the store is another */
+	_Atomic uint64_t connected, not_connected, log_troubles;
 };
 
 static struct postgres_config postgres_config_from(const struct pingd_config *config)
@@ -56,6 +57,27 @@ static void tell_migration(void *context, int version, const char *name)
 {
 	(void)context;
 	log_event(LOG_INFO, "migrating the ledger's schema", log_int("version", version), log_text("name", name));
+}
+
+static void count_connection(void *context, bool succeeded)
+{
+	struct backend *backend = context;
+	if (succeeded)
+		backend->connected++;
+	else
+		backend->not_connected++;
+}
+
+static void count_trouble(void *context)
+{
+	struct backend *backend = context;
+	backend->log_troubles++;
+}
+
+struct backend_counts backend_counts(const struct backend *backend)
+{
+	return (struct backend_counts){
+		.connected = backend->connected, .not_connected = backend->not_connected, .log_troubles = backend->log_troubles};
 }
 
 enum error backend_prepare_ledger(struct backend *backend, struct error_note *note)
@@ -133,7 +155,7 @@ static void configure_kafka(struct backend *backend)
 	enum { TOPICS_TIMEOUT_MS = 5000 }; /* then it is tried again, or found that pingd is to stop */
 	backend->kafka = pingd_config_kafka(backend->config);
 	backend->kafka.topics_timeout_ms = TOPICS_TIMEOUT_MS;
-	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka};
+	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka, .trouble = count_trouble, .context = backend};
 	if (backend->config->backends.store == PINGD_BACKEND_SQLITE)
 		name_group(backend);
 }
@@ -147,8 +169,10 @@ enum error backend_open(const struct pingd_config *config, struct backend **ret_
 	enum error error = ERROR_OK;
 	if (config->backends.ledger == PINGD_BACKEND_SQLITE || config->backends.store == PINGD_BACKEND_SQLITE)
 		error = data_directory_open(config->data_dir, &backend->directory, note);
-	if (config->backends.ledger == PINGD_BACKEND_POSTGRES)
+	if (config->backends.ledger == PINGD_BACKEND_POSTGRES) {
 		backend->postgres = postgres_config_from(config);
+		backend->postgres.observer = (struct postgres_observer){count_connection, backend};
+	}
 	if (config->backends.log == PINGD_BACKEND_KAFKA)
 		configure_kafka(backend);
 	if (error == ERROR_OK && config->backends.store == PINGD_BACKEND_SCYLLA)

@@ -22,6 +22,12 @@ struct backend_names {
 	const char *ledger, *log, *store;
 };
 
+/* Since the start. */
+struct backend_counts {
+	uint64_t connected, not_connected; /* attempts to connect to the ledger's server, of what writes it */
+	uint64_t log_troubles;		   /* connections to the log lost, and what else its client calls an error */
+};
+
 /* Locks the data directory where something lies in it; asks no server yet. The config must outlive it. The notes name the file or
  * the server and the way out. */
 enum error backend_open(const struct pingd_config *config, struct backend **ret_backend, struct error_note *note);
@@ -33,6 +39,8 @@ enum error backend_prepare_ledger(struct backend *backend, struct error_note *no
 enum error backend_prepare_log(struct backend *backend, struct error_note *note);    /* the topics */
 enum error backend_prepare_store(struct backend *backend, struct error_note *note);  /* the schema, as --migrate says */
 struct backend_names backend_names(const struct pingd_config *config);
+/* Any thread. */
+struct backend_counts backend_counts(const struct backend *backend);
 /* The position of the newest event, where this process is who writes the log; −1: not known. Any thread. */
 int64_t backend_log_end(const struct backend *backend);
 

@@ -514,6 +514,11 @@ struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline)
 	return ingest_stats(pipeline->ingest);
 }
 
+struct backend_counts pipeline_backend_counts(const struct pipeline *pipeline)
+{
+	return backend_counts(pipeline->backend);
+}
+
 struct publishers *pipeline_publishers(struct pipeline *pipeline)
 {
 	return pipeline->publishers;

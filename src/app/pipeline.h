@@ -41,6 +41,7 @@ struct ingest_stats pipeline_ingest_stats(struct pipeline *pipeline);
 size_t pipeline_watchers(struct pipeline *pipeline);
 /* NULL: there are none. */
 struct publishers *pipeline_publishers(struct pipeline *pipeline);
+struct backend_counts pipeline_backend_counts(const struct pipeline *pipeline);
 /* False where this process has no stream role. ret_lag_events: kept, and not in the store yet. */
 bool pipeline_stream_status(struct pipeline *pipeline, struct stream_status *ret_status, int64_t *ret_lag_events);
 

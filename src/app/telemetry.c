@@ -27,6 +27,10 @@
 	X(publish_fenced, "ping_publisher_fenced_total", counter, "Slots lost to another owner.", NULL)                          \
 	X(publish_retries, "ping_publisher_retries_total", counter, "Attempts that failed and are made again.", NULL)            \
 	X(publish_lost, "ping_publisher_ledger_lost_total", counter, "Times that the ledger lacked batches of the log's.", NULL) \
+	X(connected, "ping_ledger_connections_total", counter, "Connections made to the ledger's server.", NULL)                 \
+	X(not_connected, "ping_ledger_failed_connections_total", counter, "Attempts to connect to it that failed.", NULL)        \
+	X(log_troubles, "ping_log_client_errors_total", counter, "Connections to the log lost, and what else its client tells.", \
+	  NULL)                                                                                                                  \
 	X(lag, "ping_engine_lag_events", gauge, "Events in the log that are not in the store yet.", NULL)                        \
 	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.",     \
 	  NULL)                                                                                                                  \
@@ -190,6 +194,14 @@ static void sample_ingest(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_watchers] = (double)pipeline_watchers(pipeline);
 }
 
+static void sample_backend(double *samples, struct pipeline *pipeline)
+{
+	struct backend_counts counts = pipeline_backend_counts(pipeline);
+	samples[SAMPLE_connected] = (double)counts.connected;
+	samples[SAMPLE_not_connected] = (double)counts.not_connected;
+	samples[SAMPLE_log_troubles] = (double)counts.log_troubles;
+}
+
 static void sample_publishers(struct telemetry *telemetry)
 {
 	double *samples = telemetry->samples;
@@ -251,6 +263,7 @@ enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
 	pthread_mutex_lock(&telemetry->lock);
 	if (telemetry->pipeline != NULL) {
 		sample_ingest(telemetry->samples, telemetry->pipeline);
+		sample_backend(telemetry->samples, telemetry->pipeline);
 		sample_publishers(telemetry);
 		sample_stream(telemetry->samples, telemetry->pipeline);
 	}

@@ -194,6 +194,30 @@ def test_a_backlog_of_an_outbox_drains_while_the_load_goes_on(make_pair, postgre
     assert reads < (len(counted) + 10) * kept, "batches were published by reading the whole day for each"
 
 
+ROWS_THERE, PINGS_MORE, READ_A_PING = 20_000, 4_000, 8
+
+
+def rows_read(postgres, database):
+    """How many rows of pings were read so far, by whatever path; how many were given their position."""
+    said = postgres.sql("SELECT sum(seq_tup_read) + sum(coalesce(idx_tup_fetch, 0)), sum(n_tup_upd) FROM pg_stat_user_tables"
+                        " WHERE relname ~ '^pings($|_p?[0-9])'", database)
+    return [int(part) for part in said.split("|")]
+
+
+@pytest.mark.parametrize("mode", ["transactional", "ordered", "outbox"])
+def test_a_batch_costs_the_same_whatever_the_day_holds(mode, make_pair, postgres, kafka, database):  # noqa: F811
+    """Also where the planner knows nothing of the table yet: no batch reads more than its own rows."""
+    pingd = make_pair("--publish", mode).start()
+    postgres.sql(f"INSERT INTO pings (pinged_at) SELECT now() FROM generate_series(1, {ROWS_THERE})", database)
+    read, placed = rows_read(postgres, database)
+    subprocess.run([BUILD / "pingctl", "load", "--pings", str(PINGS_MORE), "--clients", "50", "--connections", "16", "--streams", "8"],
+                   env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL, check=True, timeout=120)
+    if mode != "transactional":  # that one's rows have their position from the start
+        wait_for("the statistics to tell of all positions", lambda: rows_read(postgres, database)[1] - placed >= PINGS_MORE)
+    assert pingd.stop() == 0
+    assert rows_read(postgres, database)[0] - read < READ_A_PING * PINGS_MORE
+
+
 def test_a_frozen_process_whose_slots_were_taken_publishes_nothing_more(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
     record = tmp_path / "acknowledged"
     zombie, other = make_pair().start(), make_pair(name="other").start()

@@ -63,6 +63,8 @@ def test_the_numbers_of_publishers(make_pair):  # noqa: F811
     assert numbers['ping_log_call_seconds_count{call="commit"}'] >= batches
     assert numbers['ping_log_call_seconds_count{call="produce"}'] >= batches
     assert numbers['ping_log_failed_calls_total{call="commit"}'] == 0
+    assert numbers["ping_ledger_connections_total"] >= 3 and numbers["ping_ledger_failed_connections_total"] == 0, "one each, and those that prepare"
+    assert numbers["ping_log_client_errors_total"] == 0
     held = {numbers[f'ping_publisher_slot{{publisher="{n}",role="publisher"}}'] for n in (0, 1)}
     assert len(held) == 2 and -1 not in held, held
     assert numbers['ping_publisher_slot{publisher="2",role="rescuer"}'] == -1
@@ -115,6 +117,7 @@ def test_while_kafka_is_down_an_outbox_stays_ready(make_pair, kafka):  # noqa: F
     try:
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
         wait_until_down(pingd, "log", "Kafka", 200)
+        assert metrics(pingd)["ping_log_client_errors_total"] > 0
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
         assert any(value == 1 for name, value in metrics(pingd).items() if name.startswith("ping_publisher_behind{"))
     finally:
@@ -131,6 +134,7 @@ def test_while_postgresql_is_down_it_is_not_ready(make_pair, postgres):  # noqa:
         _, found = wait_until_down(pingd, "ledger", "PostgreSQL")
         assert found["log"]["state"] == "ok", found
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 503
+        assert metrics(pingd)["ping_ledger_failed_connections_total"] > 0
     finally:
         postgres.start()
     wait_until_ready(pingd)

@@ -71,6 +71,8 @@ static void on_trouble(rd_kafka_t *client, int code, const char *text, void *opa
 	} else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || *state->trouble == 0) {
 		snprintf(state->trouble, sizeof state->trouble, "%s", text);
 	}
+	if (state->config->observer.trouble != NULL)
+		state->config->observer.trouble(state->config->observer.context);
 	if (state->config->observer.line != NULL)
 		state->config->observer.line(state->config->observer.context, 3, text);
 }

@@ -28,6 +28,8 @@ enum {
 struct kafka_observer {
 	/* level: as syslog's, 0 (emergency) to 7 (debug). */
 	void (*line)(void *context, int level, const char *text);
+	/* A connection was lost or could not be made, or what else the library calls an error. */
+	void (*trouble)(void *context);
 	/* librdkafka's statistics, one JSON object each statistics.interval.ms where that is set; while a call is in work. */
 	void (*statistics)(void *context, const char *json);
 	void *context;

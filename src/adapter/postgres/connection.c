@@ -204,7 +204,11 @@ static enum error open_handle(struct pg_connection *connection, struct error_not
 	connection->handle = PQconnectdbParams(keywords, values, 1);
 	if (connection->handle == NULL)
 		return ERROR_NO_MEMORY;
-	if (PQstatus(connection->handle) != CONNECTION_OK || PQsetnonblocking(connection->handle, 1) != 0)
+	bool connected = PQstatus(connection->handle) == CONNECTION_OK && PQsetnonblocking(connection->handle, 1) == 0;
+	const struct postgres_observer *observer = &connection->config.observer;
+	if (observer->connected != NULL)
+		observer->connected(observer->context, connected);
+	if (!connected)
 		return remember_failure(connection, note);
 	PQsetNoticeReceiver(connection->handle, ignore_notice, NULL);
 	connection->failures = 0;
@@ -262,6 +266,7 @@ enum error pg_connection_create(const struct postgres_config *config, struct pg_
 			or_default(config->idle_in_transaction_timeout_ms, IDLE_IN_TRANSACTION_TIMEOUT_MS),
 		.lease_ms = or_default(config->lease_ms, LEASE_MS),
 		.slots = or_default(config->slots, INT_MAX),
+		.observer = config->observer,
 	};
 	write_setup(connection, 0, connection->config.statement_timeout_ms);
 	write_setup(connection, 1, 0);

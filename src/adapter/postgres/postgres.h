@@ -16,6 +16,12 @@
 #include "port/positions.h"
 #include "port/publish.h"
 
+/* What happens to the connections. On the thread that uses one; quick, without calls back. */
+struct postgres_observer {
+	void (*connected)(void *context, bool succeeded); /* an attempt to connect, the first one included; NULL: nobody asks */
+	void *context;
+};
+
 /* 0: the default. */
 struct postgres_config {
 	const char *url; /* postgres://…, or libpq's keywords; several hosts, sslmode and all else as libpq has it */
@@ -25,6 +31,7 @@ struct postgres_config {
 	int idle_in_transaction_timeout_ms; /* how long a frozen process can hold locks: 20 s */
 	int lease_ms;			    /* of a publisher slot: 10 s */
 	int slots;			    /* how many publisher slots there are to be; 0: as many as the table has */
+	struct postgres_observer observer;
 };
 
 enum postgres_migrate { POSTGRES_MIGRATE_AUTO, POSTGRES_MIGRATE_CHECK, POSTGRES_MIGRATE_OFF };
