@@ -130,11 +130,13 @@ enum error backend_prepare_store(struct backend *backend, struct error_note *not
 		[PINGD_MIGRATE_CHECK] = CQL_MIGRATE_CHECK,
 		[PINGD_MIGRATE_OFF] = CQL_MIGRATE_OFF,
 	};
-	const struct pingd_config *config = backend->config;
-	return backend->cql == NULL || config->migrate == PINGD_MIGRATE_OFF
-		       ? ERROR_OK
-		       : cql_migrate(backend->cql, modes[config->migrate], config->window_retention_ms, tell_store, NULL, NULL,
-				     note);
+	const struct cql_migration migration = {
+		.mode = modes[backend->config->migrate],
+		.window_retention_ms = backend->config->window_retention_ms,
+		.told = tell_store,
+	};
+	return backend->cql == NULL || migration.mode == CQL_MIGRATE_OFF ? ERROR_OK
+									 : cql_migrate(backend->cql, &migration, NULL, note);
 }
 
 /* Engines of one group share the partitions out, and so the store must be one, too. An embedded store is its process' own: its

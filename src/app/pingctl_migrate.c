@@ -58,14 +58,22 @@ static enum error migrate_ledger(struct pingctl *ctl, struct postgres_schema *re
 				ctl->json ? NULL : tell_ledger, ctl, ret_schema, note);
 }
 
+enum { PATIENCE_MS = 120000 };
+
 static enum error migrate_store(struct pingctl *ctl, struct cql_schema *ret_schema, struct error_note *note)
 {
 	struct cql_config *cql;
 	enum error error = cql_config_create(config.store, &cql, note);
 	if (error != ERROR_OK)
 		return error;
-	error = cql_migrate(cql, options.check ? CQL_MIGRATE_OFF : CQL_MIGRATE_AUTO, config.window_retention_ms,
-			    ctl->json ? NULL : tell_store, ctl, ret_schema, note);
+	const struct cql_migration migration = {
+		.mode = options.check ? CQL_MIGRATE_OFF : CQL_MIGRATE_AUTO,
+		.window_retention_ms = config.window_retention_ms,
+		.patience_ms = PATIENCE_MS,
+		.told = ctl->json ? NULL : tell_store,
+		.context = ctl,
+	};
+	error = cql_migrate(cql, &migration, ret_schema, note);
 	cql_config_destroy(cql);
 	return error;
 }

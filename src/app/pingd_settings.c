@@ -490,17 +490,6 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 	return error == ERROR_OK ? derive(config, note) : error;
 }
 
-/* pingctl knows that store already (migrate). */
-static enum error check_served(const struct pingd_backends *backends, struct error_note *note)
-{
-	if (backends->store == PINGD_BACKEND_SCYLLA)
-		return error_noted(
-			note, ERROR_UNIMPLEMENTED,
-			"this version does not fill ScyllaDB yet: use --store sqlite:, or leave out --store; pings are "
-			"kept and published");
-	return ERROR_OK;
-}
-
 enum error pingd_config_load(int argc, char *const *argv, char *const *environment, struct pingd_config *ret_config,
 			     struct settings **ret_settings, struct error_note *note)
 {
@@ -520,8 +509,6 @@ enum error pingd_config_load(int argc, char *const *argv, char *const *environme
 		error = settings_set_from_environment(settings, environment, note);
 	if (error == ERROR_OK && !answers_only)
 		error = pingd_config_complete(ret_config, settings, environment, note);
-	if (error == ERROR_OK && !answers_only)
-		error = check_served(&ret_config->backends, note);
 	if (error != ERROR_OK) {
 		settings_destroy(settings);
 		return error;

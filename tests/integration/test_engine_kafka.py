@@ -3,13 +3,45 @@ import contextlib
 import http.client
 import time
 
-from conftest import wait_for
-from kafka import kafka  # noqa: F401  (fixtures, here and below)
+import pytest
+
+from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
+from conftest import BUILD, wait_for
+from kafka import kafka  # noqa: F401
 from test_postgres_kafka import agree, assert_kept, database, loading, make_pair, postgres, progress, pytestmark  # noqa: F401
 
-WINDOW_MS = 300_000
+WINDOW_MS, PARTITIONS = 300_000, 6
 # Of a window that any store still keeps.
 START_MS = int((time.time() - 7200) * 1000) // WINDOW_MS * WINDOW_MS + 60_000
+
+
+CQL = BUILD / "tests" / "unit" / "cql" / "test-cassandra-rules"
+
+
+class Store:
+    """Where the metrics lie: `argument` names it to pingd."""
+
+    def __init__(self, argument, cassandra=None, keyspace=None):  # noqa: F811
+        self.arguments, self.cassandra, self.keyspace = ("--store", argument), cassandra, keyspace
+
+    def counters(self):
+        """{(client, day): total} of the RFC's counter; None: this store has no such thing."""
+        if self.cassandra is None:
+            return None
+        with self.cassandra.session(self.keyspace) as session:
+            return {(row.client_ip, str(row.day)): row.total_pings
+                    for row in session.execute("SELECT client_ip, day, total_pings FROM daily_stats") if row.total_pings}
+
+
+@pytest.fixture(params=["sqlite", "scylla"])
+def store(request):
+    """Each engine that tests start shares it, or, embedded, has one of its own."""
+    if request.param == "sqlite":
+        return Store("sqlite:")
+    if not CQL.exists():
+        pytest.skip("pingd was built without ScyllaDB: `make drivers` (drivers/README.md)")
+    ring, keyspace = request.getfixturevalue("cassandra"), f"metrics{int(time.monotonic() * 1e6)}"
+    return Store(ring.url(keyspace), ring, keyspace)
 
 
 def pages(pingd, method, message, name):
@@ -45,23 +77,39 @@ def expected(postgres, database):  # noqa: F811
             {(client, day): int(count) for client, day, count in (line.split("|") for line in days.splitlines())})
 
 
-def metrics_agree(pingd, postgres, database):  # noqa: F811
+def metrics_agree(pingd, postgres, database, store):  # noqa: F811
+    """Waits until every row is what SQL makes of the ledger, and every counter its day's total."""
     want = expected(postgres, database)
+    last = {}
 
     def same():
         with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
-            return stored(pingd) == want
+            last["rows"], last["counters"] = stored(pingd), store.counters()
+            return last["rows"] == want and last["counters"] in (None, want[1])
         return False
-    wait_for("the metrics to be the ledger's", same, 90)
+    try:
+        wait_for("the metrics to be the ledger's", same, 180)
+    except pytest.fail.Exception as why:
+        pytest.fail(f"{why}\n{differences(want, last)}")
     return want
 
 
-def test_a_ping_is_seen_in_its_window_day_and_lists(make_pair, postgres, kafka, database):  # noqa: F811
-    pingd = make_pair("--store", "sqlite:").start()
+def differences(want, last):
+    if not last:
+        return "the store could not be read"
+    pairs = [("window", want[0], last["rows"][0]), ("day", want[1], last["rows"][1])]
+    pairs += [("counter", want[1], last["counters"])] if last["counters"] is not None else []
+    lines = [f"{kind} {key}: {found.get(key)}, and should be {wanted.get(key)}"
+             for kind, wanted, found in pairs for key in sorted(wanted.keys() | found.keys()) if wanted.get(key) != found.get(key)]
+    return f"{len(lines)} differ, as " + "\n".join(lines[:20])
+
+
+def test_a_ping_is_seen_in_its_window_day_and_lists(store, make_pair, postgres, kafka, database):  # noqa: F811
+    pingd = make_pair(*store.arguments).start()
     for n in range(6):
         assert pingd.ping(START_MS + n * 1000, client="203.0.113.7")[0] == 200
     assert pingd.ping(START_MS + WINDOW_MS, client="2001:db8::7")[0] == 200
-    windows, days = metrics_agree(pingd, postgres, database)
+    windows, days = metrics_agree(pingd, postgres, database, store)
     assert len(windows) == 2 and len(days) == 2
     first = pingd.ask("ListWindowStats", {"clientIp": "203.0.113.7"})["windowStats"][0]
     assert (first["pingCount"], first["avgIntervalMs"]) == ("6", 1000)
@@ -71,9 +119,9 @@ def test_a_ping_is_seen_in_its_window_day_and_lists(make_pair, postgres, kafka, 
     assert pingd.stop() == 0
 
 
-def test_the_metrics_are_exact_whoever_dies(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+def test_the_metrics_are_exact_whoever_dies(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
     record = tmp_path / "acknowledged"
-    pingd = make_pair("--store", "sqlite:").start()
+    pingd = make_pair(*store.arguments).start()
     with loading(pingd, record):
         for _ in range(3):
             progress(record, 2000)
@@ -84,14 +132,78 @@ def test_the_metrics_are_exact_whoever_dies(make_pair, postgres, kafka, database
         progress(record, 2000)
     agree(postgres, kafka, database)
     assert_kept(record, postgres, database)
-    metrics_agree(pingd, postgres, database)
+    metrics_agree(pingd, postgres, database, store)
 
 
-def test_each_process_with_a_store_of_its_own_has_all_metrics(make_pair, postgres, kafka, database):  # noqa: F811
+def test_each_process_with_a_store_of_its_own_has_all_metrics(store, make_pair, postgres, kafka, database):  # noqa: F811
     """They don't share the partitions out among them, as engines of one store do."""
-    replicas = [make_pair("--store", "sqlite:").start(), make_pair("--store", "sqlite:", name="second").start()]
+    replicas = [make_pair(*store.arguments).start(), make_pair(*store.arguments, name="second").start()]
     for n in range(60):
         assert replicas[n % 2].ping(START_MS + n * 1000, client=f"203.0.113.{n}")[0] == 200
-    want = metrics_agree(replicas[0], postgres, database)
+    want = metrics_agree(replicas[0], postgres, database, store)
     assert len(want[0]) == 60
-    assert metrics_agree(replicas[1], postgres, database) == want
+    assert metrics_agree(replicas[1], postgres, database, store) == want
+
+
+def owners(store):
+    """{partition: who fills it}"""
+    with store.cassandra.session(store.keyspace) as session:
+        return {row.writer: row.owner for row in session.execute("SELECT writer, owner FROM engine_writers") if row.owner}
+
+
+def shared_by(store, engines):
+    """Waits until each partition is some engine's, and as many engines have some; who they are."""
+    def found():
+        with contextlib.suppress(Exception):  # no tables yet
+            who = owners(store)
+            return len(who) == PARTITIONS and len(set(who.values())) == engines and set(who.values())
+        return None
+    return wait_for(f"{engines} engines to share the partitions", found)
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_partitions_that_move_between_engines_all_the_while_leave_every_row_exact(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """One that is killed, one that is frozen until another has its partitions, and then goes on; one that ends in order."""
+    record = tmp_path / "acknowledged"
+    api = make_pair(*store.arguments, "--roles", "api").start()
+    first, second = (make_pair(*store.arguments, "--roles", "stream", name=name) for name in ("first", "second"))
+    first.start()
+    with loading(api, record):
+        shared_by(store, 1)
+        second.start()
+        shared_by(store, 2)
+        progress(record, 2000)
+        first.kill()
+        shared_by(store, 1)
+        first.start()
+        both = shared_by(store, 2)
+        with second.frozen():
+            assert shared_by(store, 1) < both
+            progress(record, 2000)
+        shared_by(store, 2)
+        assert first.stop() == 0
+        shared_by(store, 1)
+    agree(postgres, kafka, database)
+    assert_kept(record, postgres, database)
+    metrics_agree(api, postgres, database, store)
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_a_store_that_is_away_for_a_while_stops_no_ping_and_is_caught_up(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    record, node = tmp_path / "acknowledged", store.cassandra.nodes[0]
+    pingd = make_pair(*store.arguments).start()
+
+    def health(name):
+        return next(d for d in pingd.ask("GetPipelineStatus", {})["dependencies"] if d["name"] == name)["state"].removeprefix("DEPENDENCY_STATE_")
+    with loading(pingd, record):
+        wait_for("the first rows", lambda: pingd.call("ListClients", {})[1].get("clients"))
+        node.kill()
+        wait_for("queries to be unavailable", lambda: pingd.call("ListClients", {})[1].get("code") == "unavailable")
+        wait_for("the engine to wait", lambda: health("engine") == "DEGRADED")
+        progress(record, 2000)
+        node.start()
+        wait_for("the engine to go on", lambda: health("engine") == "OK")
+        wait_for("queries to be answered", lambda: pingd.call("ListClients", {})[0] == 200)
+        progress(record)
+    agree(postgres, kafka, database)
+    metrics_agree(pingd, postgres, database, store)

@@ -13,15 +13,11 @@ enum error cql_check_build(struct error_note *note)
 			   "Rust 1.88), then `make build`");
 }
 
-enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
-		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
+enum error cql_migrate(const struct cql_config *config, const struct cql_migration *migration, struct cql_schema *ret_schema,
 		       struct error_note *note)
 {
 	(void)config;
-	(void)mode;
-	(void)window_retention_ms;
-	(void)told;
-	(void)context;
+	(void)migration;
 	(void)ret_schema;
 	return cql_check_build(note);
 }

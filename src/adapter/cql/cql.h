@@ -36,12 +36,17 @@ enum cql_migrate {
 struct cql_schema {
 	int version, wanted; /* version 0: there is nothing yet */
 };
-/* Keyspace and tables. window_retention_ms (0: for ever) is what windows are compacted for. `told` hears of each thing that is
- * done, and of what is not as it should be: fewer than three copies. NULL: nobody asks. UNAVAILABLE, UNAUTHENTICATED,
- * PERMISSION_DENIED; SCHEMA_NEWER; FAILED_PRECONDITION: a table that somebody made has a column of another type. Blocks, also
- * while another process migrates. */
-enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
-		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
+struct cql_migration {
+	enum cql_migrate mode;
+	int64_t window_retention_ms; /* 0: for ever; what windows are compacted for */
+	int patience_ms;	     /* how long to wait for another process that is at it, or died so less than 30 s ago */
+	/* Hears of each thing that is done, and of what is not as it should be: fewer than three copies. NULL: nobody asks. */
+	void (*told)(void *context, const char *text);
+	void *context;
+};
+/* Keyspace and tables; blocks. UNAVAILABLE (also: another process is at it), UNAUTHENTICATED, PERMISSION_DENIED; SCHEMA_NEWER;
+ * FAILED_PRECONDITION: a table that somebody made has a column of another type. */
+enum error cql_migrate(const struct cql_config *config, const struct cql_migration *migration, struct cql_schema *ret_schema,
 		       struct error_note *note);
 
 struct cql_store_config {

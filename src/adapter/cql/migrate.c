@@ -27,8 +27,9 @@ enum {
 	LOCK_VERSION = 0, /* the row that is the lock; it goes by itself when its holder died */
 	OWNER_SIZE = 33,
 	STATEMENT_SIZE = 2048,
+	COMMENT_SIZE = 80,
 };
-#define LOCK_TTL "120"
+#define LOCK_TTL "30" /* seconds; it is renewed before each statement, and none takes as long */
 
 enum { FIND_KEYSPACE, FIND_TABLE, FIND_COLUMN };
 static const struct cql_statement system_statements[] = {
@@ -49,11 +50,9 @@ static const struct cql_statement version_statements[] = {
 
 struct migrator {
 	const struct cql_config *config;
-	int64_t window_retention_ms;
+	const struct cql_migration *wanted;
 	struct cql_connection *system, *keyspace; /* `keyspace`: once it and the table of versions are there */
 	char owner[OWNER_SIZE];
-	void (*told)(void *context, const char *text);
-	void *context;
 	struct cql_schema schema;
 };
 
@@ -61,12 +60,12 @@ static __attribute__((format(printf, 2, 3))) void tell(const struct migrator *mi
 {
 	char text[256];
 	va_list arguments;
-	if (migrator->told == NULL)
+	if (migrator->wanted->told == NULL)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	migrator->told(migrator->context, text);
+	migrator->wanted->told(migrator->wanted->context, text);
 }
 
 /* ─── What is there ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -289,15 +288,25 @@ static enum error transact(struct migrator *migrator, size_t statement, int valu
 	return ERROR_OK;
 }
 
+static enum error held_by_another(const struct migrator *migrator, struct error_note *note)
+{
+	return error_noted(note, ERROR_UNAVAILABLE,
+			   "another process migrates keyspace %s, or died while it did (then its lock goes within " LOCK_TTL
+			   " s); try again",
+			   migrator->config->keyspace);
+}
+
 static enum error take_lock(struct migrator *migrator, struct error_note *note)
 {
-	for (;;) {
+	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
 		bool taken = false;
 		enum error error = transact(migrator, LOCK, 1, &taken, note);
 		if (error == ERROR_OK && !taken)
 			error = transact(migrator, RENEW, 2, &taken, note); /* ours, if the reply was lost */
 		if (error != ERROR_OK || taken)
 			return error;
+		if (waited_ms >= migrator->wanted->patience_ms)
+			return held_by_another(migrator, note);
 		clock_sleep_ms(LOCK_POLL_MS);
 	}
 }
@@ -306,10 +315,7 @@ static enum error renew_lock(struct migrator *migrator, struct error_note *note)
 {
 	bool held = false;
 	enum error error = transact(migrator, RENEW, 2, &held, note);
-	if (error == ERROR_OK && !held)
-		return error_noted(note, ERROR_UNAVAILABLE, "another process migrates keyspace %s; try again",
-				   migrator->config->keyspace);
-	return error;
+	return error == ERROR_OK && !held ? held_by_another(migrator, note) : error;
 }
 
 /* ─── Migrations ────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -359,26 +365,40 @@ static enum error run_migration(struct migrator *migrator, int number, struct er
 }
 
 /* Compaction by time where windows expire: about 30 buckets, each dropped whole. The table's comment says what it is made for. */
-static enum error fit_windows(struct migrator *migrator, struct error_note *note)
+static void describe_windows(const struct migrator *migrator, char ret_comment[COMMENT_SIZE])
 {
-	enum { BUCKETS = 30, DAY_S = 86400 };
-	int64_t days = migrator->window_retention_ms / 1000 / DAY_S / BUCKETS;
-	char comment[80], text[STATEMENT_SIZE];
-	if (migrator->window_retention_ms == 0)
-		snprintf(comment, sizeof comment, "windows are kept for ever");
+	if (migrator->wanted->window_retention_ms == 0)
+		snprintf(ret_comment, COMMENT_SIZE, "windows are kept for ever");
 	else
-		snprintf(comment, sizeof comment, "windows are kept for %lld hours",
-			 (long long)(migrator->window_retention_ms / 3600000));
+		snprintf(ret_comment, COMMENT_SIZE, "windows are kept for %lld hours",
+			 (long long)(migrator->wanted->window_retention_ms / 3600000));
+}
+
+static enum error windows_fit(struct migrator *migrator, bool *ret_fit, struct error_note *note)
+{
+	char comment[COMMENT_SIZE];
 	struct pc_result *rows;
+	describe_windows(migrator, comment);
 	enum error error = find(migrator, FIND_TABLE, "window_stats", NULL, &rows, note);
 	if (error != ERROR_OK)
 		return error;
-	bool fits = pc_result_rows(rows) > 0 && slice_equal_string(cql_get_slice(rows, 0, 0), comment);
+	*ret_fit = pc_result_rows(rows) > 0 && slice_equal_string(cql_get_slice(rows, 0, 0), comment);
 	pc_result_free(rows);
-	if (fits)
-		return ERROR_OK;
+	return ERROR_OK;
+}
+
+static enum error fit_windows(struct migrator *migrator, struct error_note *note)
+{
+	enum { BUCKETS = 30, DAY_S = 86400 };
+	int64_t days = migrator->wanted->window_retention_ms / 1000 / DAY_S / BUCKETS;
+	char comment[COMMENT_SIZE], text[STATEMENT_SIZE];
+	bool fit;
+	enum error error = windows_fit(migrator, &fit, note);
+	if (error != ERROR_OK || fit)
+		return error;
+	describe_windows(migrator, comment);
 	tell(migrator, "compaction of window_stats: %s", comment);
-	if (migrator->window_retention_ms == 0)
+	if (migrator->wanted->window_retention_ms == 0)
 		snprintf(
 			text, sizeof text,
 			"ALTER TABLE window_stats WITH comment = '%s' AND compaction = {'class': 'SizeTieredCompactionStrategy'}",
@@ -392,9 +412,14 @@ static enum error fit_windows(struct migrator *migrator, struct error_note *note
 	return cql_run_text(migrator->keyspace, text, note);
 }
 
+/* Locks only where there is something to do: a start must not wait for a lock that a dead process left. */
 static enum error bring_up(struct migrator *migrator, struct error_note *note)
 {
-	enum error error = take_lock(migrator, note);
+	bool fit = false;
+	enum error error = migrator->schema.version == VERSION ? windows_fit(migrator, &fit, note) : ERROR_OK;
+	if (error != ERROR_OK || fit)
+		return error;
+	error = take_lock(migrator, note);
 	if (error != ERROR_OK)
 		return error;
 	error = read_version(migrator, note); /* another may have been at it meanwhile */
@@ -431,8 +456,9 @@ static enum error connect_keyspace(struct migrator *migrator, struct error_note 
 	return error;
 }
 
-static enum error migrate(struct migrator *migrator, enum cql_migrate mode, struct error_note *note)
+static enum error migrate(struct migrator *migrator, struct error_note *note)
 {
+	enum cql_migrate mode = migrator->wanted->mode;
 	enum error error = cql_connect(migrator->system, note);
 	if (error == ERROR_OK)
 		error = ensure_keyspace(migrator, mode == CQL_MIGRATE_AUTO, note);
@@ -451,12 +477,10 @@ static enum error migrate(struct migrator *migrator, enum cql_migrate mode, stru
 	return error == ERROR_OK && migrator->schema.version == VERSION ? check_types(migrator, note) : error;
 }
 
-enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, int64_t window_retention_ms,
-		       void (*told)(void *context, const char *text), void *context, struct cql_schema *ret_schema,
+enum error cql_migrate(const struct cql_config *config, const struct cql_migration *migration, struct cql_schema *ret_schema,
 		       struct error_note *note)
 {
-	struct migrator migrator = {
-		.config = config, .window_retention_ms = window_retention_ms, .told = told, .context = context};
+	struct migrator migrator = {.config = config, .wanted = migration};
 	make_owner(migrator.owner);
 	enum error error = cql_connection_create(config, system_statements, sizeof system_statements / sizeof *system_statements,
 						 false, &migrator.system);
@@ -464,7 +488,7 @@ enum error cql_migrate(const struct cql_config *config, enum cql_migrate mode, i
 		error = cql_connection_create(config, version_statements, sizeof version_statements / sizeof *version_statements,
 					      true, &migrator.keyspace);
 	if (error == ERROR_OK)
-		error = migrate(&migrator, mode, note);
+		error = migrate(&migrator, note);
 	if (error == ERROR_OK && ret_schema != NULL)
 		*ret_schema = migrator.schema;
 	cql_connection_destroy(migrator.keyspace);

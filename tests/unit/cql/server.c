@@ -43,7 +43,7 @@ void server_prepare(void)
 	if (error == ERROR_OK)
 		error = cql_config_create(url, &config, &note);
 	if (error == ERROR_OK)
-		error = cql_migrate(config, CQL_MIGRATE_AUTO, 0, NULL, NULL, NULL, &note);
+		error = cql_migrate(config, &(struct cql_migration){.mode = CQL_MIGRATE_AUTO}, NULL, &note);
 	if (error == ERROR_OK)
 		error = cql_connection_create(config, NULL, 0, true, &connection);
 	if (error == ERROR_OK)

@@ -14,6 +14,8 @@
 
 #define RETENTION_MS (90 * INT64_C(86400000))
 
+enum { PATIENCE_MS = 120000 };
+
 static struct error_note note;
 static struct cql_schema schema;
 static char heard[4096];
@@ -37,7 +39,7 @@ static enum error migrate(const char *keyspace, enum cql_migrate mode)
 	enum error error = cql_config_create(server_url(keyspace), &config, &note);
 	if (error != ERROR_OK)
 		return error;
-	error = cql_migrate(config, mode, RETENTION_MS, hear, NULL, &schema, &note);
+	error = cql_migrate(config, &(struct cql_migration){mode, RETENTION_MS, PATIENCE_MS, hear, NULL}, &schema, &note);
 	cql_config_destroy(config);
 	return error;
 }
@@ -138,7 +140,8 @@ static void *migrate_too(void *argument)
 {
 	struct cql_config *config = argument;
 	struct error_note own = {""};
-	enum error error = cql_migrate(config, CQL_MIGRATE_AUTO, RETENTION_MS, NULL, NULL, NULL, &own);
+	enum error error =
+		cql_migrate(config, &(struct cql_migration){CQL_MIGRATE_AUTO, RETENTION_MS, PATIENCE_MS, NULL, NULL}, NULL, &own);
 	if (error != ERROR_OK)
 		print_error("another migrator: %s: %s\n", error_name(error), own.text);
 	return error == ERROR_OK ? argument : NULL;
@@ -163,12 +166,36 @@ static void several_at_once_make_it_once(void **state)
 	assert_int_equal(server_number("SELECT count(*) FROM tried.schema_migrations", 0), schema.wanted);
 }
 
+/* As a process leaves it that is killed in the middle. */
+static void a_lock_left_behind_is_told_waited_for_and_no_matter_where_nothing_is_to_be_done(void **state)
+{
+	(void)state;
+	static const char leave[] = "INSERT INTO tried.schema_migrations (version, name) VALUES (0, 'dead') USING TTL %d";
+	char text[200];
+	must_migrate("tried");
+	snprintf(text, sizeof text, leave, 600);
+	server_run(text);
+	must_migrate("tried");
+	server_run("DELETE FROM tried.schema_migrations WHERE version = 3");
+	struct cql_config *config;
+	assert_int_equal(cql_config_create(server_url("tried"), &config, &note), ERROR_OK);
+	const struct cql_migration hasty = {.mode = CQL_MIGRATE_AUTO, .window_retention_ms = RETENTION_MS};
+	assert_int_equal(cql_migrate(config, &hasty, NULL, &note), ERROR_UNAVAILABLE);
+	assert_non_null(strstr(note.text, "another process migrates keyspace tried, or died while it did"));
+	cql_config_destroy(config);
+	snprintf(text, sizeof text, leave, 1);
+	server_run(text);
+	must_migrate("tried");
+	assert_int_equal(migrations_heard, 1);
+}
+
 static void a_server_that_is_not_there_and_a_datacenter_that_is_not_are_named(void **state)
 {
 	(void)state;
 	struct cql_config *config;
 	assert_int_equal(cql_config_create("scylla://127.0.0.1:1/tried", &config, &note), ERROR_OK);
-	assert_int_equal(cql_migrate(config, CQL_MIGRATE_AUTO, 0, NULL, NULL, &schema, &note), ERROR_UNAVAILABLE);
+	assert_int_equal(cql_migrate(config, &(struct cql_migration){.mode = CQL_MIGRATE_AUTO}, &schema, &note),
+			 ERROR_UNAVAILABLE);
 	assert_non_null(strstr(note.text, "127.0.0.1:1"));
 	cql_config_destroy(config);
 	assert_int_equal(migrate("tried?datacenter=elsewhere", CQL_MIGRATE_AUTO), ERROR_FAILED_PRECONDITION);
@@ -187,6 +214,7 @@ int main(void)
 		TEST(half_a_migration_is_ended),
 		TEST(a_column_of_another_type_is_named),
 		TEST(several_at_once_make_it_once),
+		TEST(a_lock_left_behind_is_told_waited_for_and_no_matter_where_nothing_is_to_be_done),
 		TEST(a_server_that_is_not_there_and_a_datacenter_that_is_not_are_named),
 	};
 	server_prepare();
