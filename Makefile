@@ -9,7 +9,7 @@ export LISTEN DATA_DIR
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## Build and start pingd on the embedded default (LISTEN=ADDR:PORT, DATA_DIR=…)
+run: build ## Build and start pingd on the embedded default (LISTEN=ADDR:PORT, DATA_DIR=…); open the address that it logs
 	@exec build/pingd --listen $(LISTEN) $(if $(DATA_DIR),--data-dir $(DATA_DIR)) --trusted-proxies 127.0.0.0/8
 
 build: ## Install what is missing, build build/pingd and build/pingctl

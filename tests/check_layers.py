@@ -23,8 +23,9 @@ ALLOWED = {
     "adapter/postgres": "base port",
     "rpc": "base codec",
     "net": "base codec rpc",
+    "web": "base codec rpc net",
     "service": "base codec rpc engine port ingest stream query",
-    "app": "base codec event engine port ingest stream query audit adapter/sqlite adapter/cql adapter/kafka adapter/postgres rpc net service",
+    "app": "base codec event engine port ingest stream query audit adapter/sqlite adapter/cql adapter/kafka adapter/postgres rpc net web service",
 }
 # Generated from the .proto: who knows what a ping is; and gRPC's own services.
 GENERATED = {"ping/v1": "service app", "grpc/health/v1": "service", "grpc/reflection/v1": "rpc"}

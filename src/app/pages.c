@@ -1,5 +1,7 @@
 #include "app/pages.h"
 
+#include "web/web.h"
+
 static void serve_alive(void *context, const struct rpc_request *request, struct http_response *response)
 {
 	(void)context;
@@ -27,7 +29,7 @@ static void serve_metrics(void *context, const struct rpc_request *request, stru
 		response->status = 500;
 }
 
-void pages_init(struct pages *pages, struct health *health, struct telemetry *telemetry)
+void pages_init(struct pages *pages, struct health *health, struct telemetry *telemetry, bool dashboard)
 {
 	*pages = (struct pages){
 		.health = health,
@@ -36,5 +38,8 @@ void pages_init(struct pages *pages, struct health *health, struct telemetry *te
 			   {"/healthz", serve_alive, pages},
 			   {"/readyz", serve_ready, pages},
 			   {"/metrics", serve_metrics, pages}},
+		.count = 4,
 	};
+	if (dashboard)
+		pages->count += web_routes(pages->routes + pages->count, PAGES_MAX - pages->count);
 }

@@ -1,4 +1,5 @@
-/* The pages for operators, beside the API: /livez, /healthz (alive), /readyz (one line a dependency), /metrics.
+/* The pages beside the API: for operators /livez, /healthz (alive), /readyz (one line a dependency), /metrics; for people, where
+ * the API is, the dashboard.
  */
 #ifndef PING_APP_PAGES_H
 #define PING_APP_PAGES_H
@@ -7,15 +8,16 @@
 #include "net/server.h"
 #include "service/health.h"
 
-enum { PAGES_COUNT = 4 };
+enum { PAGES_MAX = 32 };
 
 struct pages {
 	struct health *health;
 	struct telemetry *telemetry;
-	struct http_route routes[PAGES_COUNT];
+	struct http_route routes[PAGES_MAX];
+	size_t count;
 };
 
 /* Fills in the routes; `pages` must outlive the server. */
-void pages_init(struct pages *pages, struct health *health, struct telemetry *telemetry);
+void pages_init(struct pages *pages, struct health *health, struct telemetry *telemetry, bool dashboard);
 
 #endif

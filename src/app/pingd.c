@@ -110,7 +110,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 		server.methods = rpc_reflection_methods(pingd->reflection, &server.method_count);
 	server.tls = pingd->tls;
 	server.routes = pingd->pages.routes;
-	server.route_count = PAGES_COUNT;
+	server.route_count = pingd->pages.count;
 	server.cors = (struct cors){config->cors_origins.items, config->cors_origins.count};
 	server.trusted_proxies = config->proxies;
 	server.trusted_proxy_count = config->proxy_count;
@@ -167,7 +167,7 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
 	if (error != ERROR_OK)
 		return error;
-	pages_init(&pingd->pages, pipeline_health(pingd->pipeline), pingd->telemetry);
+	pages_init(&pingd->pages, pipeline_health(pingd->pipeline), pingd->telemetry, pingd->config->role_api);
 	telemetry_watch_pipeline(pingd->telemetry, pingd->pipeline);
 	error = open_reflection(pingd);
 	if (error != ERROR_OK)
@@ -194,6 +194,21 @@ static void tell_addresses(const struct pingd *pingd)
 			  log_text("tls", pingd->tls != NULL && i < pingd->config->listen.count ? "yes" : "no"),
 			  log_text("version", PING_VERSION));
 	}
+}
+
+/* For who reads the log in a terminal: the page of the first address. All addresses are not one that a browser can open. */
+static void tell_dashboard(const struct pingd *pingd)
+{
+	char host[ADDRESS_TEXT_SIZE], url[ADDRESS_TEXT_SIZE + 32];
+	const struct address *address = &pingd->config->endpoints[0].address;
+	if (!pingd->config->role_api)
+		return;
+	address_format(address, host);
+	bool any = strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+	bool tls = pingd->tls != NULL && pingd->config->listen.count > 0;
+	snprintf(url, sizeof url, any || address_is_ipv4(address) ? "http%s://%s:%u/" : "http%s://[%s]:%u/", tls ? "s" : "",
+		 any ? "localhost" : host, server_port(pingd->server, 0));
+	log_event(LOG_INFO, "open the dashboard in a browser", log_text("url", url));
 }
 
 /* A second signal ends the process where it is: nothing acknowledged is lost by that either. */
@@ -302,6 +317,7 @@ int main(int argc, char **argv)
 	bool started = error == ERROR_OK;
 	if (started) {
 		tell_addresses(&pingd);
+		tell_dashboard(&pingd);
 		error = serve(&pingd, &signals, &note);
 	}
 	if (error != ERROR_OK) {

@@ -96,7 +96,9 @@ static bool write_response(struct http1 *session, const struct rpc_response *res
 {
 	struct buffer *output = &session->connection->output;
 	session->keep_alive = keep_alive;
-	return write_head(session, response, response->body->size) == ERROR_OK &&
+	/* RFC 9110, 8.6: a length beside 304 would be that of the 200. */
+	uint64_t length = response->status == 304 ? HTTP1_NO_LENGTH : response->body->size;
+	return write_head(session, response, length) == ERROR_OK &&
 	       (session->request.is_head || buffer_append(output, response->body->data, response->body->size) == ERROR_OK);
 }
 

@@ -138,9 +138,8 @@ static void submit_head(struct stream *stream, const struct rpc_response *respon
 	size_t cors_count = cors_fields(&stream->request.cors, cors);
 	for (size_t i = 0; i < cors_count; i++)
 		fields[count++] = named(cors[i].name, cors[i].value);
-	if (stream->finished && stream->trailers.size == 0) {
+	if (stream->finished && stream->trailers.size == 0 && response->status != 304)
 		fields[count++] = named(SLICE_LITERAL("content-length"), write_decimal(length, body_bytes));
-	}
 	fields[count++] = named(SLICE_LITERAL("date"), worker_date(session->connection->worker));
 	bool has_body = stream->body.size > 0 || !stream->finished || stream->trailers.size > 0;
 	nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_body};

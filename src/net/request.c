@@ -112,8 +112,10 @@ void request_add_header(struct request *request, struct slice name, struct slice
 /* The call was none: it gives its memory back, then the page goes out. */
 static void respond_page(struct request *request, const struct http_response *page)
 {
-	struct rpc_header headers[2];
+	struct rpc_header headers[HTTP_RESPONSE_MAX_HEADERS + 2];
 	size_t count = 0;
+	for (; count < page->header_count; count++)
+		headers[count] = page->headers[count];
 	if (page->content_type != NULL)
 		headers[count++] = (struct rpc_header){SLICE_LITERAL("content-type"), slice_from_string(page->content_type)};
 	if (page->status == 405)
@@ -130,7 +132,8 @@ static void respond_status(struct request *request, unsigned status)
 	struct slice text = http_status_text(status);
 	if (buffer_append(body, text.data, text.size) != ERROR_OK || buffer_append_byte(body, '\n') != ERROR_OK)
 		buffer_clear(body);
-	respond_page(request, &(struct http_response){status, "text/plain; charset=utf-8", body});
+	respond_page(request,
+		     &(struct http_response){.status = status, .content_type = "text/plain; charset=utf-8", .body = body});
 }
 
 static struct buffer *empty_page(struct request *request)
@@ -140,20 +143,28 @@ static struct buffer *empty_page(struct request *request)
 	return body;
 }
 
+static bool is_at(const struct http_route *route, struct slice path)
+{
+	size_t size = strlen(route->path);
+	if (route->path[size - 1] != '*')
+		return slice_equal(path, slice_make(route->path, size));
+	return path.size >= size - 1 && memcmp(path.data, route->path, size - 1) == 0;
+}
+
 static void serve_page(struct request *request)
 {
 	request->cors.origin = NULL;
 	const struct server_config *config = &request->connection->worker->shared->config;
 	const struct http_route *route = NULL;
 	for (size_t i = 0; route == NULL && i < config->route_count; i++)
-		if (slice_equal_string(request->head.path, config->routes[i].path))
+		if (is_at(&config->routes[i], request->head.path))
 			route = &config->routes[i];
 	if (route == NULL) {
 		respond_status(request, 404);
 	} else if (!request->is_head && !slice_equal(request->head.method, SLICE_LITERAL("GET"))) {
 		respond_status(request, 405);
 	} else {
-		struct http_response response = {200, NULL, &request->connection->worker->page};
+		struct http_response response = {.status = 200, .body = &request->connection->worker->page};
 		buffer_clear(response.body);
 		route->handle(route->context, &request->head, &response);
 		respond_page(request, &response);
@@ -204,7 +215,7 @@ void request_begin(struct request *request)
 	if (request->too_large)
 		respond_status(request, 431);
 	else if (request->cors.preflight)
-		respond_page(request, &(struct http_response){200, NULL, empty_page(request)});
+		respond_page(request, &(struct http_response){.status = 200, .body = empty_page(request)});
 	else if (!rpc_call_begin(request->exchange.call, &request->head))
 		serve_page(request);
 	else

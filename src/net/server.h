@@ -14,13 +14,18 @@
 #include "net/cors.h"
 #include "rpc/server.h"
 
+enum { HTTP_RESPONSE_MAX_HEADERS = 16 };
+
 struct http_response {
-	unsigned status;	  /* 200 unless set */
-	const char *content_type; /* static; NULL: none */
-	struct buffer *body;	  /* to append to */
+	unsigned status;				      /* 200 unless set. With 304 the body stays empty */
+	const char *content_type;			      /* static; NULL: none */
+	struct buffer *body;				      /* to append to */
+	struct rpc_header headers[HTTP_RESPONSE_MAX_HEADERS]; /* beside the content type; static, names in lower case */
+	size_t header_count;
 };
 
-/* A page: GET and HEAD of exactly this path. Answers at once, on a loop's thread: it must not block. */
+/* A page: GET and HEAD of exactly this path; one that ends in '*' is for all that begin so, and stands behind those that are
+ * exact. Answers at once, on a loop's thread: it must not block. */
 struct http_route {
 	const char *path;
 	void (*handle)(void *context, const struct rpc_request *request, struct http_response *response);

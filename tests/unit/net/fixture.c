@@ -66,8 +66,19 @@ static const struct rpc_method methods[] = {
 	{.type = &ping_v1_metrics_service_get_activity_method, .handle = answer_big, .context = NULL},
 };
 
-static char page[] = "alive\n";
-static const struct http_route routes[] = {{"/livez", show_page, page}};
+/* Whoever names a tag has it. */
+static void show_file(void *context, const struct rpc_request *request, struct http_response *response)
+{
+	response->headers[response->header_count++] = (struct rpc_header){SLICE_LITERAL("etag"), SLICE_LITERAL("\"1\"")};
+	if (rpc_request_header(request, "if-none-match") != NULL)
+		response->status = 304;
+	else
+		show_page(context, request, response);
+}
+
+static char page[] = "alive\n", file[] = "file\n";
+static const struct http_route routes[] = {
+	{"/livez", show_page, page}, {"/files/one", show_page, page}, {"/files/*", show_file, file}};
 
 static void answer_held(struct task *task)
 {
@@ -125,7 +136,7 @@ int fixture_setup(void **state)
 	config.methods = methods;
 	config.method_count = sizeof methods / sizeof methods[0];
 	config.routes = routes;
-	config.route_count = 1;
+	config.route_count = sizeof routes / sizeof routes[0];
 	return 0;
 }
 

@@ -114,6 +114,43 @@ static void a_body_that_is_not_wanted_is_not_asked_for(void **state)
 	expect_end(fd);
 }
 
+static void a_route_with_a_star_is_for_all_that_begin_so(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path;
+		unsigned status;
+		const char *body;
+	} cases[] = {{"/files/", 200, "file\n"},	 {"/files/two", 200, "file\n"},	     {"/files/a/b?c", 200, "file\n"},
+		     {"/files/one", 200, "alive\n"},	 {"/files", 404, "404 Not Found\n"}, {"/file", 404, "404 Not Found\n"},
+		     {"/livez/", 404, "404 Not Found\n"}};
+	start_server();
+	int fd = dial();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char request[128];
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].path);
+		send_text(fd, request);
+		struct answer answer = read_answer(fd, false);
+		assert_int_equal(answer.status, cases[i].status);
+		assert_string_equal(answer.body, cases[i].body);
+	}
+	close(fd);
+}
+
+static void an_answer_that_is_known_has_a_tag_and_no_length(void **state)
+{
+	(void)state;
+	start_server();
+	int fd = dial();
+	send_text(fd, "GET /files/two HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"1\"\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+	struct answer answer = read_answer(fd, true);
+	assert_int_equal(answer.status, 304);
+	assert_true(has_header(&answer, "etag: \"1\""));
+	assert_null(strcasestr(answer.head, "content-length"));
+	assert_string_equal(read_answer(fd, false).body, "alive\n");
+	close(fd);
+}
+
 static void a_page_is_served_to_get_and_head_alone(void **state)
 {
 	(void)state;
@@ -364,6 +401,8 @@ int main(void)
 		TEST(a_chunked_body_is_taken),
 		TEST(the_body_is_asked_for_when_the_client_waits_for_that),
 		TEST(a_body_that_is_not_wanted_is_not_asked_for),
+		TEST(a_route_with_a_star_is_for_all_that_begin_so),
+		TEST(an_answer_that_is_known_has_a_tag_and_no_length),
 		TEST(a_page_is_served_to_get_and_head_alone),
 		TEST(a_small_body_that_came_too_late_for_its_answer_does_not_end_the_connection),
 		TEST(a_body_past_the_limit_is_answered_though_the_client_keeps_sending),

@@ -257,8 +257,13 @@ static void pages_and_404_are_served(void **state)
 				field(":path", "/nowhere")};
 	nghttp2_submit_request(client.nghttp2, NULL, get, 4, NULL, NULL);
 	nghttp2_submit_request(client.nghttp2, NULL, head, 4, NULL, NULL);
+	nghttp2_nv known[] = {field(":method", "GET"), field(":scheme", "http"), field(":authority", "a"),
+			      field(":path", "/files/two"), field("if-none-match", "\"1\"")};
 	nghttp2_submit_request(client.nghttp2, NULL, nowhere, 4, NULL, NULL);
-	run_until_closed(3);
+	nghttp2_submit_request(client.nghttp2, NULL, known, 5, NULL, NULL);
+	run_until_closed(4);
+	assert_int_equal(client.results[3].status, 304);
+	assert_int_equal(client.results[3].body_size, 0);
 	assert_string_equal(client.results[0].body, "alive\n");
 	assert_int_equal(client.results[1].status, 200);
 	assert_int_equal(client.results[1].body_size, 0);
