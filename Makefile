@@ -4,7 +4,7 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR
 
-.PHONY: help run build drivers test check soak bench bench-ingest fuzz format clean
+.PHONY: help run build drivers flink test check soak bench bench-ingest fuzz format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ drivers: ## Install or build the client libraries for Kafka and ScyllaDB, once (
 	@scripts/bootstrap run drivers
 	@scripts/build-drivers
 	@! test -f build/build.ninja || meson setup --reconfigure build >/dev/null
+
+flink: ## Build the Flink job: flink/target/ping-metrics.jar (docs/FLINK.md)
+	@scripts/bootstrap test
+	@scripts/flink build
 
 test: ## Every test (what CI runs)
 	@scripts/bootstrap run test drivers

@@ -1,0 +1,243 @@
+package ping.metrics.core;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * An IP address as the key of a client: sixteen bytes, IPv4 as IPv4-mapped IPv6 (RFC 4291,
+ * 2.5.5.2), so that one address has one value whatever form it came in. No zone, no port. Its order
+ * is that of its bytes.
+ */
+public final class Address implements Comparable<Address> {
+  /** Bytes of an address. */
+  public static final int SIZE = 16;
+
+  private static final int MAX_TEXT = 45;
+  private static final int GROUPS = 8;
+  private static final long MAPPED = 0xffff_0000_0000L;
+  private static final long IPV4_MASK = 0xffff_ffffL;
+
+  private final long high;
+  private final long low;
+
+  private Address(long high, long low) {
+    this.high = high;
+    this.low = low;
+  }
+
+  /** The address of its two halves, the first eight bytes in {@code high}. */
+  public static Address of(long high, long low) {
+    return new Address(high, low);
+  }
+
+  /**
+   * Any textual form of RFC 4291 (2.2) or dotted quad, with an optional %zone, which is dropped. No
+   * brackets, no port, no blanks, no leading zeros in a quad.
+   *
+   * @return null where the text is no address
+   */
+  public static Address parse(byte[] text, int from, int to) {
+    long quad = parseQuad(text, from, to);
+    if (quad >= 0) {
+      return new Address(0, MAPPED | quad);
+    }
+    int zone = from;
+    while (zone < to && text[zone] != '%') {
+      zone++;
+    }
+    boolean emptyZone = zone < to && zone + 1 == to;
+    if (zone == from || zone - from > MAX_TEXT || emptyZone) {
+      return null;
+    }
+    return parseGroups(text, from, zone);
+  }
+
+  /** As {@link #parse(byte[], int, int)}. */
+  public static Address parse(String text) {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    return parse(bytes, 0, bytes.length);
+  }
+
+  /** Four numbers of 0 to 255 without leading zeros; -1 where it is none. */
+  private static long parseQuad(byte[] text, int from, int to) {
+    long quad = 0;
+    int next = from;
+    for (int i = 0; i < 4; i++) {
+      int value = 0;
+      int start = next;
+      for (; next < to && isDigit(text[next]) && next - start < 3; next++) {
+        value = value * 10 + text[next] - '0';
+      }
+      if (next == start || value > 255 || (text[start] == '0' && next - start > 1)) {
+        return -1;
+      }
+      quad = (quad << 8) | value;
+      if (i < 3 && (next == to || text[next++] != '.')) {
+        return -1;
+      }
+    }
+    return next == to ? quad : -1;
+  }
+
+  private static boolean isDigit(byte character) {
+    return character >= '0' && character <= '9';
+  }
+
+  private static Address parseGroups(byte[] text, int from, int to) {
+    int[] groups = new int[GROUPS];
+    int count = 0;
+    int gap = -1;
+    int next = from;
+    if (text[next] == ':' && (next + 1 == to || text[next + 1] != ':')) {
+      return null;
+    }
+    while (next < to) {
+      if (text[next] == ':' && next + 1 < to && text[next + 1] == ':') {
+        if (gap >= 0) {
+          return null;
+        }
+        gap = count;
+        next += 2;
+        if (next < to && text[next] == ':') {
+          return null;
+        }
+        continue;
+      }
+      if (text[next] == ':' && (++next == to || text[next] == ':')) {
+        return null; // at the end
+      }
+      int end = next;
+      int value = 0;
+      for (; end < to && hexDigit(text[end]) >= 0; end++) {
+        value = (value << 4) | hexDigit(text[end]);
+        if (end - next >= 4) {
+          return null;
+        }
+      }
+      if (end < to && text[end] == '.') {
+        long quad = count + 2 <= GROUPS ? parseQuad(text, next, to) : -1;
+        if (quad < 0) {
+          return null;
+        }
+        groups[count++] = (int) (quad >> 16);
+        groups[count++] = (int) (quad & 0xffff);
+        break;
+      }
+      if (end == next || count == GROUPS || (end < to && text[end] != ':')) {
+        return null;
+      }
+      groups[count++] = value;
+      next = end;
+    }
+    return assemble(groups, count, gap);
+  }
+
+  private static Address assemble(int[] groups, int count, int gap) {
+    if (gap < 0 ? count != GROUPS : count == GROUPS) {
+      return null;
+    }
+    int[] all = new int[GROUPS];
+    int head = gap < 0 ? count : gap;
+    System.arraycopy(groups, 0, all, 0, head);
+    System.arraycopy(groups, head, all, GROUPS - (count - head), count - head);
+    long high = 0;
+    long low = 0;
+    for (int i = 0; i < 4; i++) {
+      high = (high << 16) | all[i];
+      low = (low << 16) | all[i + 4];
+    }
+    return new Address(high, low);
+  }
+
+  private static int hexDigit(byte character) {
+    return Character.digit((char) character, 16);
+  }
+
+  /** The first eight bytes. */
+  public long high() {
+    return high;
+  }
+
+  /** The last eight bytes. */
+  public long low() {
+    return low;
+  }
+
+  /** Whether it is IPv4-mapped. */
+  public boolean isIpv4() {
+    return high == 0 && low >>> 32 == 0xffffL;
+  }
+
+  /** The sixteen bytes. */
+  public byte[] bytes() {
+    return ByteBuffer.allocate(SIZE).putLong(high).putLong(low).array();
+  }
+
+  /** Canonical text (RFC 5952), IPv4-mapped as a dotted quad. */
+  @Override
+  public String toString() {
+    if (isIpv4()) {
+      long quad = low & IPV4_MASK;
+      return (quad >> 24)
+          + "."
+          + ((quad >> 16) & 255)
+          + "."
+          + ((quad >> 8) & 255)
+          + "."
+          + (quad & 255);
+    }
+    int[] groups = new int[GROUPS];
+    for (int i = 0; i < 4; i++) {
+      groups[i] = (int) ((high >>> (48 - 16 * i)) & 0xffff);
+      groups[i + 4] = (int) ((low >>> (48 - 16 * i)) & 0xffff);
+    }
+    return format(groups);
+  }
+
+  /**
+   * The longest run of two or more zero groups is left out, the first of equals (RFC 5952, 4.2).
+   */
+  private static String format(int[] groups) {
+    int run = -1;
+    int runLength = 1;
+    for (int i = 0; i < GROUPS; i++) {
+      int length = 0;
+      while (i + length < GROUPS && groups[i + length] == 0) {
+        length++;
+      }
+      if (length > runLength) {
+        run = i;
+        runLength = length;
+      }
+      i += length;
+    }
+    StringBuilder text = new StringBuilder(MAX_TEXT);
+    for (int i = 0; i < GROUPS; i++) {
+      if (i == run) {
+        text.append(i == 0 ? "::" : ":");
+        i += runLength - 1;
+        continue;
+      }
+      text.append(Integer.toHexString(groups[i])).append(i == GROUPS - 1 ? "" : ":");
+    }
+    return text.toString();
+  }
+
+  @Override
+  public int compareTo(Address other) {
+    int order = Long.compareUnsigned(high, other.high);
+    return order != 0 ? order : Long.compareUnsigned(low, other.low);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Address address && high == address.high && low == address.low;
+  }
+
+  /** The same in every process: it decides to which task a client goes. */
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(new long[] {high, low});
+  }
+}

@@ -1,0 +1,123 @@
+package ping.metrics.core;
+
+import java.time.LocalDate;
+
+/** Times as Unix milliseconds, UTC. */
+public final class Timestamps {
+  /** 9999-12-31T23:59:59.999Z. */
+  public static final long MAX_MS = 253_402_300_799_999L;
+
+  /** Milliseconds of a day. */
+  public static final long DAY_MS = 86_400_000L;
+
+  /** No time: what {@link #parse} gives for a text that is none. */
+  public static final long NONE = Long.MIN_VALUE;
+
+  private static final long MIN_MS = -62_167_219_200_000L; // 0000-01-01T00:00:00Z
+  private static final int DATE_SIZE = 10;
+  private static final int FRACTION_AT = 19;
+  private static final int NOT_DIGITS =
+      100_000; // greater than any limit, alone and as half of a year
+  private static final int[] MONTH_LENGTH = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+  private Timestamps() {}
+
+  /**
+   * RFC 3339 with any offset and up to nine fraction digits (cut, toward the past, to ms). Second
+   * 60 is refused, as Go refuses it.
+   *
+   * @return {@link #NONE} where it is malformed, also where the offset leads out of the years 0 to
+   *     9999
+   */
+  public static long parse(byte[] text, int from, int to) {
+    if (to - from <= FRACTION_AT) {
+      return NONE;
+    }
+    long dateMs = parseDate(text, from);
+    long timeMs = parseTime(text, from + DATE_SIZE);
+    if (dateMs == NONE || timeMs == NONE) {
+      return NONE;
+    }
+    int at = from + FRACTION_AT;
+    int value = 0;
+    int digits = 0;
+    if (text[at] == '.') {
+      for (at++; at < to && isDigit(text[at]); at++) {
+        if (++digits <= 3) {
+          value = value * 10 + text[at] - '0';
+        }
+      }
+      if (digits < 1 || digits > 9) {
+        return NONE;
+      }
+    }
+    for (int i = digits; i < 3; i++) {
+      value *= 10;
+    }
+    long offsetMs = parseOffset(text, at, to);
+    if (offsetMs == NONE) {
+      return NONE;
+    }
+    long ms = dateMs + timeMs + value - offsetMs;
+    return ms < MIN_MS || ms > MAX_MS ? NONE : ms;
+  }
+
+  /** "2024-10-14". */
+  private static long parseDate(byte[] text, int at) {
+    int year = twoDigits(text, at) * 100 + twoDigits(text, at + 2);
+    int month = twoDigits(text, at + 5);
+    int day = twoDigits(text, at + 8);
+    if (year > 9999
+        || text[at + 4] != '-'
+        || month < 1
+        || month > 12
+        || text[at + 7] != '-'
+        || day < 1) {
+      return NONE;
+    }
+    boolean leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    int length = MONTH_LENGTH[month - 1] + (month == 2 && leap ? 1 : 0);
+    return day > length ? NONE : LocalDate.of(year, month, day).toEpochDay() * DAY_MS;
+  }
+
+  /** "T15:45:31". */
+  private static long parseTime(byte[] text, int at) {
+    int hour = twoDigits(text, at + 1);
+    int minute = twoDigits(text, at + 4);
+    int second = twoDigits(text, at + 7);
+    boolean fine =
+        text[at] == 'T'
+            && hour <= 23
+            && text[at + 3] == ':'
+            && minute <= 59
+            && text[at + 6] == ':'
+            && second <= 59;
+    return fine ? ((hour * 60 + minute) * 60 + second) * 1000L : NONE;
+  }
+
+  /** "Z" or "+02:00", and nothing behind. */
+  private static long parseOffset(byte[] text, int at, int to) {
+    if (to - at == 1) {
+      return text[at] == 'Z' ? 0 : NONE;
+    }
+    if (to - at != 6 || (text[at] != '+' && text[at] != '-') || text[at + 3] != ':') {
+      return NONE;
+    }
+    int hours = twoDigits(text, at + 1);
+    int minutes = twoDigits(text, at + 4);
+    if (hours > 23 || minutes > 59) {
+      return NONE;
+    }
+    return (hours * 60 + minutes) * (text[at] == '-' ? -60_000L : 60_000L);
+  }
+
+  private static boolean isDigit(byte character) {
+    return character >= '0' && character <= '9';
+  }
+
+  private static int twoDigits(byte[] text, int at) {
+    return isDigit(text[at]) && isDigit(text[at + 1])
+        ? (text[at] - '0') * 10 + text[at + 1] - '0'
+        : NOT_DIGITS;
+  }
+}
