@@ -227,6 +227,16 @@ enum error backend_open_log(struct backend *backend, struct log_reader **ret_log
 								    : sqlite_log_open(backend->directory, ret_log, note);
 }
 
+bool backend_is_followed(const struct pingd_config *config)
+{
+	return config->role_api && config->backends.log == PINGD_BACKEND_KAFKA && config->backends.store == PINGD_BACKEND_SCYLLA;
+}
+
+enum error backend_open_follower(struct backend *backend, struct log_follower **ret_follower, struct error_note *note)
+{
+	return kafka_follower_open(&backend->kafka, ret_follower, note);
+}
+
 static int32_t partition_of(const struct address *client, int32_t partition_count)
 {
 	char text[ADDRESS_TEXT_SIZE];

@@ -9,6 +9,7 @@
 #define PING_APP_BACKEND_H
 
 #include "app/pingd_settings.h"
+#include "port/follow.h"
 #include "port/ledger.h"
 #include "port/log.h"
 #include "port/positions.h"
@@ -51,6 +52,11 @@ enum error backend_open_publish_log(struct backend *backend, struct publish_log 
 /* Where backend_names says that there are such. */
 enum error backend_open_log(struct backend *backend, struct log_reader **ret_log, struct error_note *note);
 enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note);
+
+/* Other processes may have the engine, and fill the store that this one reads: then who watches is told by what the log and the
+ * store's positions say. */
+bool backend_is_followed(const struct pingd_config *config);
+enum error backend_open_follower(struct backend *backend, struct log_follower **ret_follower, struct error_note *note);
 
 /* Without a backend, in any process and thread. FAILED_PRECONDITION where there is no store. */
 enum error backend_open_ledger_reader(const struct pingd_config *config, struct ledger_reader **ret_reader,

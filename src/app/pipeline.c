@@ -4,6 +4,7 @@
 #include "app/observed_ledger.h"
 #include "app/preparation.h"
 #include "app/publishers.h"
+#include "app/watch_follow.h"
 #include "port/positions.h"
 #include "base/log.h"
 #include "service/watch.h"
@@ -36,7 +37,8 @@ struct pipeline {
 	struct log_reader *log;
 	struct store *store;
 	struct watch_hub *hub;
-	struct stream *stream; /* NULL: no stream role */
+	struct watch_follow *follow; /* NULL: what the hub tells is written here */
+	struct stream *stream;	     /* NULL: no stream role */
 	struct workers *workers;
 	struct service *service;
 	pthread_t publisher, streamer;
@@ -73,6 +75,12 @@ static bool is_server(const struct pipeline *pipeline)
 static bool streams(const struct pipeline *pipeline)
 {
 	return pipeline->config->role_stream && has_log(pipeline) && has_store(pipeline);
+}
+
+/* Who watches is told of what any engine writes, wherever it runs. */
+static bool follows(const struct pipeline *pipeline)
+{
+	return backend_is_followed(pipeline->config);
 }
 
 /* ─── Publisher ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -260,14 +268,14 @@ static void *streamer_main(void *context)
 
 static void on_written(void *context, const struct engine_dirty *dirty)
 {
-	watch_publish(((struct pipeline *)context)->hub, dirty->windows, dirty->window_count);
+	struct pipeline *pipeline = context;
+	if (!follows(pipeline))
+		watch_publish(pipeline->hub, dirty->windows, dirty->window_count);
 }
 
 static enum error open_stream(struct pipeline *pipeline, struct error_note *note)
 {
-	enum error error = watch_hub_create(random_system(), &pipeline->hub);
-	if (error == ERROR_OK)
-		error = backend_open_log(pipeline->backend, &pipeline->log, note);
+	enum error error = backend_open_log(pipeline->backend, &pipeline->log, note);
 	if (error != ERROR_OK)
 		return error;
 	const struct stream_config config = {
@@ -401,6 +409,8 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 		error = open_ledger(pipeline, note);
 	if (error == ERROR_OK && has_store(pipeline))
 		error = backend_open_store(pipeline->backend, &pipeline->store, note);
+	if (error == ERROR_OK && (streams(pipeline) || follows(pipeline)))
+		error = watch_hub_create(random_system(), &pipeline->hub);
 	if (error == ERROR_OK && streams(pipeline))
 		error = open_stream(pipeline, note);
 	if (error == ERROR_OK)
@@ -435,10 +445,10 @@ static enum error start_publisher(struct pipeline *pipeline, struct error_note *
 static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
 	enum error error = publishes(pipeline) ? start_publishers(pipeline, note) : start_publisher(pipeline, note);
-	if (error != ERROR_OK)
+	if (error == ERROR_OK && follows(pipeline))
+		error = watch_follow_start(pipeline->config, pipeline->backend, pipeline->hub, &pipeline->follow, note);
+	if (error != ERROR_OK || pipeline->stream == NULL)
 		return error;
-	if (pipeline->stream == NULL)
-		return ERROR_OK;
 	pipeline->streamer_runs = pthread_create(&pipeline->streamer, NULL, streamer_main, pipeline) == 0;
 	return pipeline->streamer_runs ? ERROR_OK : ERROR_RESOURCE_EXHAUSTED;
 }
@@ -477,6 +487,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	atomic_store(&pipeline->streamer_closes, true);
 	if (pipeline->streamer_runs)
 		pthread_join(pipeline->streamer, NULL);
+	watch_follow_stop(pipeline->follow);
 	if (pipeline->workers != NULL)
 		workers_destroy(pipeline->workers);
 	if (pipeline->service != NULL)

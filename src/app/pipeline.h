@@ -5,6 +5,7 @@
  *   or publishers        ingest ──► ledger and log      role api, where those are two systems
  *   query workers        ledger, store ──► answers      role api
  *   stream's thread      log ──► engine ──► store       role stream
+ *   follower's thread    log, store ──► who watches     role api, where other processes may have the engine
  */
 #ifndef PING_APP_PIPELINE_H
 #define PING_APP_PIPELINE_H

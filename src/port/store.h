@@ -100,6 +100,13 @@ struct store_reader_vtable {
 				 struct error_note *note);
 	enum error (*totals)(struct store_reader *reader, int64_t now_ms, struct store_totals *ret_totals,
 			     struct error_note *note);
+	/* For who follows what other processes write; NULL where a store is one process's own. The position of each partition's
+	 * rows: they hold every event up to there (POSITION_NONE: no engine has been there). After an error
+	 * they are not to be used … */
+	enum error (*positions)(struct store_reader *reader, int64_t *ret_positions, size_t partition_count,
+				struct error_note *note);
+	/* … and the rows of `count` keys at once, as a store's read_windows does it. */
+	enum error (*read_windows)(struct store_reader *reader, struct window_row *rows, size_t count, struct error_note *note);
 	/* ERROR_OK also when a visitor ended it. */
 	enum error (*scan)(struct store_reader *reader, const struct store_scan *scan, struct error_note *note);
 	void (*close)(struct store_reader *reader);

@@ -93,6 +93,18 @@ static bool make_room(struct row_log *log)
 	return true;
 }
 
+static void drop_all(struct row_log *log)
+{
+	row_log_release(log);
+	log->lost = log->next;
+}
+
+void row_log_lose(struct row_log *log)
+{
+	log->next++; /* as if by a row that nobody was given */
+	drop_all(log);
+}
+
 void row_log_add(struct row_log *log, const struct window_row *row)
 {
 	uint64_t number = log->next++;
@@ -102,8 +114,7 @@ void row_log_add(struct row_log *log, const struct window_row *row)
 		log->living--;
 	}
 	if (!make_room(log)) {
-		row_log_release(log);
-		log->lost = log->next;
+		drop_all(log);
 		return;
 	}
 	slot = find_slot(log, row);

@@ -35,6 +35,8 @@ struct row_log {
 void row_log_init(struct row_log *log, size_t max_rows, const uint8_t *hash_key, size_t *budget);
 /* Empty, as after init, but for the numbers. */
 void row_log_release(struct row_log *log);
+/* Empty, and every reader has lost rows. */
+void row_log_lose(struct row_log *log);
 void row_log_add(struct row_log *log, const struct window_row *row);
 /* Up to `max` rows from *cursor on, which moves behind them; returns how many. *ret_lost: rows before them are gone; then it
  * returns none, and the cursor stands at the end. */

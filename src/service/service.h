@@ -36,7 +36,7 @@ struct service_config {
 	struct workers *workers;
 	struct health *health;
 	struct pipeline_status_source *status;
-	struct watch_hub *hub;	    /* NULL: no metrics are made here */
+	struct watch_hub *hub;	    /* NULL: nobody tells of metrics here */
 	int64_t watch_heartbeat_ms; /* 0: 15 s */
 	int64_t max_future_skew_ms; /* how far ahead of this clock a client's may be */
 };

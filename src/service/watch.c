@@ -213,6 +213,16 @@ void watch_unsubscribe(struct watch_hub *hub, struct watch_subscriber *subscribe
 	subscriber_free(subscriber);
 }
 
+bool watch_wanted(struct watch_hub *hub, const struct address *client)
+{
+	pthread_mutex_lock(&hub->mutex);
+	bool wanted = hub->all != NULL;
+	for (struct interest *interest = *bucket_of(hub, client); interest != NULL && !wanted; interest = interest->next)
+		wanted = address_equal(&interest->client, client);
+	pthread_mutex_unlock(&hub->mutex);
+	return wanted;
+}
+
 static void publish_to_some(struct watch_hub *hub, const struct window_row *row)
 {
 	for (struct interest *interest = *bucket_of(hub, &row->client); interest != NULL; interest = interest->next)
@@ -234,6 +244,19 @@ void watch_publish(struct watch_hub *hub, const struct window_row *rows, size_t 
 		row_log_add(&hub->shared, &rows[i]);
 	for (struct watch_subscriber *subscriber = hub->all; subscriber != NULL && count > 0; subscriber = subscriber->next)
 		wake_up(subscriber);
+	pthread_mutex_unlock(&hub->mutex);
+}
+
+void watch_lose(struct watch_hub *hub)
+{
+	pthread_mutex_lock(&hub->mutex);
+	row_log_lose(&hub->shared);
+	for (struct watch_subscriber *subscriber = hub->all; subscriber != NULL; subscriber = subscriber->next)
+		wake_up(subscriber);
+	for (struct watch_subscriber *subscriber = hub->some; subscriber != NULL; subscriber = subscriber->next) {
+		row_log_lose(&subscriber->own);
+		wake_up(subscriber);
+	}
 	pthread_mutex_unlock(&hub->mutex);
 }
 

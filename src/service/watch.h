@@ -1,6 +1,7 @@
 /* Who wants to hear of windows as they change, and what each has not heard yet: the source of WatchWindowStats. Any thread.
  *
- *   stream's on_written ── watch_publish ──► one row log that all share who watch every client ──► watch_take ── the wire
+ *   stream's on_written,
+ *   or a watch_feed     ── watch_publish ──► one row log that all share who watch every client ──► watch_take ── the wire
  *                             └── by client ──► a row log of each who watches some ─────────────────┘
  *
  * A subscriber that falls behind by more than WATCH_MAX_ROWS different windows (WATCH_MAX_OWN_ROWS, who watches some clients)
@@ -43,7 +44,11 @@ enum error watch_subscribe(struct watch_hub *hub, const struct address *clients,
 /* No wake is under way or follows when it returns. */
 void watch_unsubscribe(struct watch_hub *hub, struct watch_subscriber *subscriber);
 
+/* Somebody would be given a row of this client's. */
+bool watch_wanted(struct watch_hub *hub, const struct address *client);
 void watch_publish(struct watch_hub *hub, const struct window_row *rows, size_t count);
+/* Changes are not known that should have been published: everybody lags. */
+void watch_lose(struct watch_hub *hub);
 /* Moves up to max pending rows, in the order in which they last changed; returns how many. *ret_lagging: rows were lost. */
 size_t watch_take(struct watch_hub *hub, struct watch_subscriber *subscriber, struct window_row *ret_rows, size_t max,
 		  bool *ret_lagging);

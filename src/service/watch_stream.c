@@ -95,7 +95,8 @@ static void send_pending(struct watcher *watcher)
 		size_t count = watch_take(hub, watcher->subscriber, rows, ROWS_PER_MESSAGE, &lagging);
 		if (lagging) {
 			end(watcher, ERROR_RESOURCE_EXHAUSTED,
-			    "this client fell behind and has lost changes: list the windows again, and watch anew");
+			    "this client, or its server, fell behind and changes were lost: list the windows again, and watch "
+			    "anew");
 			return;
 		}
 		if (count == 0) {

@@ -2,7 +2,7 @@
  *
  *   handle ─► an empty message: it watches ─► rows as they change, coalesced while the client does not take them
  *                                          ─► after heartbeat_ms with nothing to say: an empty message
- *          ─► RESOURCE_EXHAUSTED: the client fell behind by more than is kept │ SHUTTING_DOWN: the hub was closed │ it hung up
+ *          ─► RESOURCE_EXHAUSTED: it fell behind by more than is kept │ SHUTTING_DOWN: the hub was closed │ it hung up
  *
  *   publisher's thread: wake ── posts one task ──► the call's loop: take, send, until nothing is left or the client has enough
  */

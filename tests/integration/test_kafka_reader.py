@@ -89,7 +89,7 @@ def tools(kafka):  # noqa: F811
     made = []
 
     def make(cluster, *arguments, kind=Tool):
-        made.append(kind(cluster if kind is Reader else cluster.addresses, *arguments))
+        made.append(kind(cluster.addresses if kind is Tool else cluster, *arguments))
         return made[-1]
 
     yield make
@@ -351,6 +351,105 @@ def test_a_broker_that_is_killed_and_comes_back_is_read_on(topics, make_reader, 
     wait_for("the slot to open again", lambda: topics.ask("open", 0)[1] == "OK")
     expected |= publish(topics, 1000, 1000)
     reader.poll_until("the rest", lambda: places(reader).keys() == expected.keys())
+
+
+class Follower(Tool):
+    """Reads without a group, up to the positions that it is told."""
+
+    def __init__(self, cluster, *arguments):
+        super().__init__(cluster.addresses, *arguments)
+        self.events, self.missed, self.behind = {}, False, True
+
+    def follow(self, until):
+        (head, *lines), last = self.ask("follow", *until)
+        assert last == "OK" or "UNAVAILABLE" in last, last
+        if last != "OK":
+            return
+        missed, self.behind = (word == "1" for word in head.split())
+        self.missed |= missed
+        for position, client, pinged_at_ms in (line.split() for line in lines):
+            number = int(pinged_at_ms) - FIRST_MS
+            assert number not in self.events, "an event came twice"
+            assert int(position) <= max(until) and client == f"10.1.{number % 1000 // 256}.{number % 1000 % 256}"
+            self.events[number] = int(position)
+
+    def follow_until(self, until, expected):
+        """All of the events at positions up to there, and no other; then nothing is left."""
+        wanted = {number: position for (partition, position), number in expected.items() if position <= until[partition]}
+
+        def look():
+            self.follow(until)
+            return self.events == wanted and not self.behind
+        wait_for(f"{len(wanted)} events", look)
+
+
+def ends(expected, more=0):
+    """Of each partition the last position, or some behind that."""
+    return [max(position for partition, position in expected if partition == p) + more for p in PARTITIONS]
+
+
+@pytest.fixture
+def follower(kafka, topics, tools):  # noqa: F811
+    made = tools(kafka, kind=Follower)
+    made.ok("skip", -1)
+    return made
+
+
+def test_a_follower_is_given_what_lies_up_to_a_position_and_no_more(topics, follower):
+    expected = publish(topics, 0, 20000)
+    follower.follow_until([500] * 6, expected)
+    follower.follow_until([500, 600, 700, 800, 900, 1000], expected)
+    follower.ok("skip", 2000)
+    follower.events.clear()
+    follower.follow_until([2500] * 6, {place: number for place, number in expected.items() if place[1] > 2000})
+    assert not follower.missed
+
+
+def test_a_follower_sees_nothing_of_open_and_aborted_transactions_and_comes_to_the_end(topics, follower):
+    expected = publish(topics, 0, 1000)
+    topics.produce(next(BATCHES), 5000, 1000)
+    topics.ok("abort")
+    follower.follow_until(ends(expected, more=100), expected)
+    open_ones = {place: number for number, place in topics.produce(next(BATCHES), 1000, 1000).items()}
+    for _ in range(20):
+        follower.follow(ends(open_ones))
+    assert len(follower.events) == 1000 and follower.behind
+    topics.ok("commit")
+    follower.follow_until(ends(open_ones, more=1), expected | open_ones)  # and a marker
+
+
+def test_a_follower_is_in_no_group(topics, follower, kafka):  # noqa: F811
+    follower.follow_until([100] * 6, publish(topics, 0, 1000))
+    groups = kafka.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", kafka.addresses, "--list",
+                        "--state")
+    assert not [line for line in groups.splitlines() if "Stable" in line or "Balanc" in line], groups
+
+
+def test_a_follower_passes_by_what_is_no_event(topics, follower, kafka):  # noqa: F811
+    kafka.console_produce("raw-pings", POISON)
+    expected = publish(topics, 0, 1000)
+    follower.follow_until(ends(expected), expected)
+
+
+def test_a_follower_is_told_of_events_that_were_removed_and_goes_on(topics, follower, kafka, tmp_path):  # noqa: F811
+    before = publish(topics, 0, 1000)
+    remove_events(kafka, tmp_path)
+    wait_for("the loss to be told", lambda: follower.follow(ends(before, more=1)) or follower.missed)
+    follower.events.clear()
+    expected = publish(topics, 1000, 3000)
+    follower.follow_until(ends(expected), expected)
+
+
+def test_a_follower_goes_on_when_the_broker_is_back(topics, follower, kafka):  # noqa: F811
+    expected = publish(topics, 0, 1000)
+    follower.follow_until([50] * 6, expected)
+    kafka.brokers[0].kill()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        follower.follow(ends(expected))
+    kafka.brokers[0].start()
+    follower.follow_until(ends(expected), expected)
+    assert not follower.missed
 
 
 def test_the_contract_of_logs_holds(kafka):  # noqa: F811

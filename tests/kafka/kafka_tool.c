@@ -12,14 +12,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MAX_WORDS = 4, MAX_ROWS = 65536, MAX_SETTINGS = 32 };
+enum { MAX_WORDS = 8, MAX_ROWS = 65536, MAX_SETTINGS = 32 };
 #define FIRST_MS INT64_C(1728926331000)
 
 struct tool {
 	struct kafka_config config;
 	const char *settings[MAX_SETTINGS];
 	struct publish_log *log;
-	struct log_reader *reader; /* NULL: not opened yet */
+	struct log_reader *reader;     /* NULL: not opened yet */
+	struct log_follower *follower; /* the same */
 	struct ledger_ping *rows;
 	size_t row_count; /* of the last produce */
 };
@@ -208,6 +209,45 @@ static void do_identity(struct tool *tool)
 	answer(error, &note);
 }
 
+static int64_t number_of(char *const *words, int index)
+{
+	return words[index] == NULL ? 0 : strtoll(words[index], NULL, 10);
+}
+
+/* ─── Who follows the log ───────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* One poll: "missed behind" as 0 or 1, then a line for each event. */
+static enum error do_follow(struct tool *tool, const int64_t *until, struct error_note *note)
+{
+	struct follow_batch batch;
+	enum error error = tool->follower->vtable->poll(tool->follower, until, &batch, note);
+	if (error != ERROR_OK)
+		return error;
+	printf("%d %d\n", batch.missed, batch.behind);
+	for (size_t i = 0; i < batch.count; i++) {
+		char client[ADDRESS_TEXT_SIZE];
+		address_format(&batch.events[i].client, client);
+		printf("%" PRId64 " %s %" PRId64 "\n", batch.events[i].position, client, batch.events[i].pinged_at_ms);
+	}
+	return ERROR_OK;
+}
+
+/* A position for each partition, or one for all. */
+static void obey_follower(struct tool *tool, char *const *words)
+{
+	struct error_note note = {""};
+	const char *command = words[0];
+	int64_t positions[KAFKA_PARTITIONS];
+	for (int i = 0; i < KAFKA_PARTITIONS; i++)
+		positions[i] = number_of(words, words[2] == NULL ? 1 : i + 1);
+	enum error error = tool->follower != NULL ? ERROR_OK : kafka_follower_open(&tool->config, &tool->follower, &note);
+	if (error == ERROR_OK && strcmp(command, "follow") == 0)
+		error = do_follow(tool, positions, &note);
+	else if (error == ERROR_OK)
+		tool->follower->vtable->skip(tool->follower, positions);
+	answer(error, &note);
+}
+
 /* ─── Commands ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void do_newest(struct tool *tool)
@@ -228,11 +268,6 @@ static void do_find(struct tool *tool)
 	for (size_t i = 0; i < tool->row_count && error == ERROR_OK; i++)
 		printf("%d\n", tool->rows[i].position >= 0);
 	answer(error, &note);
-}
-
-static int64_t number_of(char *const *words, int index)
-{
-	return words[index] == NULL ? 0 : strtoll(words[index], NULL, 10);
 }
 
 static void obey_reader(struct tool *tool, char *const *words)
@@ -283,6 +318,8 @@ static void obey(struct tool *tool, char *const *words)
 		do_bench(tool, number_of(words, 1), (size_t)number_of(words, 2), (size_t)number_of(words, 3) % (MAX_ROWS + 1));
 	else if (strcmp(command, "read") == 0)
 		do_read(tool, words[1], (int)number_of(words, 2));
+	else if (strcmp(command, "follow") == 0 || strcmp(command, "skip") == 0)
+		obey_follower(tool, words);
 	else
 		obey_reader(tool, words);
 }
@@ -326,6 +363,8 @@ int main(int argc, char **argv)
 	}
 	if (tool.reader != NULL)
 		tool.reader->vtable->close(tool.reader);
+	if (tool.follower != NULL)
+		tool.follower->vtable->close(tool.follower);
 	if (error == ERROR_OK)
 		tool.log->vtable->close(tool.log);
 	free(tool.rows);

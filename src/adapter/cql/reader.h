@@ -1,5 +1,5 @@
 /* The queries' side of the store, in its parts: store_reader.c reads one client's rows and the totals, pages.c lists clients,
- * scan.c shows everything to the audit.
+ * scan.c shows everything to the audit, follow.c what changed to who watches.
  */
 #ifndef PING_ADAPTER_CQL_READER_H
 #define PING_ADAPTER_CQL_READER_H
@@ -19,6 +19,8 @@ enum cql_reader_statement {
 	CQL_LIST_RANKS,
 	CQL_COUNT_WINDOWS,
 	CQL_READ_POSITION,
+	CQL_READ_POSITIONS,
+	CQL_READ_WINDOW,
 	CQL_SCAN_WINDOWS,
 	CQL_SCAN_DAYS,
 	CQL_READER_STATEMENT_COUNT,
@@ -35,6 +37,8 @@ enum error cql_read_position(struct cql_reader *reader, int64_t *ret_position, s
 /* As port/store.h has them. */
 enum error cql_list_clients(struct store_reader *base, const struct store_client_page *page, struct store_client *ret_clients,
 			    size_t *ret_count, struct error_note *note);
+enum error cql_read_positions(struct store_reader *base, int64_t *ret_positions, size_t partition_count, struct error_note *note);
+enum error cql_reread_windows(struct store_reader *base, struct window_row *rows, size_t count, struct error_note *note);
 enum error cql_scan(struct store_reader *base, const struct store_scan *scan, struct error_note *note);
 
 #endif

@@ -23,6 +23,9 @@ static const struct cql_statement statements[CQL_READER_STATEMENT_COUNT] = {
 	[CQL_LIST_RANKS] = {"SELECT rank, address FROM clients WHERE shard = ? AND list = 1 AND rank <= ?", PC_IDEMPOTENT, 0},
 	[CQL_COUNT_WINDOWS] = {"SELECT count(*) FROM window_stats WHERE client_ip = ? AND window_start > ?", PC_IDEMPOTENT, 0},
 	[CQL_READ_POSITION] = {"SELECT position FROM engine_writers WHERE writer = 0", PC_IDEMPOTENT, 0},
+	[CQL_READ_POSITIONS] = {"SELECT writer, position FROM engine_writers", PC_IDEMPOTENT, 0},
+	[CQL_READ_WINDOW] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ? AND window_start = ?",
+			     PC_IDEMPOTENT, 0},
 	[CQL_SCAN_WINDOWS] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ? ORDER BY window_start ASC",
 			      PC_IDEMPOTENT, 0},
 	[CQL_SCAN_DAYS] = {"SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ? ORDER BY day ASC", PC_IDEMPOTENT, 0},
@@ -311,6 +314,8 @@ enum error cql_store_reader_open(const char *url, struct store_reader **ret_read
 		.list_clients = cql_list_clients,
 		.get_client = reader_get_client,
 		.totals = reader_totals,
+		.positions = cql_read_positions,
+		.read_windows = cql_reread_windows,
 		.scan = cql_scan,
 		.close = reader_close,
 	};

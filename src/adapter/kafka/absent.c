@@ -42,6 +42,13 @@ enum error kafka_positions_open(const struct kafka_config *config, struct log_po
 	return kafka_check_build(note);
 }
 
+enum error kafka_follower_open(const struct kafka_config *config, struct log_follower **ret_follower, struct error_note *note)
+{
+	(void)config;
+	(void)ret_follower;
+	return kafka_check_build(note);
+}
+
 enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note)
 {
 	(void)config;

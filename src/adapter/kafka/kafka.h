@@ -9,6 +9,7 @@
 #ifndef PING_ADAPTER_KAFKA_KAFKA_H
 #define PING_ADAPTER_KAFKA_KAFKA_H
 
+#include "port/follow.h"
 #include "port/log.h"
 #include "port/positions.h"
 #include "port/publish.h"
@@ -69,6 +70,8 @@ enum error kafka_publish_log_create(const struct kafka_config *config, struct pu
 /* An engine's reader, a member of the group ping-metrics; connects at its first poll. A batch's newest_received_ms is by Kafka's
  * clock (LogAppendTime). */
 enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note);
+/* For who wants to hear of events and makes nothing of them: no group, nothing committed; connects when first asked. */
+enum error kafka_follower_open(const struct kafka_config *config, struct log_follower **ret_follower, struct error_note *note);
 /* For the audit; connects when first asked. */
 enum error kafka_positions_open(const struct kafka_config *config, struct log_positions **ret_log, struct error_note *note);
 

@@ -11,8 +11,8 @@
  * What is no event, or lies in another partition than its client's, goes to raw-pings-dead before the batch behind it is told.
  */
 #include "adapter/kafka/dead_letters.h"
+#include "adapter/kafka/record.h"
 #include "adapter/kafka/topic.h"
-#include "event/event.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -219,25 +219,6 @@ static enum error serve_client(struct kafka_reader *reader, struct error_note *n
 
 /* ─── Records ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* False, with the reason: nothing that an engine could take. */
-static bool decode(const struct kafka_reader *reader, const rd_kafka_message_t *message, struct engine_event *ret_event,
-		   struct error_note *reason)
-{
-	struct event event;
-	if (event_decode(slice_make(message->payload, message->len), &event, reason) != ERROR_OK)
-		return false;
-	char key[ADDRESS_TEXT_SIZE];
-	size_t size = address_format(&event.client, key);
-	if (event_partition(slice_make(key, size), reader->config.partitions) != message->partition) {
-		error_noted(reason, ERROR_MALFORMED, "misplaced");
-		return false;
-	}
-	*ret_event = (struct engine_event){.client = event.client,
-					   .pinged_at_ms = event.pinged_at_ms,
-					   .position = position_before(reader, message->offset + 1)};
-	return true;
-}
-
 /* A partition that cannot be read on stays so until it is sought anew. */
 static void mark_broken(struct kafka_reader *reader, struct partition *partition, const rd_kafka_message_t *message)
 {
@@ -257,7 +238,7 @@ static enum error take_record(struct kafka_reader *reader, const rd_kafka_messag
 			      bool *ret_rejected, struct error_note *note)
 {
 	struct error_note reason = {""};
-	if (decode(reader, message, &reader->events[event->count], &reason)) {
+	if (record_decode(&reader->config, message, &reader->events[event->count], &reason)) {
 		event->count++;
 		event->newest_received_ms = rd_kafka_message_timestamp(message, NULL);
 		return ERROR_OK;

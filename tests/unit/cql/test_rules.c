@@ -97,6 +97,29 @@ static int64_t stored_count(void)
 	return count == 0 ? 0 : row.count;
 }
 
+/* ─── Who follows ─── */
+
+static void who_follows_sees_how_far_the_engines_are_and_reads_rows_again(void **state)
+{
+	(void)state;
+	int64_t positions[3] = {7, 7, 7};
+	struct window_row rows[2] = {window(0, 0), window(0, 0)};
+	rows[1].client = client(2);
+	assert_int_equal(reader->vtable->positions(reader, positions, 3, &note), ERROR_OK);
+	assert_int_equal(positions[0], POSITION_NONE);
+	must_take(first);
+	assert_int_equal(write_window(first, 3, 41), ERROR_OK);
+	assert_int_equal(reader->vtable->positions(reader, positions, 3, &note), ERROR_OK);
+	assert_int_equal(positions[0], 41);
+	assert_int_equal(positions[1], POSITION_NONE);
+	assert_int_equal(positions[2], POSITION_NONE);
+	assert_int_equal(reader->vtable->read_windows(reader, rows, 2, &note), ERROR_OK);
+	assert_int_equal(rows[0].count, 3);
+	assert_int_equal(rows[0].last_ms, START_MS + 1000);
+	assert_int_equal(rows[0].position, 41);
+	assert_int_equal(rows[1].count, 0);
+}
+
 /* ─── One owner ─── */
 
 static void who_took_it_last_writes_and_the_one_before_is_told(void **state)
@@ -372,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(who_took_it_last_writes_and_the_one_before_is_told),
 		TEST(what_an_owner_before_still_writes_lies_below_whatever_the_clocks_say),
+		TEST(who_follows_sees_how_far_the_engines_are_and_reads_rows_again),
 		TEST(no_row_is_written_above_what_is_reserved),
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),

@@ -180,6 +180,48 @@ static void there_is_a_most_of_clients_and_of_subscribers(void **state)
 		watch_unsubscribe(f->hub, subscribers[i]);
 }
 
+static void who_is_wanted_is_whom_somebody_watches(void **state)
+{
+	struct fixture *f = *state;
+	const struct address one = client(1), two = client(2);
+	assert_true(watch_wanted(f->hub, &one));
+	watch_unsubscribe(f->hub, f->all);
+	assert_false(watch_wanted(f->hub, &one));
+	assert_int_equal(watch_subscribe(f->hub, &one, 1, NULL, NULL, &f->all, NULL), ERROR_OK);
+	assert_true(watch_wanted(f->hub, &one));
+	assert_false(watch_wanted(f->hub, &two));
+}
+
+static void after_a_loss_everybody_is_told_to_read_again_once(void **state)
+{
+	struct fixture *f = *state;
+	struct watch_subscriber *some;
+	const struct address one = client(1);
+	assert_int_equal(watch_subscribe(f->hub, &one, 1, NULL, NULL, &some, NULL), ERROR_OK);
+	publish(f, 1, 0, 1);
+	watch_lose(f->hub);
+	publish(f, 1, 0, 2);
+	assert_int_equal(take(f, WATCH_MAX_ROWS), 0);
+	assert_true(f->lagging);
+	assert_int_equal(watch_take(f->hub, some, f->rows, WATCH_MAX_ROWS, &f->lagging), 0);
+	assert_true(f->lagging);
+	publish(f, 1, 0, 3);
+	assert_int_equal(take(f, WATCH_MAX_ROWS), 1);
+	assert_false(f->lagging);
+	assert_int_equal(watch_take(f->hub, some, f->rows, WATCH_MAX_ROWS, &f->lagging), 1);
+	assert_false(f->lagging);
+	watch_unsubscribe(f->hub, some);
+}
+
+static void a_loss_wakes_those_who_sleep(void **state)
+{
+	struct fixture *f = *state;
+	watch_lose(f->hub);
+	assert_int_equal(f->wakes, 1);
+	assert_int_equal(take(f, 1), 0);
+	assert_true(f->lagging);
+}
+
 struct race {
 	struct fixture *fixture;
 	_Atomic bool ended;
@@ -251,6 +293,9 @@ int main(void)
 		TEST(one_that_lags_does_not_disturb_another),
 		TEST(it_wakes_once_until_all_was_taken),
 		TEST(there_is_a_most_of_clients_and_of_subscribers),
+		TEST(who_is_wanted_is_whom_somebody_watches),
+		TEST(after_a_loss_everybody_is_told_to_read_again_once),
+		TEST(a_loss_wakes_those_who_sleep),
 		TEST(each_row_only_grows_for_a_taker_and_its_last_value_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
