@@ -44,8 +44,9 @@ def overlays():
 
 
 @pytest.fixture(scope="session")
-def nodes():
-    return schemas.load(run(programs.get("kustomize"), "build", DEPLOY / "kustomize/scylla-nodes"))
+def apart():
+    """{what is applied by itself: its manifests}"""
+    return {name: schemas.load(run(programs.get("kustomize"), "build", DEPLOY / "kustomize" / name)) for name in ("scylla-nodes", "tools")}
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +56,8 @@ def charts():
 
 
 @pytest.fixture(scope="session")
-def everything(overlays, nodes, charts):
+def everything(overlays, apart, charts):
     """[(where from, manifest)]"""
     return [(f"overlay {name}", manifest) for name, found in overlays.items() for manifest in found] \
-        + [("scylla-nodes", manifest) for manifest in nodes] \
+        + [(name, manifest) for name, found in apart.items() for manifest in found] \
         + [(f"chart {name}", manifest) for name, found in charts.items() for manifest in found]

@@ -1,0 +1,126 @@
+"""Rules and boards: every query parses, every metric in one is one that some program exposes."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from conftest import CHART, HERE, ROOT
+from test_rules import RULES, promtool
+
+EXPORTERS = yaml.safe_load((HERE / "exporters.yaml").read_text())
+WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
+BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
+
+
+def boards():
+    return {file.stem: json.loads(file.read_text()) for file in sorted((CHART / "files/dashboards").glob("*.json"))}
+
+
+def board_queries():
+    return [(f"{name}: {panel['title']}", target["expr"].replace("$__rate_interval", "5m"))
+            for name, board in boards().items() for panel in board["panels"] for target in panel.get("targets", [])]
+
+
+def rules():
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def metrics_in(query):
+    """Names of metrics: identifiers that are no function, no keyword and no label."""
+    query = re.sub(r'"(\\.|[^"\\])*"', '""', query)
+    query = re.sub(r"\{[^}]*\}", "", query)
+    query = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", "", query)
+    query = re.sub(r"\[[^\]]*\]", "", query)
+    return {word for word in re.findall(r"[A-Za-z_][\w:]*(?!\s*\()(?![\w:])", query) if word not in WORDS}
+
+
+def test_names_are_found_in_queries():
+    assert metrics_in('sum by (le, a) (rate(x_bucket{b="c_d"}[5m])) / on (z) group_left (y) (w:v > bool 0) or absent(up{job=~"(e)f"} == 1)') == {"x_bucket", "w:v", "up"}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def scrape(arguments, folder, listen="", scraped="--listen", seconds=60):
+    """The metrics that a pingd exposes: {name as a query may have it}."""
+    port = free_port()
+    with open(folder / "pingd.log", "ab") as log:
+        process = subprocess.Popen([BUILD / "pingd", f"{scraped}=127.0.0.1:{port}", f"--data-dir={folder / 'data'}", *([listen] if listen else []), *arguments], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request("GET", "/metrics")
+                text = connection.getresponse().read().decode()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < end, (folder / "pingd.log").read_text()[-2000:]
+                time.sleep(0.05)
+    finally:
+        process.terminate()
+        process.wait(60)
+    found = set()
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
+        found |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "histogram" else {name}
+    return found
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory):
+    if not (BUILD / "pingd").exists():
+        pytest.skip(f"no pingd in {BUILD}")
+    folder = tmp_path_factory.mktemp("embedded")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=ping",
+                    "-keyout", folder / "pem", "-out", folder / "crt"], check=True, capture_output=True)
+    (folder / "pem").write_text((folder / "pem").read_text() + (folder / "crt").read_text())
+    alone = scrape([f"--tls-certificate={folder / 'pem'}"], folder, listen="--listen=127.0.0.1:0", scraped="--listen-plain")
+    # Nobody is there: pingd starts before its servers do, and says so in its metrics.
+    nowhere = f"127.0.0.1:{free_port()}"
+    cluster = scrape([f"--ledger=postgres://ping@{nowhere}/ping", f"--log=kafka://{nowhere}", "--publish=outbox"], tmp_path_factory.mktemp("cluster"))
+    return alone | cluster
+
+
+def test_every_metric_is_exposed_by_some_program(exposed):
+    known = exposed | {rule["record"] for rule in rules() if "record" in rule} | {name for one in EXPORTERS.values() for name in one["metrics"]}
+    queries = board_queries() + [(rule.get("alert") or rule["record"], rule["expr"]) for rule in rules()]
+    assert len(queries) > 120
+    unknown = [(where, name) for where, query in queries for name in sorted(metrics_in(query) - known)]
+    assert not unknown, unknown
+
+
+def test_every_exporter_s_name_is_used_and_has_a_source():
+    used = {name for _, query in board_queries() + [("", rule["expr"]) for rule in rules()] for name in metrics_in(query)}
+    for exporter, found in EXPORTERS.items():
+        assert found["source"], exporter
+        assert set(found["metrics"]) <= used, f"{exporter}: {set(found['metrics']) - used} is used nowhere"
+
+
+def test_every_board_s_query_parses(tmp_path):
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "boards", "rules": [
+        {"record": f"query:{i}", "expr": query} for i, (_, query) in enumerate(board_queries())]}]}))
+    assert f"{len(board_queries())} rules found" in promtool("check", "rules", tmp_path / "queries.yaml")
+
+
+def test_boards_are_whole():
+    found = boards()
+    assert set(found) == {"service", "pipeline", "kafka", "flink", "scylladb", "postgresql"}
+    assert len({board["uid"] for board in found.values()}) == len(found)
+    for name, board in found.items():
+        taken = set()
+        for panel in board["panels"]:
+            place = panel["gridPos"]
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+            assert not cells & taken and place["x"] + place["w"] <= 24, f"{name}: {panel['title']} lies on another"
+            taken |= cells
+        assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]), name
