@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import DEADLINE_S, ROOT
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DEADLINE_MS = DEADLINE_S * 1000
+expect.set_options(timeout=DEADLINE_MS)
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (320, 640)}
 # What the browser itself says of an answer that a test makes fail.
 EXPECTED_OF_FAILURES = ("Failed to load resource",)
@@ -69,8 +70,7 @@ class Visit:
         return self.page.locator(selector).first.inner_text()
 
     def wait_text(self, selector, text):
-        """Until the first element's text is this, or has it (a regular expression's `search` may be given)."""
-        from playwright.sync_api import expect
+        """Until the first such element has this text."""
         expect(self.page.locator(selector).first).to_contain_text(text, timeout=DEADLINE_MS)
 
     def wait(self, expression, argument=None):

@@ -56,7 +56,8 @@ export class Bars {
     this.element = h("div", { class: "bars" }, h("div", { class: "bars-head" }, this.out), this.plot, this.ticks);
     this.plot.addEventListener("pointermove", (event) => this.point(event.clientX));
     this.plot.addEventListener("pointerdown", (event) => this.point(event.clientX));
-    this.plot.addEventListener("pointerleave", () => document.activeElement !== this.plot && this.move(null));
+    // A finger that is lifted leaves its cursor there, to be read.
+    this.plot.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && document.activeElement !== this.plot && this.move(null));
     this.plot.addEventListener("focus", () => this.cursor ?? this.move(this.series.values.length - 1));
     this.plot.addEventListener("blur", () => this.move(null));
     this.plot.addEventListener("keydown", (event) => this.press(event));

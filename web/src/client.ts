@@ -48,12 +48,12 @@ export class ClientView implements View {
   private readonly failure = h("p", { class: "note", hidden: true, role: "status" });
   private readonly dayBars = new Bars({ label: "Pings in the 288 windows of the last 24 hours", heat: true, readout: readWindow });
   private readonly rangeBars = new Bars({ label: "Pings in the chosen range", heat: false, readout: readRange });
-  private readonly rangeNote = h("p", { class: "muted", role: "status" });
+  private readonly rangeNote = h("p", { class: "muted" });
   private readonly windowBody = h("div", { class: "rows", role: "rowgroup" });
   private readonly windowScroll = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Windows, to scroll" });
   private readonly virtual = new VirtualRows(this.windowBody, this.windowScroll, () => new WindowRow(this.shownWindows));
   private readonly gapChoice = h("select", { id: "gap" }, h("option", { value: "0" }, "its own pace"), ...GAP_CHOICES.map((ms) => h("option", { value: ms }, durationText(ms))));
-  private readonly gapNote = h("p", { class: "muted", role: "status" });
+  private readonly gapNote = h("p", { class: "muted" });
   private readonly gapList = h("ol", { class: "gaps" });
   private readonly dayTable = h("tbody", {});
   private readonly shownWindows: Window[] = [];

@@ -20,7 +20,8 @@ export class ClientsView implements View {
   readonly title = "Clients · Ping";
   readonly element: HTMLElement;
   private readonly search = h("input", { type: "search", id: "search", placeholder: "Address begins with…", autocomplete: "off", spellcheck: "false", "aria-describedby": "found" });
-  private readonly found = h("p", { id: "found", class: "found muted", role: "status" });
+  private readonly said = h("p", { class: "sr", role: "status" }); // what a search found; not each client that comes
+  private readonly found = h("p", { id: "found", class: "found muted" });
   private readonly reorder = h("button", { type: "button", class: "button pill", hidden: true }, "The order has changed – sort again");
   private readonly body = h("div", { class: "rows", role: "rowgroup" });
   private readonly table: HTMLElement;
@@ -50,7 +51,7 @@ export class ClientsView implements View {
     this.list = this.makeList(sort === "pings" || sort === "client" ? sort : "seen", this.search.value);
     this.table = h("div", { class: "table", role: "table", "aria-label": "Clients" }, this.makeHead(), this.body);
     this.element = h("div", { class: "view" },
-      h("div", { class: "bar" }, h("h1", {}, "Clients"), h("label", { class: "search" }, h("span", { class: "sr" }, "Search by the beginning of an address"), this.search), this.found, legend()),
+      h("div", { class: "bar" }, h("h1", {}, "Clients"), h("label", { class: "search" }, h("span", { class: "sr" }, "Search by the beginning of an address"), this.search), this.found, this.said, legend()),
       this.empty, this.table, this.none, this.reorder);
     this.empty.hidden = true;
     this.search.addEventListener("input", () => {
@@ -217,6 +218,7 @@ export class ClientsView implements View {
     show(this.none, (done && rows.length === 0 && prefix !== "") || (failure !== null && rows.length === 0));
     setText(this.none, failure !== null ? `The clients can't be listed: ${failure}` : `No client's address begins with ${prefix}`);
     setText(this.found, prefix === "" ? (this.status !== null ? plural(this.status.clients, "client") : "") : done ? `${plural(rows.length, "client")} found` : `more than ${group(Math.max(0, rows.length - 1))} found`);
+    setText(this.said, prefix !== "" && rows.length > 0 ? (this.found.textContent ?? "") : "");
     this.settle();
   }
 
@@ -296,6 +298,6 @@ class ClientRow implements Row {
 }
 
 function legend(): HTMLElement {
-  const swatches = LEVELS.map((_, i) => h("i", { class: `swatch swatch-${i + 1}` }));
-  return h("p", { class: "legend muted" }, "Pings in 5 minutes: ", h("i", { class: "swatch swatch-0" }), " none, ", ...swatches.slice(0, 1), " 1, ", ...swatches.slice(1), " to more than 300");
+  const swatches = ["0", ...LEVELS.map(String)].map((_, i) => h("i", { class: `swatch swatch-${i}` }));
+  return h("p", { class: "legend muted" }, "Pings in 5 min:", swatches[0], "0", swatches[1], "1", ...swatches.slice(2), `${LEVELS[LEVELS.length - 1]}+`);
 }

@@ -62,6 +62,7 @@ export class Picture {
 
 function freshness(status: Status): string {
   if (status.store === "") return "";
-  if (status.newestApplied === 0) return "empty";
+  // Since pingd was started it has applied none; what there is may be old.
+  if (status.newestApplied === 0) return status.clients === 0 ? "empty" : status.lag > 0 ? "catching up" : "up to date";
   return status.lag > 0 ? `fresh as of ${agoText(status.newestApplied, now())}` : `newest ping ${agoText(status.newestApplied, now())}`;
 }
