@@ -4,7 +4,7 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR
 
-.PHONY: help run build drivers flink test check soak bench bench-ingest fuzz format clean
+.PHONY: help run build drivers up down flink test check soak bench bench-ingest fuzz format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,13 @@ drivers: ## Install or build the client libraries for Kafka and ScyllaDB, once (
 	@scripts/bootstrap run drivers
 	@scripts/build-drivers
 	@! test -f build/build.ninja || meson setup --reconfigure build >/dev/null
+
+up: drivers build ## pingd on a real PostgreSQL, Kafka and Cassandra on loopback, without Docker; the data are kept
+	@scripts/bootstrap run servers
+	@scripts/servers up --listen $(LISTEN)
+
+down: ## Stop what `make up` started
+	@scripts/servers down
 
 flink: ## Build the Flink job: flink/target/ping-metrics.jar (docs/FLINK.md)
 	@scripts/bootstrap test

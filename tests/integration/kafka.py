@@ -4,7 +4,6 @@ Started in a temporary folder, stopped by PID whatever happens. What Kafka's own
 """
 import base64
 import contextlib
-import hashlib
 import os
 import pathlib
 import re
@@ -19,44 +18,20 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
+import maven  # noqa: E402
 import processes  # noqa: E402
+from maven import java  # noqa: E402
 
 SOURCES = HERE / "kafka"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 START_S = 90
 
 
-def java():
-    """java 17 or newer on PATH; None: there is none."""
-    program = shutil.which("java")
-    if not program:
-        return None
-    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    return program if found and int(found[1]) >= 17 else None
-
-
 def maven_jars(sources, product, artifact):
-    """The jars that sources/pom.xml names, fetched by Maven once a version; skips the test, saying why, where that cannot be."""
-    pom = sources / "pom.xml"
-    version = re.search(rf"{artifact}</artifactId><version>([^<]+)", pom.read_text())[1]
-    folder = CACHE / f"{product.lower()}-{version}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:8]}"
-    if not java():
-        pytest.skip(f"no Java 17 or newer on PATH: the tests on a real {product} did not run (scripts/bootstrap test)")
-    if folder.exists():
-        return folder
-    if not shutil.which("mvn"):
-        pytest.skip(f"no Maven to fetch {product} with: the tests on a real {product} did not run (scripts/bootstrap test)")
-    print(f"fetching Apache {product} {version} (once)")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    scratch = CACHE / f"{product.lower()}-fetching-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
-                    f"-DoutputDirectory={scratch}"], check=True)
-    with contextlib.suppress(OSError):  # another run was faster
-        scratch.rename(folder)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+    """The jars that sources/pom.xml names; skips the test, saying why, where they are not to be had."""
+    try:
+        return maven.jars(sources / "pom.xml", product, artifact)
+    except maven.Missing as why:
+        return pytest.skip(f"{why}: the tests on a real {product} did not run (scripts/bootstrap test)")
 
 
 def jars():
