@@ -18,7 +18,7 @@ struct backend {
 	struct data_directory *directory; /* NULL: nothing lies in it */
 	struct postgres_config postgres;
 	struct kafka_config kafka;
-	char group[40];		/* of its engine, where the store is its own */
+	char group[80];		/* of its engine, where it is not the one of the keyspace "metrics" */
 	struct cql_config *cql; /* NULL: the store is another */
 	_Atomic uint64_t connected, not_connected, log_troubles;
 };
@@ -139,17 +139,23 @@ enum error backend_prepare_store(struct backend *backend, struct error_note *not
 									 : cql_migrate(backend->cql, &migration, NULL, note);
 }
 
-/* Engines of one group share the partitions out, and so the store must be one, too. An embedded store is its process' own: its
- * engine reads all partitions, in a group that has no other member, named for where the store lies. */
+/* Engines of one group share the partitions out, and so the store must be one, too: each keyspace has a group. An embedded store
+ * is its process' own: its engine reads all partitions, in a group that has no other member, named for where the store lies. */
 static void name_group(struct backend *backend)
 {
+	if (backend->cql != NULL && strcmp(cql_config_keyspace(backend->cql), "metrics") == 0)
+		return;
+	backend->kafka.group = backend->group;
+	if (backend->cql != NULL) {
+		snprintf(backend->group, sizeof backend->group, "ping-metrics-%s", cql_config_keyspace(backend->cql));
+		return;
+	}
 	static const uint8_t key[16] = {0};
 	char place[PATH_MAX + 80] = "";
 	gethostname(place, 64);
 	size_t size = strnlen(place, 64);
 	size += (size_t)snprintf(place + size, sizeof place - size, ":%s", backend->config->data_dir);
 	snprintf(backend->group, sizeof backend->group, "ping-metrics-%016llx", (unsigned long long)hash_keyed(key, place, size));
-	backend->kafka.group = backend->group;
 }
 
 static void configure_kafka(struct backend *backend)
@@ -158,7 +164,7 @@ static void configure_kafka(struct backend *backend)
 	backend->kafka = pingd_config_kafka(backend->config);
 	backend->kafka.topics_timeout_ms = TOPICS_TIMEOUT_MS;
 	backend->kafka.observer = (struct kafka_observer){.line = tell_kafka, .trouble = count_trouble, .context = backend};
-	if (backend->config->backends.store == PINGD_BACKEND_SQLITE)
+	if (backend->config->backends.store != PINGD_BACKEND_NONE)
 		name_group(backend);
 }
 
@@ -175,10 +181,10 @@ enum error backend_open(const struct pingd_config *config, struct backend **ret_
 		backend->postgres = postgres_config_from(config);
 		backend->postgres.observer = (struct postgres_observer){count_connection, backend};
 	}
-	if (config->backends.log == PINGD_BACKEND_KAFKA)
-		configure_kafka(backend);
 	if (error == ERROR_OK && config->backends.store == PINGD_BACKEND_SCYLLA)
 		error = cql_config_create(config->store, &backend->cql, note);
+	if (config->backends.log == PINGD_BACKEND_KAFKA)
+		configure_kafka(backend);
 	if (error != ERROR_OK) {
 		backend_close(backend);
 		return error;

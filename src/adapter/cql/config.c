@@ -257,3 +257,8 @@ void cql_config_destroy(struct cql_config *config)
 	buffer_release(&config->contact_points);
 	free(config);
 }
+
+const char *cql_config_keyspace(const struct cql_config *config)
+{
+	return config->keyspace;
+}

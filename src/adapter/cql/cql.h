@@ -27,6 +27,8 @@ enum error cql_check_build(struct error_note *note);
 /* Reads the URL; what the config points to is its own. MALFORMED, with what is wrong in the note, and never the password. */
 enum error cql_config_create(const char *url, struct cql_config **ret_config, struct error_note *note);
 void cql_config_destroy(struct cql_config *config);
+/* The config's own. */
+const char *cql_config_keyspace(const struct cql_config *config);
 
 enum cql_migrate {
 	CQL_MIGRATE_AUTO,  /* bring it up to date; any number of processes may at once */

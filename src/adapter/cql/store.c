@@ -131,7 +131,7 @@ static enum error store_read_days(struct store *base, struct day_row *rows, size
 }
 
 /* Some clients at once: each needs its row and its windows, in whatever order they come. */
-enum { READ_CLIENTS = 64 };
+enum { READ_CLIENTS = 256 };
 struct read_clients {
 	struct cql_store *store;
 	const struct address *clients;
@@ -185,8 +185,11 @@ static enum error answer_client(void *context, size_t i, const struct pc_result 
 	struct read_clients *read = context;
 	if (i % 2 == 1)
 		return add_windows(read, i / 2, rows);
-	read->read[i / 2].found =
-		pc_result_rows(rows) > 0 && cql_read_client(rows, 0, &read->read[i / 2].client, &read->store->seen_us);
+	struct cql_client client = {0};
+	read->read[i / 2].found = pc_result_rows(rows) > 0 && cql_read_client(rows, 0, &client, &read->store->seen_us);
+	read->read[i / 2].client = client;
+	client.row.client = read->clients[i / 2];
+	cql_know_client(read->store->known, &client); /* so that its next write needn't ask */
 	return ERROR_OK;
 }
 
