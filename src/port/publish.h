@@ -128,7 +128,7 @@ struct publish_log_vtable {
 	 * earlier one had open is ended too. PUBLISH_NO_SLOT: a producer without transactions. */
 	enum error (*open)(struct publish_log *log, int32_t slot, struct error_note *note);
 	/* OK: nothing was heard since open that could have cut the end of a transaction short. UNAVAILABLE: open anew before
-	 * another is begun. Asks nobody, and is cheap. */
+	 * another is begun. Asks nobody. Behind a commit it may take a moment: until the log can begin another transaction. */
 	enum error (*check)(struct publish_log *log, struct error_note *note);
 	/* The slot's newest record, committed, up to the end of its partition when called (after open: nobody else can add one).
 	 * NOT_FOUND: there is none. FAILED_PRECONDITION: it is of a greater log_epoch than this log's. */

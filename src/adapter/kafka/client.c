@@ -1,8 +1,9 @@
 #include "adapter/kafka/client.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #ifndef PING_KAFKA_ORIGIN
 #error "meson.build says where librdkafka comes from"
@@ -130,7 +131,8 @@ static enum error configure_client(rd_kafka_conf_t *conf, rd_kafka_type_t type, 
 						       {"reconnect.backoff.max.ms", "1000"},
 						       {0}};
 	static const struct client_setting producers[] = {
-		{"linger.ms", "0.5"}, /* a batch is handed over in one go: this much lets it travel in one request, too */
+		{"linger.ms",
+		 "5"}, /* long enough to hand a batch over: it travels in one request, and does not wait (the flush) */
 		{"queue.buffering.max.messages", "1000000"},
 		{0}};
 	enum error error = set_all(conf, common, note);
@@ -236,9 +238,15 @@ enum error client_failed_by(struct client_state *state, rd_kafka_t *client, cons
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_monotonic_us(clock_system()) / 1000;
+}
+
+void client_flush(rd_kafka_t *client, int timeout_ms)
+{
+	if (rd_kafka_outq_len(client) == 0) /* a flush would return at once */
+		rd_kafka_poll(client, timeout_ms);
+	else
+		rd_kafka_flush(client, timeout_ms);
 }
 
 int64_t client_deadline(int timeout_ms)

@@ -34,6 +34,10 @@ enum error client_failed(struct client_state *state, rd_kafka_t *client, const c
 enum error client_failed_by(struct client_state *state, rd_kafka_t *client, const char *what, rd_kafka_error_t *error,
 			    struct error_note *note);
 
+/* Sends at once what was handed over and may still linger, and serves the client's callbacks until all of it is reported, at most
+ * for that long. */
+void client_flush(rd_kafka_t *client, int timeout_ms);
+
 /* Milliseconds until the deadline (monotonic, client_deadline), never below 0. */
 int64_t client_deadline(int timeout_ms);
 int client_remaining_ms(int64_t deadline);

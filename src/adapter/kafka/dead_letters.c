@@ -85,7 +85,7 @@ enum error dead_letters_wait(struct dead_letters *letters, int timeout_ms, struc
 	int64_t deadline = client_deadline(timeout_ms);
 	while (letters->waiting > 0) {
 		int left = client_remaining_ms(deadline);
-		rd_kafka_poll(letters->client, left < POLL_MS ? left : POLL_MS);
+		client_flush(letters->client, left < POLL_MS ? left : POLL_MS);
 		if (left == 0 && letters->waiting > 0)
 			return ERROR_DEADLINE_EXCEEDED;
 	}

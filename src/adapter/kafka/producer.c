@@ -16,10 +16,12 @@
 #include "adapter/kafka/newest.h"
 #include "adapter/kafka/placed.h"
 #include "adapter/kafka/slot_record.h"
+#include "base/clock.h"
 #include "event/event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	TRANSACTION_TIMEOUT_MS = 10000, /* Kafka aborts what is open for longer */
@@ -29,6 +31,10 @@ enum {
 	COMMIT_TIMEOUT_MS = 10000,
 	ABORT_TIMEOUT_MS = 5000,
 	POLL_MS = 100,
+	/* Kafka answers a commit before it has written the transaction's markers. It refuses the next one until then, and
+	 * librdkafka asks again after 20 ms, whatever is configured: half of all batches were seen to. A millisecond is mostly
+	 * enough. */
+	MARKERS_US = 1000,
 };
 
 enum state { STATE_CLOSED, STATE_READY, STATE_PRODUCED, STATE_FAILED };
@@ -52,6 +58,7 @@ struct producer {
 	rd_kafka_t *client;
 	rd_kafka_topic_t *events, *slots;
 	struct reports reports;
+	int64_t committed_us; /* when the newest transaction was; monotonic */
 };
 
 /* ─── Opening ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -208,7 +215,7 @@ static void hand_over(struct producer *producer, const struct publish_record *re
 		produce_slot_record(producer, record, count);
 }
 
-/* False, and the reports' error is that the time is over: not all came. */
+/* False, and the reports' error is that the time is over: not all came. All is handed over, and is to linger no more. */
 static bool wait_for_reports(struct producer *producer, int timeout_ms)
 {
 	int64_t deadline = client_deadline(timeout_ms);
@@ -220,7 +227,7 @@ static bool wait_for_reports(struct producer *producer, int timeout_ms)
 				reports->error = RD_KAFKA_RESP_ERR__TIMED_OUT;
 			return false;
 		}
-		rd_kafka_poll(producer->client, left < POLL_MS ? left : POLL_MS);
+		client_flush(producer->client, left < POLL_MS ? left : POLL_MS);
 	}
 	return true;
 }
@@ -340,6 +347,7 @@ static enum error producer_commit(struct publish_log *log, struct error_note *no
 	rd_kafka_error_t *problem = rd_kafka_commit_transaction(producer->client, COMMIT_TIMEOUT_MS);
 	if (problem == NULL && check(producer, note) == ERROR_OK) {
 		producer->state = STATE_READY;
+		producer->committed_us = clock_monotonic_us(clock_system());
 		return ERROR_OK;
 	}
 	if (problem != NULL)
@@ -410,11 +418,19 @@ static enum error producer_open(struct publish_log *log, int32_t slot, struct er
 	return error == ERROR_FENCED ? ERROR_UNAVAILABLE : error;
 }
 
+static void wait_for_markers(const struct producer *producer)
+{
+	int64_t left_us = producer->committed_us + MARKERS_US - clock_monotonic_us(clock_system());
+	if (left_us > 0)
+		nanosleep(&(struct timespec){.tv_nsec = left_us * 1000}, NULL);
+}
+
 static enum error producer_check(struct publish_log *log, struct error_note *note)
 {
 	struct producer *producer = (struct producer *)log;
 	if (producer->slot == PUBLISH_NO_SLOT)
 		return ERROR_OK;
+	wait_for_markers(producer);
 	return producer->client == NULL ? error_noted(note, ERROR_UNAVAILABLE, "Kafka: slot %d is not open", (int)producer->slot)
 					: check(producer, note);
 }
