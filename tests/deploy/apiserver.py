@@ -135,7 +135,7 @@ class ApiServer:
             status, text = self.call("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
             return status == 200 and waiting <= {
                 item["metadata"]["name"] for item in json.loads(text)["items"]
-                if any(c["type"] == "Established" and c["status"] == "True" for c in item["status"].get("conditions", []))}
+                if any(c["type"] == "Established" and c["status"] == "True" for c in (item["status"].get("conditions") or []))}
 
         wait_for("the CRDs to be established", all_served)
         # Established comes a moment before a version's resources can be asked for.
