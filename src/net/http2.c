@@ -449,6 +449,7 @@ static void http2_release(struct connection *connection)
 	while (session->streams != NULL)
 		stream_close(session->streams);
 	nghttp2_session_del(session->nghttp2);
+	http2_memory_release(&session->memory);
 	free(session);
 }
 
@@ -474,7 +475,10 @@ enum error http2_open(struct connection *connection)
 		.drain_timer.fire = drain_waited,
 	};
 	http2_guard_init(&session->guard, now_us(session));
-	if (nghttp2_session_server_new2(&session->nghttp2, shared->http2_callbacks, session, shared->http2_options) != 0) {
+	http2_memory_init(&session->memory);
+	if (nghttp2_session_server_new3(&session->nghttp2, shared->http2_callbacks, session, shared->http2_options,
+					&session->memory.mem) != 0) {
+		http2_memory_release(&session->memory);
 		free(session);
 		return ERROR_NO_MEMORY;
 	}

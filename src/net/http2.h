@@ -17,6 +17,7 @@
 #define PING_NET_HTTP2_H
 
 #include "net/http2_guard.h"
+#include "net/http2_memory.h"
 #include "net/request.h"
 
 enum { HTTP2_MAX_ACKS = 2048, HTTP2_FREE_STREAMS = 1024, HTTP2_MAX_FIELDS = 72 };
@@ -46,6 +47,7 @@ struct stream {
 
 struct http2 {
 	nghttp2_session *nghttp2;
+	struct http2_memory memory;
 	struct connection *connection;
 	struct stream *streams;
 	struct stream *current; /* of the frame that came last: its parts and the next one are most often this one's too */

@@ -1,7 +1,9 @@
 """TLS: both versions, ALPN, client certificates, certificates that change, and clients that do it wrong."""
+import concurrent.futures
 import contextlib
 import http.client
 import json
+import pathlib
 import re
 import shutil
 import signal
@@ -285,6 +287,30 @@ def test_a_slow_reader_gets_everything(make_tls):
             headers = http.client.parse_headers(reader)
             body = reader.read(int(headers["Content-Length"]))
             assert body.startswith(b"# HELP") and body.endswith(b"\n")
+
+
+def test_idle_connections_are_small(make_tls):
+    """HTTP/2 over TLS, each after a request: half of it is OpenSSL's."""
+    count = 1000
+    pingd = make_tls("--max-connections", str(count + 100), "--max-connections-per-address", str(count + 100)).start()
+    context = pingd.context("h2")
+
+    def resident_kib():
+        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pingd.process.pid}/status").read_text())[1])
+
+    def connect(_):
+        sock = pingd.open(context=context)
+        assert h2_get(sock, "/livez") == b"ok\n"
+        return sock
+
+    with concurrent.futures.ThreadPoolExecutor(32) as threads, contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(sock) for sock in threads.map(connect, range(50))]
+        before = resident_kib()
+        socks += [stack.enter_context(sock) for sock in threads.map(connect, range(count - len(socks)))]
+        used = (resident_kib() - before) / (count - 50)
+        print(f"{used:.1f} KiB each")
+        assert used < 30
+        assert h2_get(pingd.open(context=context), "/livez") == b"ok\n"
 
 
 def test_pingctl_speaks_tls(make_tls):
