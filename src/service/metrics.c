@@ -244,14 +244,14 @@ enum error answer_list_clients(struct question *question, struct readers *reader
 
 /* A status that fails while a part is down would be of no use: without a store its numbers are 0, and the dependencies say why.
  */
-static struct store_totals read_totals(struct readers *readers, int64_t now_ms)
+static struct store_totals read_totals(struct readers *readers, struct metrics_context *shared)
 {
 	struct store_totals totals = {0};
 	struct error_note note = {""};
 	struct store_reader *store;
 	if (readers_store(readers, &store, &note) != ERROR_OK)
 		return totals;
-	enum error error = store->vtable->totals(store, now_ms, &totals, &note);
+	enum error error = totals_read(&shared->totals, store, shared->clock, &totals, &note);
 	if (error != ERROR_OK)
 		readers_failed(readers, error, &note);
 	return totals;
@@ -278,11 +278,11 @@ static enum error convert_health(struct health *health, struct arena *arena,
 enum error answer_get_pipeline_status(struct question *question, struct readers *readers, struct error_note *note)
 {
 	(void)note;
-	const struct metrics_context *shared = question->endpoint->shared;
+	struct metrics_context *shared = question->endpoint->shared;
 	struct ping_v1_get_pipeline_status_response *response = arena_alloc(arena_of(question), sizeof *response);
 	if (response == NULL)
 		return ERROR_NO_MEMORY;
-	struct store_totals totals = read_totals(readers, now_of(question));
+	struct store_totals totals = read_totals(readers, shared);
 	struct pipeline_status status = {.version = "", .ledger = "", .log = "", .store = "", .engine = ""};
 	shared->status->read(shared->status, &status);
 	*response = (struct ping_v1_get_pipeline_status_response){

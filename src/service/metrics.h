@@ -7,6 +7,7 @@
 #include "rpc/call.h"
 #include "service/rate.h"
 #include "service/service.h"
+#include "service/totals.h"
 
 /* What all questions share. */
 struct metrics_context {
@@ -15,6 +16,7 @@ struct metrics_context {
 	struct health *health;
 	struct pipeline_status_source *status;
 	const struct rate *rate;
+	struct totals totals;
 };
 
 struct question;

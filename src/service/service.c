@@ -52,6 +52,7 @@ enum error service_create(const struct service_config *config, struct service **
 		.status = config->status,
 		.rate = &service->rate,
 	};
+	totals_init(&service->metrics.totals);
 	for (size_t i = 0; i < QUESTIONS; i++) {
 		service->endpoints[i] = (struct question_endpoint){.shared = &service->metrics, .answer = questions[i].answer};
 		service->methods[i] = (struct rpc_method){
@@ -79,6 +80,8 @@ void service_drain(struct service *service)
 
 void service_destroy(struct service *service)
 {
+	if (service != NULL)
+		totals_release(&service->metrics.totals);
 	free(service);
 }
 

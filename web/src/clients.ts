@@ -1,13 +1,13 @@
 // Every client ever seen, a line each: its last 24 hours, when it was last seen, how much, how often.
 import { now } from "./api";
 import { LEVELS, getColors, onColors } from "./colors";
-import { h, setAttribute, setText, show } from "./dom";
+import { h, perFrame, setAttribute, setText, show } from "./dom";
 import { firstSteps } from "./empty";
 import type { Live, View } from "./live";
 import type { Status, Window } from "./model";
 import { describeStrip, drawStrip } from "./strip";
 import { ClientList, type Order } from "./table_model";
-import { agoText, exactText, group, intervalText, plural } from "./time";
+import { agoText, exactText, getZone, group, intervalText, plural } from "./time";
 import { VirtualRows, type Row } from "./virtual";
 
 const WATCH_ALL = 1000; // so many clients are watched all at once; of more those in sight
@@ -33,6 +33,14 @@ export class ClientsView implements View {
   private readonly onPrint = (): void => this.virtual.printAll(true);
   private readonly afterPrint = (): void => this.virtual.printAll(false);
   private readonly onNarrow = (): void => this.changed();
+  private readonly onResize = perFrame(() => this.changed());
+  // A row that changed many times within a frame is drawn once.
+  private readonly dirty = new Set<number>();
+  private readonly drawDirty = perFrame(() => {
+    for (const index of this.dirty) this.virtual.update(index);
+    this.dirty.clear();
+  });
+  stripWidth = 0;
   list: ClientList;
   current = 0;
   private status: Status | null = null;
@@ -65,6 +73,7 @@ export class ClientsView implements View {
     addEventListener("beforeprint", this.onPrint);
     addEventListener("afterprint", this.afterPrint);
     narrow.addEventListener("change", this.onNarrow);
+    addEventListener("resize", this.onResize);
     this.markOrder();
     this.list.ensure(100);
   }
@@ -76,6 +85,7 @@ export class ClientsView implements View {
     removeEventListener("beforeprint", this.onPrint);
     removeEventListener("afterprint", this.afterPrint);
     narrow.removeEventListener("change", this.onNarrow);
+    removeEventListener("resize", this.onResize);
     clearTimeout(this.searchTimer);
     clearTimeout(this.settleTimer);
   }
@@ -121,7 +131,16 @@ export class ClientsView implements View {
   }
 
   private makeList(order: Order, prefix: string): ClientList {
-    return new ClientList(order, prefix, () => this.changed(), (index) => this.virtual.update(index));
+    const touched = (index: number): void => {
+      this.dirty.add(index);
+      this.drawDirty();
+    };
+    return new ClientList(order, prefix, () => this.changed(), touched);
+  }
+
+  // All strips are as wide as the first: to ask each would be a layout a row.
+  private measure(): void {
+    this.stripWidth = this.body.querySelector("canvas")?.clientWidth ?? 0;
   }
 
   private makeHead(): HTMLElement {
@@ -211,6 +230,7 @@ export class ClientsView implements View {
     const { rows, done, prefix, failure } = this.list;
     const count = this.expected();
     this.virtual.set(count, narrow.matches ? 92 : 44);
+    this.measure();
     this.virtual.updateAll();
     setAttribute(this.table, "aria-rowcount", String(done || prefix === "" ? count + 1 : -1));
     show(this.empty, done && rows.length === 0 && prefix === "" && failure === null);
@@ -271,7 +291,7 @@ class ClientRow implements Row {
       setText(this.ago, "");
       setText(this.count, "");
       setText(this.interval, "");
-      this.draw([], 0);
+      this.draw([], 0, 0);
       return;
     }
     const { activity } = row;
@@ -283,13 +303,13 @@ class ClientRow implements Row {
     setText(this.count, group(activity.count));
     setText(this.interval, intervalText(activity.average));
     setAttribute(this.element, "data-silent", String(activity.count === 0));
-    this.draw(activity.counts ?? [], activity.start);
+    this.draw(activity.counts ?? [], activity.start, activity.version);
   }
 
   // Only what differs from what is drawn: a second's tick is no reason.
-  private draw(counts: readonly number[], start: number): void {
-    const width = this.canvas.clientWidth || 288;
-    const key = `${width} ${start} ${counts.join()} ${getColors().mark}`;
+  private draw(counts: readonly number[], start: number, version: number): void {
+    const width = this.view.stripWidth || this.canvas.clientWidth;
+    const key = `${width} ${version} ${getColors().mark} ${getZone()} ${counts.length}`;
     if (key === this.drawn) return;
     this.drawn = key;
     drawStrip(this.canvas, counts, width, 22);

@@ -24,6 +24,7 @@ export interface Activity {
   busiest: Window | null;
   counts: number[] | null;
   start: number;
+  version: number; // another with each change: what is drawn of it need not be compared
 }
 
 export interface Day {
@@ -93,6 +94,8 @@ export function toWindows(json: Json): Window[] {
   return list(json["windowStats"]).map(toWindow);
 }
 
+let versions = 0;
+
 export function toActivity(json: Json): Activity {
   const counts = list(json["windowCounts"]);
   return {
@@ -105,6 +108,7 @@ export function toActivity(json: Json): Activity {
     busiest: json["busiestWindow"] ? toWindow(json["busiestWindow"] as Json) : null,
     counts: counts.length === WINDOWS ? counts.map(int) : null,
     start: int(json["startMs"]),
+    version: ++versions,
   };
 }
 
@@ -152,6 +156,7 @@ export function roll(activity: Activity, nowMs: number): boolean {
   const steps = Math.min(WINDOWS, Math.round((start - activity.start) / WINDOW_MS));
   if (steps <= 0) return false;
   activity.start = start;
+  activity.version = ++versions;
   if (activity.counts === null) return activity.count > 0;
   const left = activity.counts.splice(0, steps).some((count) => count > 0);
   while (activity.counts.length < WINDOWS) activity.counts.push(0);
@@ -163,6 +168,7 @@ export function apply(activity: Activity, window: Window): boolean {
   const index = Math.round((window.start - activity.start) / WINDOW_MS);
   if (index < 0) return true;
   if (activity.counts === null || index >= WINDOWS) return false;
+  activity.version = ++versions;
   const before = activity.counts[index] ?? 0;
   // Of a client that was silent, first and last are of all time.
   const silent = activity.count === 0;
