@@ -42,7 +42,7 @@ check: ## Fast unit tests only
 	@scripts/test unit
 
 soak: ## The long proofs: SECONDS=600
-	@scripts/bootstrap run test drivers
+	@scripts/bootstrap run test drivers soak
 	@scripts/test soak --seconds $(SECONDS)
 
 bench: ## The figures, as ratios measured side by side

@@ -31,6 +31,8 @@ MODULES = {
     "gateway-api": ("sigs.k8s.io/gateway-api@v1.6.3", "config/crd/standard"),
 }
 
+COMPOSE = "github.com/compose-spec/compose-go/v2@v2.6.0"
+
 
 def go(*arguments, folder, **more):
     environment = {**os.environ, "GOFLAGS": "-modcacherw -buildvcs=false", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0", **more}
@@ -78,11 +80,12 @@ def make_etcd(folder, name):
 
 
 def make_schemas(folder, _):
-    """kubernetes/: OpenAPI documents, one a group and version; crds/PROJECT/: CustomResourceDefinitions."""
+    """kubernetes/: OpenAPI documents, one a group and version; crds/PROJECT/: CustomResourceDefinitions; compose-spec.json."""
     source = pathlib.Path(download(f"k8s.io/kubernetes@{KUBERNETES}")["Dir"]) / "api/openapi-spec/v3"
     (folder / "kubernetes").mkdir()
     for file in source.glob("*__v*_openapi.json"):
         shutil.copyfile(file, folder / "kubernetes" / file.name)
+    shutil.copyfile(pathlib.Path(download(COMPOSE)["Dir"]) / "schema/compose-spec.json", folder / "compose-spec.json")
     for project, (module, path) in MODULES.items():
         (folder / "crds" / project).mkdir(parents=True)
         for file in (pathlib.Path(download(module)["Dir"]) / path).glob("*.yaml"):
@@ -104,7 +107,7 @@ def plan(name):
     if name == "etcd":
         return f"etcd-{hashlib.sha256((HERE / 'etcd/go.sum').read_bytes()).hexdigest()[:16]}", make_etcd, name
     if name == "schemas":
-        key = hashlib.sha256(repr((KUBERNETES, MODULES)).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr((KUBERNETES, MODULES, COMPOSE)).encode()).hexdigest()[:16]
         return f"kubernetes-schemas-{key}", make_schemas, "."
     raise SystemExit(f"programs.py knows no {name}: {__doc__}")
 
