@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import re
-import shlex
+import shutil
 import subprocess
 import time
 
 import pytest
-from conftest import BUILD, Pingd, wait_for
+from conftest import ROOT, Pingd
 from dashboard import Visit, open_browser
 from playwright.sync_api import expect
 
@@ -103,6 +103,20 @@ def test_a_page_that_is_known_is_not_sent_again(some):
     head, nothing = fetch(some, "/", "HEAD")
     assert head.status == 200 and nothing == b"" and int(head.getheader("Content-Length")) == len(fetch(some, "/")[1])
     assert fetch(some, "/", "POST")[0].status == 405 and fetch(some, "/assets/none.js")[0].status == 404
+
+
+def test_any_esbuild_makes_it_and_without_one_a_page_says_so(tmp_path):
+    """Debian's is older than the pinned one. Both keep to the limit of 60 kB, else build-web fails."""
+    pinned = subprocess.run([ROOT / "scripts/build-web", "--find"], capture_output=True, text=True).stdout
+    found = [program for program in (pinned, shutil.which("esbuild")) if program]
+    assert found
+    for number, program in enumerate(found):
+        output = tmp_path / f"{number}.c"
+        subprocess.run([ROOT / "scripts/build-web", "--output", output, "--depfile", f"{output}.d", f"--esbuild={program}"], check=True)
+        assert "/assets/main-" in output.read_text()
+    subprocess.run([ROOT / "scripts/build-web", "--output", tmp_path / "none.c", "--without=nobody built it"], check=True)
+    text = bytes(int(number) for number in re.findall(r"\d+", re.search(r"bytes_\d+\[\] = \{(?=\n60,)([^}]*)\}", (tmp_path / "none.c").read_text())[1]))
+    assert b"without its dashboard" in text and b"nobody built it" in text
 
 
 # ── The overview ──

@@ -319,5 +319,6 @@ class ClientRow implements Row {
 
 function legend(): HTMLElement {
   const swatches = ["0", ...LEVELS.map(String)].map((_, i) => h("i", { class: `swatch swatch-${i}` }));
-  return h("p", { class: "legend muted" }, "Pings in 5 min:", swatches[0], "0", swatches[1], "1", ...swatches.slice(2), `${LEVELS[LEVELS.length - 1]}+`);
+  return h("p", { class: "legend muted" }, "Pings in 5 min: ", h("span", {}, swatches[0], " 0"), h("span", {}, swatches[1], " 1"),
+    h("span", {}, ...swatches.slice(2), ` ${LEVELS[LEVELS.length - 1]}+`));
 }

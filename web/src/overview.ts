@@ -14,6 +14,7 @@ const HALF_HOUR_MS = 1_800_000;
 const HALF_HOURS = 48;
 const TOP = 8;
 const COUNT_MS = 4000;
+const LIST_MS = 30_000; // who overtakes them is not watched
 
 class Figure {
   readonly element: HTMLElement;
@@ -60,6 +61,7 @@ export class OverviewView implements View {
   private countTimer = 0;
   private reading = false;
   private listed = false;
+  private listedAt = 0;
 
   constructor(private readonly live: Live) {
     this.rows.append(
@@ -89,8 +91,9 @@ export class OverviewView implements View {
 
   onStatus(status: Status): void {
     this.rate.set(rateText(status.rate));
-    this.active.set(group(status.activeClients));
-    this.silent.set(group(Math.max(0, status.clients - status.activeClients)));
+    // A process without a store knows of no clients: that is not none.
+    this.active.set(status.store === "" ? "–" : group(status.activeClients));
+    this.silent.set(status.store === "" ? "–" : group(Math.max(0, status.clients - status.activeClients)));
     this.picture.set(status);
   }
 
@@ -101,12 +104,14 @@ export class OverviewView implements View {
       if (client === undefined && this.clients.length < TOP) return this.resync();
       if (client !== undefined && !apply(client, window)) return this.resync();
     }
+    this.clients.sort((a, b) => b.count - a.count); // a stable sort: equals stay as the server has them
     this.drawTop();
   }
 
   resync(): void {
     if (this.reading) return;
     this.reading = true;
+    this.listedAt = Date.now();
     call("ListClients", { pageSize: TOP, includeWindowCounts: true, orderBy: "CLIENT_ORDER_PING_COUNT" }, this.abort.signal)
       .then((json) => {
         this.clients = toActivities(json);
@@ -121,7 +126,7 @@ export class OverviewView implements View {
   tick(): void {
     let left = false;
     for (const client of this.clients) left = roll(client, now()) || left;
-    if (left) this.resync();
+    if (left || Date.now() - this.listedAt > LIST_MS) this.resync();
     this.drawTop();
     const half = now() - (now() % HALF_HOUR_MS);
     if (this.firstHalfHour > 0 && half >= this.firstHalfHour + HALF_HOURS * HALF_HOUR_MS) void this.readDay();

@@ -1,10 +1,10 @@
 // The 288 windows of 24 hours, oldest first, in one line: a client's day at a glance.
 import { getColors, level } from "./colors";
-import { WINDOWS } from "./model";
+import { WINDOW_MS, WINDOWS } from "./model";
 import { minuteText, plural } from "./time";
-import { WINDOW_MS } from "./model";
 
 const MARK_HEIGHT = 3;
+const MARK_WIDTH = 7;
 
 // Draws over what was there. Width and height are CSS pixels. The last window is the open one: it has a mark below.
 export function drawStrip(canvas: HTMLCanvasElement, counts: readonly number[], width: number, height: number): void {
@@ -34,7 +34,7 @@ export function drawStrip(canvas: HTMLCanvasElement, counts: readonly number[], 
     i = end;
   }
   context.fillStyle = mark;
-  const open = Math.max(Math.ceil(w / WINDOWS), Math.round(3 * scale));
+  const open = Math.max(Math.ceil(w / WINDOWS), Math.round(MARK_WIDTH * scale));
   context.fillRect(w - open, bar + Math.round(scale), open, h - bar - Math.round(scale));
 }
 

@@ -96,7 +96,8 @@ function pair(large: number, largeUnit: string, small: number, smallUnit: string
 export function intervalText(ms: number | null): string {
   if (ms === null) return "–";
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+  // Around a minute, which many clients keep, still in seconds.
+  if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
   return durationText(ms);
 }
 
