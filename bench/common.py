@@ -6,11 +6,14 @@ import importlib.util
 import os
 import pathlib
 import re
-import socket
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+from ports import reserve_one as free_port  # noqa: E402, F401
+
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build-test" / "bench"))
 TICK = os.sysconf("SC_CLK_TCK")
 ROWS = []
@@ -42,12 +45,6 @@ def load_script(name, path):
 def row(what, figure, wanted=""):
     ROWS.append((what, figure, wanted))
     print(f"  {what}: {figure}" + (f"   (wanted: {wanted})" if wanted else ""), flush=True)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def cpu_seconds(pid):

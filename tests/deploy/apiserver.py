@@ -2,7 +2,6 @@
 import contextlib
 import json
 import pathlib
-import socket
 import ssl
 import subprocess
 import time
@@ -10,18 +9,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import programs
+import programs  # it knows the way to tests/tools
+from ports import reserve as reserve_ports
 
 TOKEN = "admin-token"
 DEADLINE_S = 180
-
-
-def reserve_ports(count):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def wait_for(what, condition):

@@ -4,13 +4,14 @@ import json
 import os
 import pathlib
 import re
-import socket
 import subprocess
 import time
 
 import pytest
 import yaml
 
+import programs  # noqa: F401  (it knows the way to tests/tools)
+from ports import reserve_one as free_port
 from conftest import CHART, HERE, ROOT
 from test_rules import RULES, promtool
 
@@ -43,12 +44,6 @@ def metrics_in(query):
 
 def test_names_are_found_in_queries():
     assert metrics_in('sum by (le, a) (rate(x_bucket{b="c_d"}[5m])) / on (z) group_left (y) (w:v > bool 0) or absent(up{job=~"(e)f"} == 1)') == {"x_bucket", "w:v", "up"}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def scrape(arguments, folder, listen="", scraped="--listen", seconds=60):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from kafka import java, maven_jars, processes
+from kafka import java, maven_jars, processes, reserve_ports
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "cassandra_ring"
@@ -22,21 +22,6 @@ HEAP_MB = 256
 
 def jars():
     return maven_jars(SOURCES, "Cassandra", "cassandra-all")
-
-
-def free_ports(addresses, count):
-    """Ports that are free on all of the addresses."""
-    with contextlib.ExitStack() as stack:
-        ports = []
-        while len(ports) < count:
-            first = stack.enter_context(socket.socket())
-            first.bind((addresses[0], 0))
-            port = first.getsockname()[1]
-            with contextlib.suppress(OSError):
-                for address in addresses[1:]:
-                    stack.enter_context(socket.socket()).bind((address, port))
-                ports.append(port)
-        return ports
 
 
 def without_mlock():
@@ -105,7 +90,7 @@ class Ring:
     def __init__(self, folder, count=1, more=""):
         self.folder, self.count = folder, count
         addresses = [f"127.0.0.{n + 1}" for n in range(count)]
-        self.port, self.storage_port = free_ports(addresses, 2)
+        self.port, self.storage_port = reserve_ports(2, addresses)
         self.nodes = [Node(self, n + 1, more) for n in range(count)]
 
     def url(self, keyspace="metrics", user="", **options):

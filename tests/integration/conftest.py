@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,25 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 import processes  # noqa: E402
+from ports import reserve_one as free_port  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
 SCALE = float(os.environ.get("PING_SCALE", "1"))  # of the loads: smaller under sanitizers, larger in the soak
 DEADLINE_S = 60
 
 
+# Lanes take whole files, in this order: with the longest first they end together.
+LONGEST_FIRST = ["test_faults", "test_postgres_kafka", "test_publishers_operations", "test_kafka", "test_publish", "test_kafka_reader",
+                 "test_engine_kafka", "test_audit_kafka", "test_clients", "test_scylla", "test_postgres", "test_postgres_versions"]
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitized: also run with pingd built with sanitizers")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
 def scaled(count):
@@ -40,12 +50,6 @@ def wait_for(what, condition, seconds=DEADLINE_S):
         if time.monotonic() > end:
             pytest.fail(f"waited {seconds} s in vain for: {what}")
         time.sleep(0.02)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Pingd:

@@ -21,9 +21,11 @@ sys.path.insert(0, str(HERE.parent / "tools"))
 import maven  # noqa: E402
 import processes  # noqa: E402
 from maven import java  # noqa: E402
+from ports import reserve as reserve_ports  # noqa: E402
 
 SOURCES = HERE / "kafka"
 START_S = 90
+TOPICS = ("raw-pings", "raw-pings-dead", "ping-publishers")  # pingd's own
 
 
 def maven_jars(sources, product, artifact):
@@ -45,15 +47,6 @@ BROKER_FLAGS = QUICK_START  # a bench sets others
 def java_command(heap_mb, *arguments, flags=QUICK_START):
     return [java(), f"-Xmx{heap_mb}m", *flags, "-Xshare:auto",
             f"-Dlog4j2.configurationFile={SOURCES / 'log4j2.properties'}", "-cp", f"{jars()}/*", *arguments]
-
-
-def reserve_ports(count):
-    """Free ports, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def make_certificates(folder):
@@ -200,6 +193,21 @@ class Cluster:
 
     def topics(self, *arguments):
         return self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.addresses, *arguments)
+
+    def delete_topics(self, *names):
+        """Those of them that there are. Not by Kafka's tool, whose start takes seconds."""
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.admin import AdminClient
+        admin = AdminClient({"bootstrap.servers": self.addresses})
+        for name, deleted in admin.delete_topics(list(names), operation_timeout=30, request_timeout=60).items():
+            try:
+                deleted.result()
+            except KafkaException as error:
+                assert error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART, error
+        end = time.monotonic() + START_S
+        while there := set(names) & set(admin.list_topics(timeout=60).topics):
+            assert time.monotonic() < end, f"topics are still there: {there}"
+            time.sleep(0.02)
 
     def configs(self, *arguments):
         return self.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.addresses, *arguments)

@@ -120,7 +120,7 @@ def test_a_deleted_row_leaves_an_event_without_row(pingd, postgres, kafka, datab
 def test_an_event_that_no_row_knows_is_a_leak(pingd, tool, postgres, kafka, database):  # noqa: F811
     ping(pingd, 10)
     agree(postgres, kafka, database)
-    tool.ok("open", FREE_SLOT)
+    tool.open(FREE_SLOT)
     tool.publish(1, 100, 3)
     wait_for("the leak to be found", lambda: differences(audit_any(pingd)) == (0, 3))
 
@@ -140,7 +140,7 @@ def test_a_row_that_says_another_position_differs_on_both_sides(pingd, postgres,
 
 
 def test_an_event_that_is_there_twice_is_one_too_many(pingd, tool, postgres, kafka, database):  # noqa: F811
-    tool.ok("open", FREE_SLOT)
+    tool.open(FREE_SLOT)
     [(number, (_, position))] = tool.publish(1, 0, 1).items()
     identity = f"id{number:014d}".encode().hex()
     postgres.sql(f"INSERT INTO pings (id, pinged_at, client_ip, position) VALUES ('{identity}', now(), '10.1.0.0', {position})", database)
@@ -174,7 +174,7 @@ def test_what_the_log_no_longer_holds_is_no_leak(pingd, postgres, kafka, databas
 
 
 def test_a_transaction_that_is_left_open_hides_rows_and_is_no_difference(pingd, tool, postgres, kafka, database):  # noqa: F811
-    tool.ok("open", FREE_SLOT)
+    tool.open(FREE_SLOT)
     tool.produce(1, 0, 1000)  # in every partition; readers see nothing behind it
     ping(pingd, 20)
     report = audit(pingd)

@@ -50,6 +50,14 @@ class Tool:
         assert last == "OK", f"{words}: {last}"
         return lines
 
+    def open(self, slot):
+        """Becomes the slot's producer: tried again while Kafka still ends what the one before had begun."""
+        def done():
+            last = self.ask("open", slot)[1]
+            assert last == "OK" or last.startswith("ERROR UNAVAILABLE"), last
+            return last == "OK"
+        wait_for("the slot to open", done)
+
     def refused(self, *words):
         """The error's name; the call took no longer than it may."""
         self.send(*words)
@@ -182,7 +190,7 @@ def test_a_cluster_that_asks_for_a_password_gets_it(kafka, tools):  # noqa: F811
     for mechanism in ("PLAIN", "SCRAM-SHA-512"):
         right = tools(kafka.brokers[0].sasl_address, *known, "sasl.password=secret", f"sasl.mechanisms={mechanism}")
         right.ok("topics")
-        right.ok("open", next(SLOTS))
+        right.open(next(SLOTS))
         right.publish(1, next(NUMBERS), 10)
     said = wrong.answer()[1]
     assert said.startswith("ERROR FAILED_PRECONDITION") and "uthentication" in said, said
@@ -195,7 +203,7 @@ def test_tls_is_spoken_and_both_sides_show_certificates(kafka, tools):  # noqa: 
     wary.send("topics")
     known = tools(kafka.brokers[0].ssl_address, *mine, f"ssl.ca.location={kafka.tls / 'authority.crt'}")
     known.ok("topics")
-    known.ok("open", next(SLOTS))
+    known.open(next(SLOTS))
     known.publish(1, next(NUMBERS), 10)
     said = wary.answer()[1]
     assert said.startswith("ERROR FAILED_PRECONDITION") and "certificate" in said, said
@@ -206,7 +214,7 @@ def test_tls_is_spoken_and_both_sides_show_certificates(kafka, tools):  # noqa: 
 
 def test_readers_see_what_is_committed_at_the_positions_told_and_nothing_else(kafka, tool, tools):  # noqa: F811
     first, slot = next(NUMBERS), next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == "NOT_FOUND"
     kept = tool.publish(1, first, 100)
     settled(tool, first, kept)
@@ -216,48 +224,48 @@ def test_readers_see_what_is_committed_at_the_positions_told_and_nothing_else(ka
     assert seen(tool, first) == kept  # aborted
     kept |= tool.publish(2, first + 200, 3000)
     settled(tool, first, kept)
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == 2
 
 
 def test_the_log_epoch_stands_above_the_offset(kafka, tool, tools):  # noqa: F811
     first, slot = next(NUMBERS), next(SLOTS)
     later = tools(kafka, "epoch=5")
-    later.ok("open", slot)
+    later.open(slot)
     told = later.publish(1, first, 20)
     assert {position >> 48 for _, position in told.values()} == {5}
     settled(tool, first, {number: (partition, position & (1 << 48) - 1) for number, (partition, position) in told.items()})
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == "FAILED_PRECONDITION"
 
 
 def test_a_batch_without_events_moves_the_slots_record_alone(tool):
     slot = next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     tool.publish(7, 0, 0)
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == 7
 
 
 def test_the_newest_record_is_found_behind_many_batches_that_were_aborted(tool):
     slot = next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     tool.publish(3, next(NUMBERS), 1)
     for _ in range(150):
         tool.produce(4, 0, 0)
         tool.ok("abort")
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == 3
 
 
 def test_a_publisher_killed_in_mid_batch_leaves_nothing_and_holds_nobody_back(kafka, tool, tools):  # noqa: F811
     first, slot = next(NUMBERS), next(SLOTS)
     victim = tools(kafka)
-    victim.ok("open", slot)
+    victim.open(slot)
     kept = victim.publish(1, first, 10)
     victim.produce(2, first + 10, 10)
     victim.kill()
-    tool.ok("open", slot)
+    tool.open(slot)
     assert tool.newest() == 1
     kept |= tool.publish(2, first + 20, 10)
     settled(tool, first, kept)
@@ -267,12 +275,12 @@ def test_a_commit_that_was_asked_for_is_seen_by_the_next_owner_one_way_or_the_ot
     for pause_s in (0, 0.001, 0.003, 0.01):
         first, slot = next(NUMBERS), next(SLOTS)
         victim = tools(kafka)
-        victim.ok("open", slot)
+        victim.open(slot)
         batch = victim.produce(1, first, 10)
         victim.send("commit")
         time.sleep(pause_s)
         victim.kill()
-        tool.ok("open", slot)
+        tool.open(slot)
         newest = tool.newest()
         assert newest in ("NOT_FOUND", 1)
         assert seen(tool, first) == (batch if newest == 1 else {})
@@ -281,10 +289,10 @@ def test_a_commit_that_was_asked_for_is_seen_by_the_next_owner_one_way_or_the_ot
 def test_a_second_owner_of_the_slot_shuts_the_first_one_out(kafka, tool, tools):  # noqa: F811
     first, slot = next(NUMBERS), next(SLOTS)
     zombie, idle = tools(kafka), tools(kafka)
-    idle.ok("open", slot)
-    zombie.ok("open", slot)
+    idle.open(slot)
+    zombie.open(slot)
     zombie.produce(1, first, 10)
-    tool.ok("open", slot)
+    tool.open(slot)
     assert zombie.refused("commit") == "IN_DOUBT"
     assert zombie.refused("produce", 2, first, 10) == "UNAVAILABLE"
     assert idle.refused("produce", 1, first, 10) == "FENCED"
@@ -301,7 +309,7 @@ def test_a_frozen_broker_delays_no_call_for_long_and_what_was_asked_stays_all_or
     slots = {t: next(SLOTS) for t in (producing, committing, opening)}
     firsts = {t: next(NUMBERS) for t in (producing, committing, ordered)}
     for t in (producing, committing):
-        t.ok("open", slots[t])
+        t.open(slots[t])
     ordered.ok("produce", 0, firsts[ordered], 10)
     batch = committing.produce(1, firsts[committing], 10)
     with kafka.brokers[0].frozen():
@@ -315,7 +323,7 @@ def test_a_frozen_broker_delays_no_call_for_long_and_what_was_asked_stays_all_or
         assert ordered.refusal() == "IN_DOUBT"  # it may lie in the broker's socket
         producing.ask("abort")
     for t in (producing, committing):
-        t.ok("open", slots[t])
+        t.open(slots[t])
     assert producing.newest() == "NOT_FOUND"
     assert seen(tool, firsts[producing]) == {}
     newest = committing.newest()
@@ -328,14 +336,14 @@ def test_a_frozen_broker_delays_no_call_for_long_and_what_was_asked_stays_all_or
 
 def test_a_broker_that_is_killed_and_comes_back_is_found_again(kafka, tool, tools):  # noqa: F811
     first, slot = next(NUMBERS), next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     kept = tool.publish(1, first, 10)
     batch = tool.produce(2, first + 10, 10)
     kafka.brokers[0].kill()
     tool.send("commit")
     kafka.brokers[0].start()
     assert tool.answer()[1].startswith(("OK", "ERROR IN_DOUBT"))
-    tool.ok("open", slot)
+    tool.open(slot)
     newest = tool.newest()
     assert newest in (1, 2)
     kept |= batch if newest == 2 else {}
@@ -345,7 +353,7 @@ def test_a_broker_that_is_killed_and_comes_back_is_found_again(kafka, tool, tool
 
 def test_what_is_there_is_told_from_what_was_aborted(tool):
     first, slot = next(NUMBERS), next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     aborted = tool.produce(1, first, 100)
     tool.ok("abort")
     assert tool.find(aborted) == {}
@@ -356,8 +364,8 @@ def test_what_is_there_is_told_from_what_was_aborted(tool):
 def test_events_behind_a_transaction_that_is_open_are_waited_for(kafka, tool, tools):  # noqa: F811
     """They are not missing, though no reader sees them yet."""
     other = tools(kafka)
-    other.ok("open", next(SLOTS))
-    tool.ok("open", next(SLOTS))
+    other.open(next(SLOTS))
+    tool.open(next(SLOTS))
     other.produce(1, next(NUMBERS), 100)
     rows = tool.publish(1, next(NUMBERS), 100)
     tool.send("find")
@@ -372,7 +380,7 @@ def test_a_broker_killed_while_it_ends_a_transaction_leaves_no_more_and_no_less_
     for pause_s in (0, 0.002, 0.005):
         first, slot = next(NUMBERS), next(SLOTS)
         writer = tools(kafka)
-        writer.ok("open", slot)
+        writer.open(slot)
         rows = writer.produce(1, first, 60)
         writer.send("commit")
         time.sleep(pause_s)
@@ -381,7 +389,7 @@ def test_a_broker_killed_while_it_ends_a_transaction_leaves_no_more_and_no_less_
         said = writer.answer()[1]
         assert said == "OK" or said.startswith("ERROR IN_DOUBT"), said
         assert wait_for("the outage to be heard of", lambda: writer.ask("alive")[1] != "OK")
-        wait_for("the slot to open again", lambda: writer.ask("open", slot)[1] == "OK")
+        writer.open(slot)
         there = writer.find(rows)
         assert seen(tool, first) == there
         settled(tool, first, there | writer.publish(2, first + 100, 60))
@@ -392,7 +400,7 @@ def test_three_brokers_go_on_when_one_is_killed(kafka3, tools):  # noqa: F811
     assert tool.ok("topics") == []
     assert "min.insync.replicas=2" in kafka3.topics("--describe", "--topic", "raw-pings")
     first, slot = next(NUMBERS), next(SLOTS)
-    tool.ok("open", slot)
+    tool.open(slot)
     kept, batch = {}, 0
     end = time.monotonic() + 90
     while batch < 60 and time.monotonic() < end:
@@ -401,7 +409,7 @@ def test_three_brokers_go_on_when_one_is_killed(kafka3, tools):  # noqa: F811
         committed = last == "OK" and tool.ask("commit")[1] == "OK"
         if not committed:
             tool.ask("abort")
-            wait_for("the slot to open again", lambda: tool.ask("open", slot)[1] == "OK")
+            tool.open(slot)
             committed = tool.newest() == batch + 1
         if committed:
             batch += 1
@@ -416,7 +424,7 @@ def test_three_brokers_go_on_when_one_is_killed(kafka3, tools):  # noqa: F811
 
 
 def test_javas_consumer_reads_key_value_and_header_as_they_are_meant(kafka, tool):  # noqa: F811
-    tool.ok("open", next(SLOTS))
+    tool.open(next(SLOTS))
     first = next(NUMBERS)
     settled(tool, first, tool.publish(1, first, 5))
     ours = {(partition, offset): (f"id:{identity}", key, value) for partition, _, offset, key, value, identity in records(tool)}
@@ -442,7 +450,7 @@ def kcat(cluster, *arguments, **more):
 
 @pytest.mark.skipif(not shutil.which("kcat"), reason="no kcat: apt-get install kcat")
 def test_kcat_reads_what_is_meant_and_puts_clients_into_the_same_partitions(kafka, tool):  # noqa: F811
-    tool.ok("open", next(SLOTS))
+    tool.open(next(SLOTS))
     first = next(NUMBERS)
     settled(tool, first, tool.publish(1, first, 500))
     said = kcat(kafka, "-C", "-t", "raw-pings", "-o", "beginning", "-e", "-X", "isolation.level=read_committed", "-f", "%p %o %k %s\n")

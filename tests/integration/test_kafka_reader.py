@@ -1,5 +1,4 @@
 """The log as engines read it, against a real Kafka: partitions that come and go, events in order, and the errors that name a way out."""
-import contextlib
 import itertools
 import json
 import subprocess
@@ -8,7 +7,7 @@ import time
 import pytest
 
 from conftest import BUILD, DEADLINE_S, wait_for
-from kafka import kafka  # noqa: F401  (a fixture)
+from kafka import TOPICS, kafka  # noqa: F401  (a fixture)
 from test_kafka import TOOL, Tool
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)")
@@ -76,11 +75,10 @@ class Reader(Tool):
 @pytest.fixture
 def topics(kafka, tools):  # noqa: F811
     """New ones; a publisher, with a slot of its own open."""
-    with contextlib.suppress(AssertionError):  # there is none yet
-        kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    kafka.delete_topics(*TOPICS)
     publisher = tools(kafka)
     wait_for("new topics", lambda: publisher.ask("topics")[1] == "OK")
-    publisher.ok("open", 0)
+    publisher.open(0)
     return publisher
 
 
@@ -150,7 +148,7 @@ def test_at_the_end_nothing_lags_though_markers_take_offsets(topics, make_reader
 
 def test_the_log_epoch_stands_above_the_offset_and_a_new_one_begins_anew(topics, tools, kafka, make_reader):  # noqa: F811
     later = tools(kafka, "epoch=3")
-    later.ok("open", 1)
+    later.open(1)
     expected = publish(later, 0, 100)
     reader = make_reader("epoch=3")
     reader.positions = {p: 2 << 48 | 5_000_000 for p in PARTITIONS}  # where the log before it ended
@@ -284,7 +282,7 @@ def test_a_topic_that_is_made_anew_is_another_one(topics, make_reader, kafka):  
     before = reader.ok("identity")
     assert reader.ok("identity") == before and len(before[0]) == 32
     reader.leave()
-    kafka.topics("--delete", "--topic", "raw-pings")
+    kafka.delete_topics("raw-pings")
     wait_for("a new topic", lambda: topics.ask("topics")[1] == "OK")
     other = make_reader()
     assert other.ok("identity") != before
@@ -321,7 +319,7 @@ def test_while_dead_letters_cannot_be_written_the_reader_says_so_and_passes_noth
     reader.own(PARTITIONS)
     kafka.console_produce("raw-pings", POISON)
     expected = publish(topics, 0, 600)
-    kafka.topics("--delete", "--topic", "raw-pings-dead")
+    kafka.delete_topics("raw-pings-dead")
 
     def trouble():
         try:
@@ -348,7 +346,7 @@ def test_a_broker_that_is_killed_and_comes_back_is_read_on(topics, make_reader, 
     while time.monotonic() < end:
         reader.poll(100)
     kafka.brokers[0].start()
-    wait_for("the slot to open again", lambda: topics.ask("open", 0)[1] == "OK")
+    topics.open(0)
     expected |= publish(topics, 1000, 1000)
     reader.poll_until("the rest", lambda: places(reader).keys() == expected.keys())
 
@@ -453,8 +451,7 @@ def test_a_follower_goes_on_when_the_broker_is_back(topics, follower, kafka):  #
 
 
 def test_the_contract_of_logs_holds(kafka):  # noqa: F811
-    with contextlib.suppress(AssertionError):
-        kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    kafka.delete_topics(*TOPICS)
     done = subprocess.run([CONTRACT, kafka.addresses], capture_output=True, text=True, timeout=400, check=False)
-    kafka.topics("--delete", "--topic", "raw-pings|raw-pings-dead|ping-publishers")
+    kafka.delete_topics(*TOPICS)
     assert done.returncode == 0, done.stdout + done.stderr

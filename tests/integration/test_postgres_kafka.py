@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 
 from conftest import BUILD, scaled, wait_for
-from kafka import kafka  # noqa: F401  (a fixture)
+from kafka import TOPICS, kafka  # noqa: F401  (a fixture)
 from postgres import Postgres, binaries
 from test_kafka import TOOL, Tool
 
@@ -42,9 +42,7 @@ def database(postgres):
 
 @pytest.fixture
 def make_pair(make_pingd, postgres, kafka, database):  # noqa: F811
-    for topic in ("raw-pings", "raw-pings-dead", "ping-publishers"):
-        with contextlib.suppress(AssertionError):
-            kafka.topics("--delete", "--topic", topic)
+    kafka.delete_topics(*TOPICS)
 
     def make(*arguments, ledger=None, **more):
         return make_pingd("--ledger", ledger or postgres.url(database), "--log", kafka.url, *arguments, **more)

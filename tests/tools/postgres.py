@@ -11,11 +11,12 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+import ports
 
 SKIPPED = 77
 DEADLINE_S = 60
@@ -26,12 +27,6 @@ def binaries():
     found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
     newest = max(found, key=lambda path: int(path.split("/")[4]), default=None) or shutil.which("initdb")
     return pathlib.Path(newest).parent if newest else None
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def unprivileged():
@@ -46,7 +41,7 @@ class Postgres:
         if native:  # where the unprivileged user can read it
             shutil.copytree(native, self.folder / "native", symlinks=True)
             self.bin = self.folder / "native" / "bin"
-        self.port, self.settings, self.process = free_port(), list(settings), None
+        self.port, self.settings, self.process = ports.reserve_one(), list(settings), None
         if os.getuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
         if standby_of:
