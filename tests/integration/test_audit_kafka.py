@@ -96,7 +96,7 @@ def test_a_batch_that_was_left_unpublished_is_pending_until_it_is_there(make_pai
     wait_for("pingd to be ready", pingd.ready_or_gone)
     with pytest.raises(OSError):
         pingd.ping(NOW_MS, client="203.0.113.9")
-    assert pingd.wait(40) == -signal.SIGKILL
+    assert pingd.wait() == -signal.SIGKILL
     report = audit(pingd)
     assert (differences(report), checked(report), apart(report)) == ((0, 0), (5, 5), {"pending_rows": 1})
     pingd.env = {}

@@ -139,7 +139,7 @@ def seen(tool, first, count=100_000):
 
 def settled(tool, first, expected):
     """A commit is answered before its markers are written everywhere: readers see it moments later."""
-    return wait_for(f"{len(expected)} records to show", lambda: seen(tool, first) == expected or None, 30)
+    return wait_for(f"{len(expected)} records to show", lambda: seen(tool, first) == expected or None)
 
 
 # ─── Topics ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

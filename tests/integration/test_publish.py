@@ -35,7 +35,7 @@ def events_of(cluster):
     try:
         partitions = consumer.list_topics("raw-pings", timeout=30).topics["raw-pings"].partitions
         consumer.assign([confluent_kafka.TopicPartition("raw-pings", p, confluent_kafka.OFFSET_BEGINNING) for p in partitions])
-        events, ended, deadline = [], set(), time.monotonic() + 60
+        events, ended, deadline = [], set(), time.monotonic() + 120
         while len(ended) < len(partitions):
             assert time.monotonic() < deadline, "the log could not be read to its end"
             message = consumer.poll(1)
@@ -100,7 +100,7 @@ def make_publisher(make_pingd, server, kafka):  # noqa: F811
 
 
 def start_load(pingd, record, *arguments):
-    return subprocess.Popen([BUILD / "pingctl", "load", "--record", record, "--keys", "--retry", "--duration", "240s", "--timestamps", "spread:24h",
+    return subprocess.Popen([BUILD / "pingctl", "load", "--record", record, "--keys", "--retry", "--duration", "500s", "--timestamps", "spread:24h",
                              *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "PINGCTL_ADDRESS": pingd.address})
 
@@ -110,7 +110,7 @@ def kept(server):
 
 
 def finish(load, total, record):
-    output, _ = load.communicate(timeout=300)
+    output, _ = load.communicate(timeout=500)
     assert load.returncode == 0, output
     assert len(record.read_text().splitlines()) == total
 
