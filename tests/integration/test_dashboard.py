@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, Pingd
 from dashboard import Visit, open_browser
 from playwright.sync_api import expect
+from test_postgres import Database, Postgres
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 WINDOW = 5 * MINUTE
@@ -249,6 +250,15 @@ def test_paging_to_the_last_of_100_000_keeps_the_page_small(visit, many):
     assert seen.page.locator(".rows .row").count() < 100 and seen.page.evaluate("document.querySelectorAll('*').length") < 2500
 
 
+def test_a_ping_of_one_of_100_000_comes_to_the_top_by_itself(visit, many):
+    seen = visit(many, "/clients")
+    seen.wait("() => document.querySelectorAll('.rows .row[data-waiting=false]').length > 10")
+    oldest = many.ask("ListClients", {"orderBy": "CLIENT_ORDER_CLIENT_IP", "prefix": "10.1.7", "pageSize": 1})["clients"][0]["clientIp"]
+    assert many.ping(int(time.time() * 1000), oldest)[0] == 200
+    expect(seen.page.locator(".rows .address").first).to_have_text(oldest)
+    expect(seen.page.locator(".rows .row").first).to_contain_text(re.compile("now|s ago"))
+
+
 # ── One client ──
 
 def test_a_link_shows_the_same_client_and_range_to_everybody(visit, some):
@@ -379,6 +389,38 @@ def test_a_part_that_is_down_is_named(visit, some):
     seen.page.route("**/GetPipelineStatus", lambda route: route.fulfill(status=200, content_type="application/json", body=json.dumps(status)))
     seen.wait_text("#alert", "Store down since 2023-11-14 23:13:20: the disk is full: make room")
     seen.wait_text(".part:has-text('Store')", "Down")
+    seen.axe()
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory):
+    """On PostgreSQL alone: it keeps and counts, and makes no metrics."""
+    server = Postgres()
+    try:
+        server.start()
+        pingd = Pingd(tmp_path_factory.mktemp("counting"), "--ledger", Database(server).url(sslmode="disable")).start()
+        yield pingd
+        pingd.end()
+    finally:
+        server.remove()
+
+
+def test_a_server_that_makes_no_metrics_says_so_once(visit, counting):
+    assert counting.ping(int(time.time() * 1000), CLIENT)[0] == 200
+    seen = visit(counting, "/")
+    expect(seen.figure("All pings")).to_have_text("1")
+    expect(seen.figure("Active clients")).to_have_text("–")
+    seen.wait_text(".part:has-text('Store')", "Not here")
+    seen.may_fail = True
+    asked = []
+    seen.page.on("request", lambda request: asked.append(request.url.rsplit("/", 1)[1]))
+    seen.go("/clients")
+    seen.wait_text(".note:not([hidden])", "only keeps and counts pings")
+    seen.go(f"/clients/{CLIENT}")
+    seen.wait_text(".note:not([hidden])", "only keeps and counts pings")
+    while asked.count("GetPipelineStatus") < 5:
+        seen.page.wait_for_event("request")
+    assert asked.count("ListClients") == 1 and asked.count("GetActivity") == 1
     seen.axe()
 
 

@@ -17,7 +17,7 @@ export class ApiError extends Error {
 
   // Not by this server, however often it is asked.
   get permanent(): boolean {
-    return this.code === "unimplemented" || this.code === "not_found" || this.code === "permission_denied";
+    return this.code === "unimplemented" || this.code === "failed_precondition" || this.code === "not_found" || this.code === "permission_denied";
   }
 }
 

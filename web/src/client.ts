@@ -62,6 +62,7 @@ export class ClientView implements View {
   private rangeAbort = new AbortController();
   private rereadTimer = 0;
   private whole = true;
+  private over = false; // asking again will not help
 
   constructor(client: string, url: URL, private readonly live: Live) {
     this.client = client;
@@ -110,6 +111,7 @@ export class ClientView implements View {
   }
 
   resync(): void {
+    if (this.over) return;
     void this.readActivity();
     void this.readRange();
   }
@@ -166,10 +168,12 @@ export class ClientView implements View {
 
   private fail(error: unknown): void {
     const text = error instanceof ApiError ? error.message : error === null ? "" : String(error);
-    const wrong = error instanceof ApiError && error.code === "invalid_argument";
     show(this.failure, error !== null);
-    setText(this.failure, wrong ? `“${this.client}” can't be shown: ${text}` : `Not up to date: ${text}.`);
-    if (wrong) show(this.details, false);
+    if (error instanceof ApiError && (error.code === "invalid_argument" || error.permanent)) {
+      this.over = true;
+      show(this.details, false);
+    }
+    setText(this.failure, this.over ? `“${this.client}” can't be shown: ${text}.` : `Not up to date: ${text}.`);
   }
 
   // 2001:DB8:0::1 and 2001:db8::1 are one client: the address bar gets the one that can be compared.

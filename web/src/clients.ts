@@ -13,7 +13,7 @@ import { VirtualRows, type Row } from "./virtual";
 const WATCH_ALL = 1000; // so many clients are watched all at once; of more those in sight
 const WATCH_SOME = 120;
 const SETTLE_MS = 300;
-const REORDER_MS = [5000, 15_000] as const; // at most so often; where there are many clients
+const REORDER_MS: Record<Order, number> = { seen: 2500, pings: 10_000, client: 10_000 }; // at most so often
 const narrow = matchMedia("(max-width: 719px)");
 
 export class ClientsView implements View {
@@ -101,7 +101,9 @@ export class ClientsView implements View {
   onStatus(status: Status): void {
     const before = this.status;
     this.status = status;
-    if (before !== null && status.clients > before.clients) this.outOfOrder = true;
+    // Of clients that are not watched it is known only that one of them may have pinged.
+    const unseen = this.isLarge() && this.list.order === "seen" && status.newestApplied !== before?.newestApplied;
+    if (before !== null && (status.clients > before.clients || unseen)) this.outOfOrder = true;
     if (before === null || (before.clients <= WATCH_ALL) !== (status.clients <= WATCH_ALL)) this.live.rewatch();
     if (before === null || before.clients !== status.clients) this.changed();
     this.maybeReorder();
@@ -119,6 +121,8 @@ export class ClientsView implements View {
       void this.list.restart();
       return;
     }
+    // What was listed a moment ago is listed again in a moment, where the order is by time.
+    if (this.list.order === "seen" && Date.now() - this.orderedAt < REORDER_MS.seen) return;
     this.list.distrust();
     this.list.freshen(this.virtual.first, this.virtual.end);
   }
@@ -191,7 +195,7 @@ export class ClientsView implements View {
 
   // It is sorted again by itself where nobody looks for a place in it; else a button says so.
   private maybeReorder(): void {
-    const due = this.outOfOrder && !this.list.reading && Date.now() - this.orderedAt > REORDER_MS[this.isLarge() ? 1 : 0];
+    const due = this.outOfOrder && !this.list.reading && Date.now() - this.orderedAt > REORDER_MS[this.list.order];
     if (due && this.atRest()) this.sortAgain();
     else if (due || this.reorder.hidden === false) show(this.reorder, this.outOfOrder);
   }
@@ -234,7 +238,7 @@ export class ClientsView implements View {
     this.virtual.updateAll();
     setAttribute(this.table, "aria-rowcount", String(done || prefix === "" ? count + 1 : -1));
     show(this.empty, done && rows.length === 0 && prefix === "" && failure === null);
-    show(this.table, !(done && rows.length === 0));
+    show(this.table, rows.length > 0 || (!done && failure === null));
     show(this.none, (done && rows.length === 0 && prefix !== "") || (failure !== null && rows.length === 0));
     setText(this.none, failure !== null ? `The clients can't be listed: ${failure}` : `No client's address begins with ${prefix}`);
     setText(this.found, prefix === "" ? (this.status !== null ? plural(this.status.clients, "client") : "") : done ? `${plural(rows.length, "client")} found` : `more than ${group(Math.max(0, rows.length - 1))} found`);

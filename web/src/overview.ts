@@ -72,7 +72,6 @@ export class OverviewView implements View {
     );
     this.element = h("div", { class: "view" }, h("h1", { class: "sr" }, "Overview"), this.empty, this.rows);
     this.empty.hidden = true;
-    this.resync();
     this.count();
     void this.readDay();
   }
@@ -90,6 +89,7 @@ export class OverviewView implements View {
   }
 
   onStatus(status: Status): void {
+    if (!this.listed) this.resync();
     this.rate.set(rateText(status.rate));
     // A process without a store knows of no clients: that is not none.
     this.active.set(status.store === "" ? "–" : group(status.activeClients));
@@ -109,7 +109,7 @@ export class OverviewView implements View {
   }
 
   resync(): void {
-    if (this.reading) return;
+    if (this.reading || this.live.status?.store === "") return;
     this.reading = true;
     this.listedAt = Date.now();
     call("ListClients", { pageSize: TOP, includeWindowCounts: true, orderBy: "CLIENT_ORDER_PING_COUNT" }, this.abort.signal)

@@ -2,10 +2,11 @@
 //
 //   ensure(end) ──► ListClients … (100 a page with their windows; 1,000 without, where somebody jumped far) ──► rows
 //   freshen(first, end) ──► GetActivity for those in sight whose windows are missing or no longer true, four at a time
-import { call, isAbort, now } from "./api";
+import { ApiError, call, isAbort, now } from "./api";
 import { apply, roll, toActivities, toActivity, type Activity, type Json, type Window } from "./model";
 
 const PAGE = 100;
+const FIRST_PAGE = 50; // read again and again: not more than is seen
 const LARGE_PAGE = 1000;
 const AT_ONCE = 4;
 const KEEP_COUNTS = 3000; // rows whose 288 numbers stay in memory
@@ -23,6 +24,7 @@ export class ClientList {
   rows: Row[] = [];
   done = false;
   failure: string | null = null;
+  over = false; // this server will never list them
   reading = false;
   private byClient = new Map<string, Row>();
   private nextToken = "";
@@ -49,16 +51,18 @@ export class ClientList {
 
   ensure(end: number): void {
     this.wanted = end;
-    if (!this.reading && !this.done && this.rows.length < end) void this.read();
+    if (!this.reading && !this.done && !this.over && this.rows.length < end) void this.read();
   }
 
   // The first page again, as the order is now; the rest is read anew when somebody looks.
   async restart(): Promise<void> {
+    if (this.over) return;
     this.abort.abort();
     const abort = (this.abort = new AbortController());
     this.reading = true;
     try {
-      const json = await call("ListClients", this.request("", PAGE, true), abort.signal);
+      const size = Math.min(PAGE, Math.max(FIRST_PAGE, this.sight[1] + 10));
+      const json = await call("ListClients", this.request("", size, true), abort.signal);
       this.rows = [];
       this.byClient = new Map();
       this.asked = new Set();
@@ -67,11 +71,16 @@ export class ClientList {
       this.failure = null;
     } catch (error) {
       if (isAbort(error)) return;
-      this.failure = (error as Error).message;
+      this.fail(error);
     }
     this.reading = false;
     this.changed();
     this.ensure(this.wanted);
+  }
+
+  private fail(error: unknown): void {
+    this.failure = (error as Error).message;
+    this.over = error instanceof ApiError && error.permanent;
   }
 
   private request(pageToken: string, pageSize: number, includeWindowCounts: boolean): object {
@@ -101,7 +110,7 @@ export class ClientList {
       }
     } catch (error) {
       if (isAbort(error)) return;
-      this.failure = (error as Error).message;
+      this.fail(error);
       this.changed();
     }
     this.reading = false;
