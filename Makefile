@@ -4,7 +4,7 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR
 
-.PHONY: help run build drivers up down flink test check soak bench bench-ingest bench-page fuzz format clean
+.PHONY: help run build drivers up down flink flink-up flink-down test check soak bench bench-ingest bench-page fuzz format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ down: ## Stop what `make up` started
 flink: ## Build the Flink job: flink/target/ping-metrics.jar (docs/FLINK.md)
 	@scripts/bootstrap test
 	@scripts/flink build
+
+flink-up: ## A Flink cluster on loopback, dashboard on 8081; with LOG=kafka://… STORE=scylla://… the job on it
+	@scripts/bootstrap test
+	@LOG="$(LOG)" STORE="$(STORE)" ARGUMENTS="$(ARGUMENTS)" scripts/flink up
+
+flink-down: ## Stop it
+	@scripts/flink down
 
 test: ## Every test (what CI runs)
 	@scripts/bootstrap run test drivers

@@ -57,6 +57,9 @@ public final class ClientMetrics {
   private ClientRow row;
   private Activity activity;
   private boolean pinged;
+  private long listedDueMs;
+  private long writtenUs;
+  private long receivedMs;
   private boolean dirty;
 
   /** Of a client, with what is kept of it. */
@@ -193,6 +196,47 @@ public final class ClientMetrics {
     return merged;
   }
 
+  /** The activity was asked for by an entry of activity_due, which goes once it is written. */
+  public void listedAs(long dueMs) {
+    listedDueMs = dueMs;
+  }
+
+  /** The WRITETIME of a row that was read: what is written must be above it. */
+  public void noteWritten(long us) {
+    writtenUs = Math.max(writtenUs, us);
+  }
+
+  /** When the log took an event. */
+  public void noteReceived(long ms) {
+    receivedMs = receivedMs == 0 ? ms : Math.min(receivedMs, ms);
+  }
+
+  /** Whether something is to be written. */
+  public boolean isDirty() {
+    return dirty;
+  }
+
+  /** Rows of windows and days at hand. */
+  public int size() {
+    return windows.size() + days.size();
+  }
+
+  /** Lets go of the windows and days at hand, which are kept elsewhere; nothing may be dirty. */
+  public void trim() {
+    windows.clear();
+    days.clear();
+  }
+
+  /** When it was seen, ever; null: not known. */
+  public ClientRow row() {
+    return row;
+  }
+
+  /** Its rolling 24 hours; null: not known. */
+  public ActivityRow activity() {
+    return activity == null ? null : activity.toRow();
+  }
+
   /** All that changed since the last time. */
   public ClientChanges collect() {
     List<WindowRow> changedWindows = new ArrayList<>(dirtyWindows.size());
@@ -209,11 +253,16 @@ public final class ClientMetrics {
             changedWindows,
             changedDays,
             pinged ? row : null,
-            dirty ? activity.toRow() : null);
+            dirty ? activity.toRow() : null,
+            listedDueMs,
+            writtenUs,
+            receivedMs);
     dirtyWindows.clear();
     dirtyDays.clear();
     pinged = false;
     dirty = false;
+    listedDueMs = 0;
+    receivedMs = 0;
     return changes;
   }
 }

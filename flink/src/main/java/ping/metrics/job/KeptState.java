@@ -1,0 +1,122 @@
+package ping.metrics.job;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.state.KeyedStateStore;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import ping.metrics.core.ActivityRow;
+import ping.metrics.core.ClientChanges;
+import ping.metrics.core.ClientMetrics;
+import ping.metrics.core.ClientRow;
+import ping.metrics.core.DayRow;
+import ping.metrics.core.WindowRow;
+import ping.metrics.types.Kept;
+
+/**
+ * The rows of the current client in Flink's state: a copy of what is in the store, so that it
+ * needn't be read again.
+ */
+final class KeptState implements ClientMetrics.Kept {
+  private final MapState<Long, Kept.Window> windows;
+  private final MapState<Long, Kept.Day> days;
+  private final ValueState<Kept.Client> client;
+
+  KeptState(KeyedStateStore states) {
+    windows = states.getMapState(new MapStateDescriptor<>("windows", Types.LONG, Kept.Window.TYPE));
+    days = states.getMapState(new MapStateDescriptor<>("days", Types.LONG, Kept.Day.TYPE));
+    client = states.getState(new ValueStateDescriptor<>("client", Kept.Client.TYPE));
+  }
+
+  /** State lies on disk or in memory: a failure of either ends the task. */
+  private interface Access<T> {
+    T get() throws Exception;
+  }
+
+  private static <T> T of(Access<T> access) {
+    try {
+      return access.get();
+    } catch (Exception e) {
+      throw new IllegalStateException("the state of a client cannot be read or written", e);
+    }
+  }
+
+  @Override
+  public WindowRow window(long startMs) {
+    Kept.Window kept = of(() -> windows.get(startMs));
+    return kept == null ? null : kept.row();
+  }
+
+  @Override
+  public DayRow day(long startMs) {
+    Kept.Day kept = of(() -> days.get(startMs));
+    return kept == null ? null : kept.row();
+  }
+
+  @Override
+  public ClientRow client() {
+    Kept.Client kept = of(client::value);
+    return kept == null ? null : kept.row();
+  }
+
+  @Override
+  public ActivityRow activity() {
+    Kept.Client kept = of(client::value);
+    return kept == null ? null : kept.activity();
+  }
+
+  @Override
+  public Iterable<WindowRow> windows() {
+    List<WindowRow> rows = new ArrayList<>();
+    for (Kept.Window kept : of(windows::values)) {
+      rows.add(kept.row());
+    }
+    return rows;
+  }
+
+  /** Keeps what changed. */
+  void put(ClientChanges changes, ClientMetrics metrics, long nowMs) {
+    of(
+        () -> {
+          for (WindowRow row : changes.windows()) {
+            windows.put(row.startMs(), new Kept.Window(row, nowMs));
+          }
+          for (DayRow row : changes.days()) {
+            days.put(row.startMs(), new Kept.Day(row, nowMs));
+          }
+          client.update(new Kept.Client(metrics.row(), metrics.activity()));
+          return null;
+        });
+  }
+
+  /** Drops what has not changed since {@code beforeMs}; true where something is left. */
+  boolean purge(long beforeMs) {
+    return of(
+        () -> {
+          boolean left = false;
+          for (Iterator<Map.Entry<Long, Kept.Window>> all = windows.iterator(); all.hasNext(); ) {
+            if (all.next().getValue().changedMs() <= beforeMs) {
+              all.remove();
+            } else {
+              left = true;
+            }
+          }
+          for (Iterator<Map.Entry<Long, Kept.Day>> all = days.iterator(); all.hasNext(); ) {
+            if (all.next().getValue().changedMs() <= beforeMs) {
+              all.remove();
+            } else {
+              left = true;
+            }
+          }
+          if (!left) {
+            client.clear();
+          }
+          return left;
+        });
+  }
+}

@@ -1,0 +1,346 @@
+package ping.metrics.job;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import ping.metrics.core.Address;
+import ping.metrics.core.Ping;
+import ping.metrics.core.Positions;
+import ping.metrics.store.Due;
+import ping.metrics.store.FencedException;
+import ping.metrics.store.Found;
+import ping.metrics.store.MetricsStore;
+import ping.metrics.store.PartitionRows;
+import ping.metrics.store.RowReader;
+import ping.metrics.store.Wanted;
+import ping.metrics.types.LogEntry;
+import ping.metrics.types.Sighting;
+
+/**
+ * Reads the stored rows of a client, a window and a day before the first ping that needs them goes
+ * on; the order stays.
+ *
+ * <pre>
+ *   ping ──► all its rows seen? ── yes, and nobody waits ─────────────────► out
+ *                   └─ no ──► asked for, and queued ──► answered, in order ─► out
+ * </pre>
+ *
+ * Nothing waits here when a barrier passes, so nothing of it is in a checkpoint. It also stands for
+ * the partitions that it reads: after each checkpoint it writes how far they are applied, and it
+ * looks for activities that are due.
+ */
+final class LookupOperator extends AbstractStreamOperator<Sighting>
+    implements OneInputStreamOperator<LogEntry, Sighting> {
+  private static final long serialVersionUID = 1;
+  private static final Logger log = LoggerFactory.getLogger(LookupOperator.class);
+  private static final int MAX_WAITING = 4096;
+  private static final int MAX_ASKED = 256;
+  private static final int MAX_SEEN_CLIENTS = 200_000;
+  private static final int MAX_NOTED_DUES = 100_000;
+  private static final int MAX_DUES = 256;
+  private static final long TICK_MS = 1000;
+  private static final long HEARTBEAT_MS = 10_000;
+  private static final long DUE_AGAIN_MS = 60_000;
+
+  /** What waits for its rows, or behind somebody who does. */
+  private static final class Waiting {
+    private final Address client;
+    private final Ping ping;
+    private final long receivedMs;
+    private final long dueMs;
+    private boolean answered;
+    private Found found;
+
+    Waiting(Address client, Ping ping, long receivedMs, long dueMs, boolean answered) {
+      this.client = client;
+      this.ping = ping;
+      this.receivedMs = receivedMs;
+      this.dueMs = dueMs;
+      this.answered = answered;
+    }
+  }
+
+  private final MetricsStore store;
+  private final int partitions;
+  private final long seenTtlMs;
+  private final transient MailboxExecutor mailbox;
+
+  private transient RowReader reader;
+  private transient PartitionRows rows;
+  private transient ExecutorService keeper;
+  private transient SeenRows seen;
+  private transient ArrayDeque<Waiting> waiting;
+  private transient int asked;
+  private transient StreamRecord<Sighting> reused;
+
+  /**
+   * Newest position seen of each partition, and as it was at each checkpoint that isn't complete
+   * yet.
+   */
+  private transient long[] newest;
+
+  private transient TreeMap<Long, long[]> checkpoints;
+
+  private transient DueScan[] scans;
+  private transient Map<Address, Long> notedDues;
+  private transient boolean scanning;
+  private transient long heartbeatMs;
+  private transient boolean finished;
+
+  LookupOperator(
+      StreamOperatorParameters<Sighting> parameters,
+      MetricsStore store,
+      int partitions,
+      long seenTtlMs) {
+    super(parameters);
+    this.store = store;
+    this.partitions = partitions;
+    this.seenTtlMs = seenTtlMs;
+    this.mailbox = parameters.getMailboxExecutor();
+  }
+
+  @Override
+  public void open() throws Exception {
+    super.open();
+    seen = new SeenRows(MAX_SEEN_CLIENTS, seenTtlMs);
+    waiting = new ArrayDeque<>();
+    reused = new StreamRecord<>(null);
+    newest = new long[partitions];
+    Arrays.fill(newest, Positions.NONE);
+    checkpoints = new TreeMap<>();
+    notedDues = new HashMap<>();
+    int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+    int parallelism = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+    scans = DueScan.of(partitions, subtask, parallelism, now());
+    reader = store.openReader();
+    rows = store.openPartitions();
+    rows.takeAll();
+    keeper =
+        Executors.newSingleThreadExecutor(
+            task -> {
+              Thread thread = new Thread(task, "ping-partitions-" + subtask);
+              thread.setDaemon(true);
+              return thread;
+            });
+    heartbeatMs = now();
+    schedule();
+  }
+
+  private long now() {
+    return getProcessingTimeService().getCurrentProcessingTime();
+  }
+
+  private void schedule() {
+    getProcessingTimeService().registerTimer(now() + TICK_MS, time -> tick());
+  }
+
+  // Pings
+
+  @Override
+  public void processElement(StreamRecord<LogEntry> element) throws Exception {
+    LogEntry entry = element.getValue();
+    newest[entry.partition()] = entry.position();
+    Ping ping = entry.ping();
+    if (ping == null) {
+      return;
+    }
+    Wanted wanted = seen.wantedFor(ping, now());
+    if (wanted == null && waiting.isEmpty()) {
+      emit(new Sighting(ping.client(), ping, entry.receivedMs(), 0, null));
+      return;
+    }
+    enqueue(new Waiting(ping.client(), ping, entry.receivedMs(), 0, wanted == null), wanted);
+  }
+
+  private void enqueue(Waiting one, Wanted wanted) throws InterruptedException {
+    waiting.add(one);
+    if (wanted != null) {
+      ask(one, wanted);
+    }
+    while (waiting.size() >= MAX_WAITING || asked >= MAX_ASKED) {
+      mailbox.yield();
+    }
+  }
+
+  private void ask(Waiting one, Wanted wanted) {
+    asked++;
+    reader
+        .read(wanted, now())
+        .whenComplete(
+            (found, failure) ->
+                mailbox.execute(() -> answer(one, found, failure), "a row was read"));
+  }
+
+  private void answer(Waiting one, Found found, Throwable failure) throws IOException {
+    asked--;
+    if (failure != null) {
+      throw new IOException("rows of " + one.client + " could not be read", failure);
+    }
+    one.answered = true;
+    one.found = found;
+    while (!waiting.isEmpty() && waiting.peek().answered) {
+      Waiting first = waiting.poll();
+      emit(new Sighting(first.client, first.ping, first.receivedMs, first.dueMs, first.found));
+    }
+  }
+
+  private void emit(Sighting sighting) {
+    output.collect(reused.replace(sighting));
+  }
+
+  // Checkpoints
+
+  @Override
+  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    drain();
+  }
+
+  private void drain() throws InterruptedException {
+    while (!waiting.isEmpty()) {
+      mailbox.yield();
+    }
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    super.snapshotState(context);
+    checkpoints.put(context.getCheckpointId(), newest.clone());
+  }
+
+  @Override
+  public void notifyCheckpointComplete(long checkpointId) throws Exception {
+    super.notifyCheckpointComplete(checkpointId);
+    long[] applied = checkpoints.get(checkpointId);
+    checkpoints.headMap(checkpointId, true).clear();
+    if (applied != null && !keeper.isShutdown()) {
+      keeper.execute(() -> inBackground(() -> commit(applied)));
+    }
+  }
+
+  private void commit(long[] applied) throws IOException {
+    for (int partition = 0; partition < applied.length; partition++) {
+      if (applied[partition] != Positions.NONE) {
+        rows.commit(partition, applied[partition]);
+      }
+    }
+  }
+
+  // Now and then
+
+  private interface Task {
+    void run() throws IOException;
+  }
+
+  /**
+   * A store that is away for a moment is no reason to fail: the next tick tries again. One that is
+   * another's is.
+   */
+  private void inBackground(Task task) {
+    try {
+      task.run();
+    } catch (FencedException e) {
+      mailbox.execute(
+          () -> {
+            throw e;
+          },
+          "fenced");
+    } catch (IOException | RuntimeException e) {
+      log.warn("the partitions' rows: {}", e.toString());
+    }
+  }
+
+  private void tick() {
+    if (finished) {
+      return;
+    }
+    boolean beat = now() - heartbeatMs >= HEARTBEAT_MS;
+    if (beat) {
+      heartbeatMs = now();
+    }
+    if (!scanning) {
+      scanning = true;
+      long nowMs = now();
+      keeper.execute(() -> keep(beat, nowMs));
+    }
+    schedule();
+  }
+
+  private void keep(boolean beat, long nowMs) {
+    inBackground(
+        () -> {
+          for (DueScan scan : scans) {
+            if (beat) {
+              rows.commit(scan.partition(), Positions.NONE);
+            }
+            List<Due> dues = scan.next(rows, nowMs, MAX_DUES);
+            mailbox.execute(() -> refresh(dues), "activities are due");
+          }
+        });
+    inBackground(() -> mailbox.execute(() -> scanning = false, "looked for what is due"));
+  }
+
+  private void refresh(List<Due> dues) throws InterruptedException {
+    long nowMs = now();
+    if (notedDues.size() > MAX_NOTED_DUES) {
+      notedDues.clear();
+    }
+    for (Due due : dues) {
+      Long noted = notedDues.get(due.client());
+      if (finished || (noted != null && nowMs - noted < DUE_AGAIN_MS)) {
+        continue;
+      }
+      notedDues.put(due.client(), nowMs);
+      enqueue(
+          new Waiting(due.client(), null, 0, due.dueMs(), false),
+          new Wanted(due.client(), Wanted.NOTHING, Wanted.NOTHING, true));
+    }
+  }
+
+  // The end
+
+  @Override
+  public void finish() throws Exception {
+    drain();
+    finished = true;
+    super.finish();
+  }
+
+  @Override
+  public void close() throws Exception {
+    if (keeper != null) {
+      keeper.shutdownNow();
+      keeper.awaitTermination(30, TimeUnit.SECONDS);
+    }
+    if (rows != null) {
+      if (finished) {
+        release();
+      }
+      rows.close();
+    }
+    if (reader != null) {
+      reader.close();
+    }
+    super.close();
+  }
+
+  private void release() {
+    for (DueScan scan : scans) {
+      inBackground(() -> rows.release(scan.partition()));
+    }
+  }
+}

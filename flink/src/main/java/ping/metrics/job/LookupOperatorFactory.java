@@ -1,0 +1,46 @@
+package ping.metrics.job;
+
+import org.apache.flink.streaming.api.operators.AbstractStreamOperatorFactory;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperatorFactory;
+import org.apache.flink.streaming.api.operators.StreamOperator;
+import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
+import ping.metrics.store.MetricsStore;
+import ping.metrics.types.LogEntry;
+import ping.metrics.types.Sighting;
+
+/** Makes the operator that looks rows up. */
+public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<Sighting>
+    implements OneInputStreamOperatorFactory<LogEntry, Sighting> {
+  private static final long serialVersionUID = 1;
+
+  private final MetricsStore store;
+  private final int partitions;
+  private final long seenTtlMs;
+
+  /**
+   * Over a store.
+   *
+   * @param partitions of the log
+   * @param seenTtlMs after which a row is looked up again; less than half of how long state is kept
+   */
+  public LookupOperatorFactory(MetricsStore store, int partitions, long seenTtlMs) {
+    this.store = store;
+    this.partitions = partitions;
+    this.seenTtlMs = seenTtlMs;
+  }
+
+  @Override
+  @SuppressWarnings("TypeParameterUnusedInFormals") // as Flink declares it
+  public <T extends StreamOperator<Sighting>> T createStreamOperator(
+      StreamOperatorParameters<Sighting> parameters) {
+    @SuppressWarnings("unchecked")
+    T operator = (T) new LookupOperator(parameters, store, partitions, seenTtlMs);
+    return operator;
+  }
+
+  @Override
+  @SuppressWarnings("rawtypes")
+  public Class<? extends StreamOperator> getStreamOperatorClass(ClassLoader classLoader) {
+    return LookupOperator.class;
+  }
+}

@@ -1,0 +1,301 @@
+package ping.metrics.job;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.concurrent.CompletionException;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import ping.metrics.core.Address;
+import ping.metrics.core.ClientChanges;
+import ping.metrics.core.ClientMetrics;
+import ping.metrics.core.Ping;
+import ping.metrics.core.Windows;
+import ping.metrics.store.Found;
+import ping.metrics.store.MetricsStore;
+import ping.metrics.store.RowReader;
+import ping.metrics.store.Wanted;
+import ping.metrics.types.Sighting;
+
+/**
+ * The metrics of the clients of a task: pings are merged at once, and what changed goes to the sink
+ * every flush interval and before every barrier, so that a checkpoint holds nothing that isn't
+ * written.
+ *
+ * <p>State is a copy of rows in the store, kept while they change. A row that is neither at hand
+ * nor came with its ping is read at once; so is one whose answer waited so long that it may be
+ * older than what was purged.
+ */
+final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
+    implements OneInputStreamOperator<Sighting, ClientChanges>,
+        Triggerable<Address, VoidNamespace> {
+  private static final long serialVersionUID = 1;
+
+  /** An answer that waited longer is asked for again where nothing newer is at hand. */
+  static final long MAX_WAIT_MS = 600_000;
+
+  /** State is purged in steps of this. */
+  private static final long PURGE_STEP_MS = 60_000;
+
+  /** Windows and days of a client at hand beyond which they are let go of when they are clean. */
+  private static final int MAX_ROWS_OF_A_CLIENT = 64;
+
+  private final MetricsStore store;
+  private final MetricsOptions options;
+
+  private transient RowReader reader;
+  private transient KeptState state;
+  private transient InternalTimerService<VoidNamespace> timers;
+
+  /** Clients at hand, those touched longest ago first. */
+  private transient LinkedHashMap<Address, ClientMetrics> clients;
+
+  private transient List<ClientMetrics> dirty;
+  private transient StreamRecord<ClientChanges> reused;
+
+  /** When the newest completed checkpoint began; and those under way. */
+  private transient long checkpointedMs;
+
+  private transient TreeMap<Long, Long> checkpoints;
+
+  private transient Counter pings;
+  private transient Counter late;
+  private transient Counter skipped;
+  private transient Counter expired;
+  private transient Counter readAgain;
+  private transient long freshnessMs;
+
+  MetricsOperator(
+      StreamOperatorParameters<ClientChanges> parameters,
+      MetricsStore store,
+      MetricsOptions options) {
+    super(parameters);
+    this.store = store;
+    this.options = options;
+  }
+
+  @Override
+  public void open() throws Exception {
+    super.open();
+    state = new KeptState(getKeyedStateStore());
+    timers = getInternalTimerService("purge", VoidNamespaceSerializer.INSTANCE, this);
+    clients = new LinkedHashMap<>(1024, 0.75f, true);
+    dirty = new ArrayList<>();
+    reused = new StreamRecord<>(null);
+    checkpoints = new TreeMap<>();
+    reader = store.openReader();
+    pings = metrics.counter("pings");
+    late = metrics.counter("latePings");
+    skipped = metrics.counter("skippedPings");
+    expired = metrics.counter("expiredPings");
+    readAgain = metrics.counter("rowsReadAgain");
+    metrics.gauge("freshnessMs", () -> freshnessMs);
+    metrics.gauge("clientsAtHand", () -> clients.size());
+    schedule();
+  }
+
+  private long now() {
+    return getProcessingTimeService().getCurrentProcessingTime();
+  }
+
+  private void schedule() {
+    getProcessingTimeService()
+        .registerTimer(
+            now() + options.flushIntervalMs(),
+            time -> {
+              flush();
+              schedule();
+            });
+  }
+
+  @Override
+  public void processElement(StreamRecord<Sighting> element) throws Exception {
+    Sighting sighting = element.getValue();
+    ClientMetrics client = clients.get(sighting.client());
+    if (client == null) {
+      client = new ClientMetrics(sighting.client(), state);
+      clients.put(sighting.client(), client);
+    }
+    boolean clean = !client.isDirty();
+    if (sighting.found() != null) {
+      seed(client, sighting.found());
+    }
+    if (sighting.ping() == null) {
+      client.listedAs(sighting.dueMs());
+    } else {
+      apply(client, sighting);
+    }
+    if (clean && client.isDirty()) {
+      dirty.add(client);
+    }
+    if (dirty.size() >= options.maxClients()) {
+      flush();
+    }
+  }
+
+  /** An answer is good while nothing that was written after it can have been purged again. */
+  private boolean isFresh(Found found) {
+    return now() - found.askedMs() < MAX_WAIT_MS;
+  }
+
+  private void seed(ClientMetrics client, Found found) {
+    Wanted wanted = found.wanted();
+    client.noteWritten(found.writtenUs());
+    if (found.window() != null && (isFresh(found) || client.knowsWindow(wanted.windowMs()))) {
+      client.seedWindow(found.window());
+    }
+    if (found.day() != null && (isFresh(found) || client.knowsDay(wanted.dayMs()))) {
+      client.seedDay(found.day());
+    }
+    if (wanted.activity() && isFresh(found)) {
+      client.seedClient(found.client(), found.recent(), now());
+    }
+  }
+
+  private void apply(ClientMetrics client, Sighting sighting) throws IOException {
+    Ping ping = sighting.ping();
+    long nowMs = now();
+    long windowMs = Windows.startOf(ping.pingedAtMs());
+    long dayMs = Windows.dayStartOf(ping.pingedAtMs());
+    Found found = sighting.found() != null && isFresh(sighting.found()) ? sighting.found() : null;
+    boolean windowRead = found != null && found.wanted().windowMs() == windowMs;
+    boolean dayRead = found != null && found.wanted().dayMs() == dayMs;
+    boolean needsWindow = !windowRead && !client.knowsWindow(windowMs);
+    boolean needsDay = !dayRead && !client.knowsDay(dayMs);
+    if (needsWindow || needsDay || !client.knowsActivity()) {
+      readNow(
+          client,
+          new Wanted(
+              client.client(),
+              needsWindow ? windowMs : Wanted.NOTHING,
+              needsDay ? dayMs : Wanted.NOTHING,
+              !client.knowsActivity()));
+    }
+    count(client.apply(ping, options.windowRetentionMs(), nowMs));
+    client.noteReceived(sighting.receivedMs());
+    if (windowMs + Windows.SIZE_MS <= sighting.receivedMs()) {
+      late.inc();
+    }
+  }
+
+  private void count(ClientMetrics.Outcome outcome) {
+    pings.inc();
+    switch (outcome) {
+      case SKIPPED -> skipped.inc();
+      case EXPIRED -> expired.inc();
+      case MERGED -> {}
+    }
+  }
+
+  /** Rare: state was purged while its ping was on the way. */
+  private void readNow(ClientMetrics client, Wanted wanted) throws IOException {
+    readAgain.inc();
+    try {
+      seed(client, reader.read(wanted, now()).toCompletableFuture().join());
+    } catch (CompletionException e) {
+      throw new IOException("rows of " + client.client() + " could not be read", e.getCause());
+    }
+  }
+
+  /** Keeps what changed in state and hands it to the sink. */
+  private void flush() {
+    long nowMs = now();
+    long oldestMs = Long.MAX_VALUE;
+    for (ClientMetrics client : dirty) {
+      ClientChanges changes = client.collect();
+      setCurrentKey(client.client());
+      state.put(changes, client, nowMs);
+      timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, purgeTime(nowMs));
+      if (client.size() > MAX_ROWS_OF_A_CLIENT) {
+        client.trim();
+      }
+      if (changes.receivedMs() != 0) {
+        oldestMs = Math.min(oldestMs, changes.receivedMs());
+      }
+      output.collect(reused.replace(changes));
+    }
+    freshnessMs = oldestMs == Long.MAX_VALUE ? 0 : nowMs - oldestMs;
+    dirty.clear();
+    for (Iterator<Address> eldest = clients.keySet().iterator();
+        clients.size() > options.maxClients(); ) {
+      eldest.next();
+      eldest.remove();
+    }
+  }
+
+  // Purging
+
+  private long purgeTime(long nowMs) {
+    long ms = nowMs + options.allowedLatenessMs();
+    return ms - ms % PURGE_STEP_MS + PURGE_STEP_MS;
+  }
+
+  /** Only what a completed checkpoint says is in the store goes. */
+  @Override
+  public void onProcessingTime(InternalTimer<Address, VoidNamespace> timer) {
+    long beforeMs = Math.min(timer.getTimestamp() - options.allowedLatenessMs(), checkpointedMs);
+    ClientMetrics client = clients.get(timer.getKey());
+    if (client == null || !client.isDirty()) {
+      clients.remove(timer.getKey());
+      if (!state.purge(beforeMs)) {
+        return;
+      }
+    }
+    timers.registerProcessingTimeTimer(
+        VoidNamespace.INSTANCE, timer.getTimestamp() + PURGE_STEP_MS);
+  }
+
+  @Override
+  public void onEventTime(InternalTimer<Address, VoidNamespace> timer) {
+    // None is ever registered: nothing depends on how far a watermark got.
+  }
+
+  // Checkpoints
+
+  @Override
+  public void prepareSnapshotPreBarrier(long checkpointId) {
+    flush();
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    super.snapshotState(context);
+    checkpoints.put(context.getCheckpointId(), now());
+  }
+
+  @Override
+  public void notifyCheckpointComplete(long checkpointId) throws Exception {
+    super.notifyCheckpointComplete(checkpointId);
+    Long beganMs = checkpoints.get(checkpointId);
+    checkpoints.headMap(checkpointId, true).clear();
+    if (beganMs != null) {
+      checkpointedMs = beganMs;
+    }
+  }
+
+  @Override
+  public void finish() throws Exception {
+    flush();
+    super.finish();
+  }
+
+  @Override
+  public void close() throws Exception {
+    if (reader != null) {
+      reader.close();
+    }
+    super.close();
+  }
+}

@@ -1,0 +1,38 @@
+package ping.metrics.job;
+
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import ping.metrics.core.ClientChanges;
+import ping.metrics.store.MetricsStore;
+import ping.metrics.types.LogEntry;
+import ping.metrics.types.Sighting;
+
+/**
+ * The job behind its source:
+ *
+ * <pre>
+ *   log ──► rows looked up ──► by client ──► metrics ──► store
+ * </pre>
+ */
+public final class Topology {
+  private Topology() {}
+
+  /** Adds it; every operator has a uid, so that a savepoint finds its state in the next build. */
+  public static void add(
+      DataStream<LogEntry> log, MetricsStore store, int partitions, MetricsOptions options) {
+    log.transform(
+            "look up",
+            Sighting.TYPE,
+            new LookupOperatorFactory(store, partitions, options.allowedLatenessMs() / 3))
+        .uid("look-up")
+        .keyBy(Sighting::client, Sighting.CLIENT_TYPE)
+        .transform(
+            "metrics",
+            TypeInformation.of(ClientChanges.class),
+            new MetricsOperatorFactory(store, options))
+        .uid("metrics")
+        .sinkTo(new MetricsSink(store))
+        .name("store")
+        .uid("store");
+  }
+}

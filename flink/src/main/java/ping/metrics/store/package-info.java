@@ -1,0 +1,2 @@
+/** What the job wants of the store of the metrics, whichever it is. */
+package ping.metrics.store;

@@ -1,0 +1,198 @@
+"""A Flink cluster of one's own on loopback, from the distribution that PyPI's apache-flink-libraries carries: a JobManager with its
+dashboard, TaskManagers; killed and started again as a test likes, stopped by PID whatever happens.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "flink" / "cluster"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
+VERSION = re.search(r"<flink.version>([^<]+)", (ROOT / "flink" / "pom.xml").read_text())[1]
+START_S = 180
+PACKAGES = ("lang", "util", "net", "io", "nio", "lang.reflect", "text", "time", "util.concurrent", "util.concurrent.atomic",
+            "util.concurrent.locks")
+OPENS = [*(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in PACKAGES), "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED"]
+
+
+def distribution():
+    """The folder with lib and plugins; fetched once a version."""
+    folder = CACHE / f"flink-{VERSION}"
+    if not (folder / "pyflink").exists():
+        print(f"fetching Apache Flink {VERSION} (once)", flush=True)
+        scratch = CACHE / f"flink-fetching-{os.getpid()}"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        subprocess.run(["python3", "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check", "-d", scratch,
+                        f"apache-flink-libraries=={VERSION}"], check=True)
+        subprocess.run(["python3", "-m", "zipfile", "-e", next(scratch.glob("*.whl")), scratch / "all"], check=True)
+        with contextlib.suppress(OSError):
+            (scratch / "all").rename(folder)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder / "pyflink"
+
+
+def class_path():
+    unused = ("scala", "planner", "table", "cep", "csv")
+    jars = [jar for jar in sorted((distribution() / "lib").glob("*.jar")) if not any(word in jar.name for word in unused)]
+    return ":".join(map(str, jars))
+
+
+class Cluster:
+    """Its processes write their PIDs into the folder, so that another run can stop it."""
+
+    def __init__(self, folder, ports, slots=2, checkpoint_interval="1s", task_memory="1gb", durable=True):
+        """ports: REST, RPC, blobs, and one of metrics for each process."""
+        self.folder = pathlib.Path(folder)
+        self.rest, rpc, blob, *metrics = ports
+        self.metrics = metrics
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("checkpoints", "savepoints", "high-availability"):
+            (self.folder / name).mkdir(exist_ok=True)
+        text = (SOURCES / "config.yaml").read_text()
+        values = {"REST_PORT": self.rest, "RPC_PORT": rpc, "BLOB_PORT": blob, "SLOTS": slots, "TASK_MEMORY": task_memory,
+                  "CHECKPOINT_INTERVAL": checkpoint_interval, "FOLDER": self.folder, "METRICS_PORT": f"{min(metrics)}-{max(metrics)}",
+                  "HIGH_AVAILABILITY": "NONE"}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        (self.folder / "config.yaml").write_text(text)
+        self.processes = {}
+        self.durable = durable
+
+    def environment(self):
+        return {**os.environ, "FLINK_CONF_DIR": str(self.folder), "FLINK_PLUGINS_DIR": str(distribution() / "plugins"),
+                "FLINK_LIB_DIR": str(distribution() / "lib")}
+
+    def spawn(self, name, flags, main, arguments=()):
+        command = [shutil.which("java"), *flags, *OPENS, "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile=file:{SOURCES / 'log4j.properties'}", "-cp", class_path(), main,
+                   "--configDir", str(self.folder), *arguments]
+        with open(self.folder / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
+                                       start_new_session=True)
+        self.processes[name] = process
+        (self.folder / f"{name}.pid").write_text(str(process.pid))
+        return process
+
+    def start_job_manager(self):
+        return self.spawn("jobmanager", ["-Xmx384m"], "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
+
+    def start_task_manager(self, name="taskmanager"):
+        """BashJavaUtils makes flags and settings of the size that config.yaml gives a TaskManager."""
+        said = subprocess.run([shutil.which("java"), "-cp", f"{distribution() / 'bin' / 'bash-java-utils.jar'}:{class_path()}",
+                               "org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS", "--configDir", str(self.folder)],
+                              capture_output=True, text=True, check=True, env=self.environment()).stdout
+        flags, arguments = [line.split(":", 1)[1].split() for line in said.splitlines() if line.startswith("BASH_JAVA_UTILS_EXEC_RESULT:")]
+        return self.spawn(name, flags, "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", arguments)
+
+    def start(self, task_managers=1):
+        self.start_job_manager()
+        for number in range(task_managers):
+            self.start_task_manager(f"taskmanager-{number + 1}")
+        self.wait_until(lambda: self.get("/overview").get("taskmanagers", 0) >= task_managers, "the cluster to be up")
+        return self
+
+    def log(self, name):
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def wait_until(self, condition, what, seconds=START_S):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, urllib.error.URLError, ValueError):
+                if condition():
+                    return
+            time.sleep(0.2)
+        raise AssertionError(f"waited {seconds} s for {what}\n" + "\n".join(f"{n}:\n{self.log(n)[-3000:]}" for n in self.processes))
+
+    # The REST API
+
+    def ask(self, method, path, body=None, headers=None, timeout=60):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", data=body, method=method, headers=headers or {})
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def get(self, path):
+        return self.ask("GET", path, timeout=10)
+
+    def post(self, path, message):
+        return self.ask("POST", path, json.dumps(message).encode(), {"Content-Type": "application/json"})
+
+    def upload(self, jar):
+        boundary = uuid.uuid4().hex
+        body = (f"--{boundary}\r\nContent-Disposition: form-data; name=\"jarfile\"; filename=\"{pathlib.Path(jar).name}\"\r\n"
+                "Content-Type: application/x-java-archive\r\n\r\n").encode() + pathlib.Path(jar).read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        answer = self.ask("POST", "/jars/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        return answer["filename"].rsplit("/", 1)[1]
+
+    def run(self, jar_id, arguments, parallelism=1, savepoint=None):
+        """The job's id; an AssertionError with what its program said where it does not start."""
+        message = {"programArgsList": [str(a) for a in arguments], "parallelism": parallelism}
+        if savepoint:
+            message["savepointPath"] = savepoint
+        try:
+            return self.post(f"/jars/{jar_id}/run", message)["jobid"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+
+    def state(self, job):
+        return self.get(f"/jobs/{job}")["state"]
+
+    def is_running(self, job):
+        """All of its tasks are."""
+        answer = self.get(f"/jobs/{job}")
+        return answer["state"] == "RUNNING" and all(vertex["status"] == "RUNNING" for vertex in answer["vertices"])
+
+    def wait_until_running(self, job):
+        self.wait_until(lambda: self.is_running(job), "the job to run")
+
+    def completed_checkpoints(self, job):
+        return self.get(f"/jobs/{job}/checkpoints")["counts"]["completed"]
+
+    def wait_for_checkpoint(self, job):
+        before = self.completed_checkpoints(job)
+        self.wait_until(lambda: self.completed_checkpoints(job) > before, "a checkpoint")
+
+    def newest_checkpoint(self, job):
+        """The folder of the newest that is complete."""
+        folders = [path.parent for path in (self.folder / "checkpoints" / job).glob("chk-*/_metadata")]
+        return max(folders, key=lambda folder: int(folder.name.split("-")[1])).as_uri()
+
+    def stop(self, job):
+        """With a savepoint, whose place it returns."""
+        trigger = self.post(f"/jobs/{job}/stop", {"drain": False})["request-id"]
+        place = []
+
+        def done():
+            answer = self.get(f"/jobs/{job}/savepoints/{trigger}")
+            if answer["status"]["id"] != "COMPLETED":
+                return False
+            assert "location" in answer.get("operation", {}), answer
+            place.append(answer["operation"]["location"])
+            return True
+        self.wait_until(done, "the savepoint")
+        self.wait_until(lambda: self.state(job) == "FINISHED", "the job to end")
+        return place[0]
+
+    def cancel(self, job):
+        self.ask("PATCH", f"/jobs/{job}?mode=cancel")
+        self.wait_until(lambda: self.state(job) == "CANCELED", "the job to be cancelled")
+
+    def kill(self, name):
+        """As by a power cut."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+        (self.folder / f"{name}.pid").unlink(missing_ok=True)
+
+    def end(self):
+        for name in list(self.processes):
+            self.kill(name)
