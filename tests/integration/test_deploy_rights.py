@@ -1,6 +1,7 @@
 """The rights that deploy/ gives in Kafka: each user works with what its KafkaUser says on a real broker that asks, and not with less."""
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 
+import cassandra_ring
 import kafka as kafka_module
-from conftest import BUILD, ROOT, wait_for
+from conftest import BUILD, ROOT, SCALE, wait_for
 from postgres import Postgres, binaries
 from test_kafka import TOOL
+from test_scylla import SECURE
 
 pytestmark = [pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)"),
               pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server: apt-get install postgresql")]
@@ -146,3 +149,43 @@ def test_a_publisher_without_its_transactional_ids_says_so(rights, postgres, mak
 
     wait_for("pingd to name the right that is missing", refused, 120)
     assert "authorization" in pingd.log().lower(), pingd.log()[-3000:]
+
+
+CQLSH = shutil.which("cqlsh") or shutil.which("cqlsh", path=str(pathlib.Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(SCALE < 2, reason="ScyllaDB's roles: left to make soak")
+@pytest.mark.skipif(not CQLSH, reason="no cqlsh (tests/requirements.txt)")
+def test_scylla_s_roles(tmp_path, tmp_path_factory, postgres):
+    """The script of the Job as it stands in the manifest, twice, on a server that asks for passwords and certificates; then our role makes its keyspace."""
+    roles, cqlshrc = (one for one in yaml.safe_load_all((ROOT / "deploy/kustomize/bases/scylla/roles.yaml").read_text()))
+    script = roles["spec"]["template"]["spec"]["containers"][0]["args"][0]
+    tls = tmp_path_factory.mktemp("roles") / "tls"
+    kafka_module.make_certificates(tls)
+    with cassandra_ring.running(tmp_path_factory.mktemp("roles-node"), more=SECURE.format(tls=tls)) as ring:
+        for path, file in {"scylla/ca-bundle.crt": "authority.crt", "scylla-client/tls.crt": "client.crt", "scylla-client/tls.key": "client.key"}.items():
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            shutil.copy(tls / file, tmp_path / path)
+        (tmp_path / "cqlshrc").mkdir()
+        (tmp_path / "cqlshrc/cqlshrc").write_text(cqlshrc["data"]["cqlshrc"].replace("/etc/ping", str(tmp_path)))
+        # Where the mounts are, and the node's own port; authorisation's superuser comes seconds after the first start.
+        script = script.replace("/etc/ping", str(tmp_path)).replace("9142", str(ring.port))
+        env = {**os.environ, "PATH": f"{pathlib.Path(CQLSH).parent}:{os.environ['PATH']}", "HOST": "127.0.0.1", "HOME": str(tmp_path), "ADMIN_PASSWORD": "adminSecret1", "PING_USER": "ping",
+               "PING_PASSWORD": "pingSecret1"}
+
+        def run():
+            done = subprocess.run(["/bin/bash", "-euc", script], env=env, capture_output=True, text=True, timeout=240)
+            return done.returncode == 0, done.stdout + done.stderr
+
+        wait_for("the roles to be made", lambda: run()[0], 240)
+        fine, text = run()
+        assert fine, f"it is not done the second time: {text}"
+        files = {"tls_ca": tls / "authority.crt", "tls_cert": tls / "client.crt", "tls_key": tls / "client.key"}
+        # Kafka is not there; the keyspace and its tables are made all the same, by the role that may.
+        pingctl("migrate", "--ledger", postgres.url(), "--log", "kafka://127.0.0.1:1", "--store", ring.url(user="ping:pingSecret1@", tls="true", **files))
+        described = subprocess.run([CQLSH, f"--cqlshrc={tmp_path}/cqlshrc/cqlshrc", "127.0.0.1", str(ring.port), "-u", "ping", "-p", "pingSecret1", "-e",
+                                    "SELECT * FROM metrics.engine_writers"], env=env, capture_output=True, text=True, timeout=120)
+        assert described.returncode == 0 and "writer" in described.stdout, described.stderr
+        known = subprocess.run([CQLSH, f"--cqlshrc={tmp_path}/cqlshrc/cqlshrc", "127.0.0.1", str(ring.port), "-u", "cassandra", "-p", "cassandra", "-e", "SELECT key FROM system.local"],
+                               env=env, capture_output=True, text=True, timeout=120)
+        assert known.returncode != 0 and "password" in (known.stdout + known.stderr).lower(), "the well-known password still opens it"
