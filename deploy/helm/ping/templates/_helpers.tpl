@@ -44,34 +44,9 @@ capabilities: {drop: [ALL]}
   valueFrom: {secretKeyRef: {name: {{ $v.postgres.secret }}, key: password}}
 - name: PING_LEDGER
   value: postgres://{{ .host }}:{{ $v.postgres.port }}/{{ $v.postgres.database }}?sslmode={{ if eq .host $v.postgres.directHost }}verify-full{{ else }}verify-ca{{ end }}&sslrootcert=/etc/ping/postgres/ca.crt
-- name: KAFKA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .user }}, key: password}}
-- name: PING_LOG
-  value: kafka://{{ $v.kafka.bootstrap }}
-- name: PING_KAFKA
-  value: |-
-    security.protocol=sasl_ssl
-    sasl.mechanisms=SCRAM-SHA-512
-    sasl.username={{ .user }}
-    sasl.password=$(KAFKA_PASSWORD)
-    ssl.ca.location=/etc/ping/kafka/ca.crt
-- name: PING_LOG_PARTITIONS
-  value: {{ $v.kafka.partitions | quote }}
-- name: PING_LOG_EPOCH
-  value: {{ $v.kafka.epoch | quote }}
 - name: PING_PUBLISHER_SLOTS
   value: {{ $v.slots | quote }}
-{{- if and .store $v.scylla.enabled }}
-- name: SCYLLA_USER
-  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: username}}
-- name: SCYLLA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: password}}
-- name: PING_STORE
-  value: scylla://$(SCYLLA_USER):$(SCYLLA_PASSWORD)@{{ $v.scylla.hosts }}/metrics?datacenter={{ $v.scylla.datacenter }}
-    {{- with $v.scylla.replication }}&replication={{ . }}{{ end }}
-    {{- with $v.scylla.keyspaceOptions }}&keyspace_options={{ . }}{{ end -}}
-    &tls=true&tls_ca=/etc/ping/scylla/ca-bundle.crt&tls_cert=/etc/ping/scylla-client/tls.crt&tls_key=/etc/ping/scylla-client/tls.key
-{{- end }}
+{{ include "ping.logAndStore" . }}
 {{- end }}
 
 {{- define "ping.mounts" -}}
@@ -128,18 +103,33 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end }}
 
-{{- /* The same places for the Flink job. */ -}}
-{{- define "ping.flinkBackends" -}}
+{{- /* What pingd and the Flink job are both told, in the same words. call: dict "root" . "user" KAFKAUSER "store" BOOL */ -}}
+{{- define "ping.logAndStore" -}}
+{{- $v := .root.Values -}}
 - name: KAFKA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .Values.engine.flink.user }}, key: password}}
-- name: KAFKA_USER
-  value: {{ .Values.engine.flink.user }}
-- name: KAFKA_BOOTSTRAP
-  value: {{ .Values.kafka.bootstrap }}
+  valueFrom: {secretKeyRef: {name: {{ .user }}, key: password}}
+- name: PING_LOG
+  value: kafka://{{ $v.kafka.bootstrap }}
+- name: PING_KAFKA
+  value: |-
+    security.protocol=sasl_ssl
+    sasl.mechanisms=SCRAM-SHA-512
+    sasl.username={{ .user }}
+    sasl.password=$(KAFKA_PASSWORD)
+    ssl.ca.location=/etc/ping/kafka/ca.crt
+- name: PING_LOG_PARTITIONS
+  value: {{ $v.kafka.partitions | quote }}
+- name: PING_LOG_EPOCH
+  value: {{ $v.kafka.epoch | quote }}
+{{- if and .store $v.scylla.enabled }}
 - name: SCYLLA_USER
-  valueFrom: {secretKeyRef: {name: {{ .Values.scylla.secret }}, key: username}}
+  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: username}}
 - name: SCYLLA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .Values.scylla.secret }}, key: password}}
-- name: SCYLLA_HOSTS
-  value: {{ .Values.scylla.hosts }}
+  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: password}}
+- name: PING_STORE
+  value: scylla://$(SCYLLA_USER):$(SCYLLA_PASSWORD)@{{ $v.scylla.hosts }}/metrics?datacenter={{ $v.scylla.datacenter }}
+    {{- with $v.scylla.replication }}&replication={{ . }}{{ end }}
+    {{- with $v.scylla.keyspaceOptions }}&keyspace_options={{ . }}{{ end -}}
+    &tls=true&tls_ca=/etc/ping/scylla/ca-bundle.crt&tls_cert=/etc/ping/scylla-client/tls.crt&tls_key=/etc/ping/scylla-client/tls.key
+{{- end }}
 {{- end }}
