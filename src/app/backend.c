@@ -243,7 +243,7 @@ enum error backend_open_follower(struct backend *backend, struct log_follower **
 	return kafka_follower_open(&backend->kafka, ret_follower, note);
 }
 
-static int32_t partition_of(const struct address *client, int32_t partition_count)
+int32_t backend_partition_of(const struct address *client, int32_t partition_count)
 {
 	char text[ADDRESS_TEXT_SIZE];
 	return event_partition(slice_make(text, address_format(client, text)), partition_count);
@@ -258,7 +258,7 @@ enum error backend_open_store(struct backend *backend, struct store **ret_store,
 		.partition_count = (int32_t)backend->config->log_partitions,
 		.window_retention_ms = backend->config->window_retention_ms,
 		.clock = clock_system(),
-		.partition_of = partition_of,
+		.partition_of = backend_partition_of,
 	};
 	return cql_store_open(&config, ret_store);
 }

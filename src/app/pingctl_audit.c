@@ -3,6 +3,7 @@
 
 #include "app/backend.h"
 #include "audit/audit.h"
+#include "audit/metrics.h"
 #include "audit/positions.h"
 #include "base/json.h"
 
@@ -156,31 +157,84 @@ static enum error compare_positions(struct positions_report *report, struct erro
 	return error;
 }
 
-static void positions_kinds(const struct positions_report *report, struct kind ret_kinds[POSITIONS_KIND_COUNT])
+/* Rows that each stand at a position of their own: of a store that several engines fill. */
+static enum error compare_rows(int64_t now_ms, struct metrics_report *report, struct error_note *note)
 {
-	for (enum positions_kind kind = 0; kind < POSITIONS_KIND_COUNT; kind++)
-		ret_kinds[kind] =
-			(struct kind){positions_kind_name(kind), report->kinds[kind].checked, report->kinds[kind].differences};
+	struct ledger_reader *sums = NULL, *keys = NULL;
+	struct store_reader *store = NULL;
+	const struct metrics_options metrics_options = {.now_ms = now_ms,
+							.window_retention_ms = config.window_retention_ms,
+							.partition_count = (size_t)config.log_partitions,
+							.partition_of = backend_partition_of,
+							.max_examples = (size_t)options.examples,
+							.pause = pause_between_looks};
+	enum error error = backend_open_ledger_reader(&config, &sums, note);
+	if (error == ERROR_OK)
+		error = backend_open_ledger_reader(&config, &keys, note);
+	if (error == ERROR_OK)
+		error = backend_open_store_reader(&config, &store, note);
+	if (error == ERROR_OK)
+		error = metrics_audit(sums, keys, store, &metrics_options, report, note);
+	if (store != NULL)
+		store->vtable->close(store);
+	if (keys != NULL)
+		keys->vtable->close(keys);
+	if (sums != NULL)
+		sums->vtable->close(sums);
+	return error;
 }
 
-static void print_positions_json(struct pingctl *ctl, const struct positions_report *report)
+enum { PIPELINE_KIND_COUNT = POSITIONS_KIND_COUNT + METRICS_KIND_COUNT };
+
+/* Both audits of a pipeline; rows is NULL where there are no metrics to compare. How many kinds. */
+static size_t pipeline_kinds(const struct positions_report *report, const struct metrics_report *rows,
+			     struct kind ret_kinds[PIPELINE_KIND_COUNT])
 {
-	struct kind kinds[POSITIONS_KIND_COUNT];
-	positions_kinds(report, kinds);
-	pingctl_print(ctl, "{\"differences\": %" PRId64 ", ", positions_differences(report));
-	print_json_kinds(ctl, kinds, POSITIONS_KIND_COUNT);
+	size_t count = 0;
+	for (enum positions_kind kind = 0; kind < POSITIONS_KIND_COUNT; kind++)
+		ret_kinds[count++] =
+			(struct kind){positions_kind_name(kind), report->kinds[kind].checked, report->kinds[kind].differences};
+	for (enum metrics_kind kind = 0; rows != NULL && kind < METRICS_KIND_COUNT; kind++)
+		ret_kinds[count++] =
+			(struct kind){metrics_kind_name(kind), rows->kinds[kind].checked, rows->kinds[kind].differences};
+	return count;
+}
+
+static int64_t pipeline_differences(const struct positions_report *report, const struct metrics_report *rows)
+{
+	return positions_differences(report) + (rows == NULL ? 0 : metrics_differences(rows));
+}
+
+static void print_json_examples(struct pingctl *ctl, const struct positions_report *report, const struct metrics_report *rows)
+{
+	bool any = false;
+	for (size_t i = 0; i < report->example_count; i++, any = true) {
+		pingctl_print(ctl, any ? ", " : "");
+		pingctl_print_json_string(ctl, report->examples[i].text);
+	}
+	for (size_t i = 0; rows != NULL && i < rows->example_count; i++, any = true) {
+		pingctl_print(ctl, any ? ", " : "");
+		pingctl_print_json_string(ctl, rows->examples[i].text);
+	}
+}
+
+static void print_positions_json(struct pingctl *ctl, const struct positions_report *report, const struct metrics_report *rows)
+{
+	struct kind kinds[PIPELINE_KIND_COUNT];
+	pingctl_print(ctl, "{\"differences\": %" PRId64 ", ", pipeline_differences(report, rows));
+	print_json_kinds(ctl, kinds, pipeline_kinds(report, rows, kinds));
+	if (rows != NULL)
+		pingctl_print(ctl, ", \"expired_windows\": %" PRId64 ", \"others_metrics\": %" PRId64, rows->expired,
+			      rows->others);
 	pingctl_print(ctl,
 		      ", \"pending_rows\": %" PRId64 ", \"others_rows\": %" PRId64 ", \"others_events\": %" PRId64
 		      ", \"rows_no_longer_in_the_log\": %" PRId64 ", \"examples\": [",
 		      report->pending, report->others_rows, report->others_events, report->gone);
-	for (size_t i = 0; i < report->example_count; i++) {
-		pingctl_print(ctl, i == 0 ? "" : ", ");
-		pingctl_print_json_string(ctl, report->examples[i].text);
-	}
+	print_json_examples(ctl, report, rows);
 	pingctl_print(ctl, "]}\n");
 }
 
-static void print_positions_text(struct pingctl *ctl, const struct positions_report *report)
+static void print_positions_text(struct pingctl *ctl, const struct positions_report *report, const struct metrics_report *rows)
 {
 	const struct {
 		int64_t count;
@@ -188,28 +242,38 @@ static void print_positions_text(struct pingctl *ctl, const struct positions_rep
 	} apart[] = {{report->pending, "rows pending: not in the log yet, or not shown yet"},
 		     {report->others_rows, "rows of others: never published by pingd"},
 		     {report->others_events, "events of others: without an id"},
-		     {report->gone, "rows no longer in the log: older than what it keeps"}};
-	struct kind kinds[POSITIONS_KIND_COUNT];
-	positions_kinds(report, kinds);
-	print_kinds(ctl, "checked", kinds, POSITIONS_KIND_COUNT);
+		     {report->gone, "rows no longer in the log: older than what it keeps"},
+		     {rows == NULL ? 0 : rows->expired, "windows past their retention"},
+		     {rows == NULL ? 0 : rows->others, "metrics of others: without a position"}};
+	const size_t apart_count = sizeof apart / sizeof *apart - (rows == NULL ? 2 : 0);
+	struct kind kinds[PIPELINE_KIND_COUNT];
+	print_kinds(ctl, "checked", kinds, pipeline_kinds(report, rows, kinds));
 	for (size_t i = 0; i < report->example_count; i++)
 		pingctl_print(ctl, "%s%s: %s\n", i == 0 ? "\n" : "", positions_kind_name(report->examples[i].kind),
 			      report->examples[i].text);
+	for (size_t i = 0; rows != NULL && i < rows->example_count; i++)
+		pingctl_print(ctl, "%s%s: %s\n", i == 0 ? "\n" : "", metrics_kind_name((enum metrics_kind)rows->examples[i].kind),
+			      rows->examples[i].text);
 	pingctl_print(ctl, "\napart:\n");
-	for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+	for (size_t i = 0; i < apart_count; i++)
 		pingctl_print(ctl, "  %s %s\n", pingctl_count(ctl, apart[i].count), apart[i].what);
-	print_sum(ctl, positions_differences(report));
-	pingctl_print(ctl, "between PostgreSQL and Kafka\n");
+	print_sum(ctl, pipeline_differences(report, rows));
+	pingctl_print(ctl, rows == NULL ? "between PostgreSQL and Kafka\n" : "between PostgreSQL, Kafka and the metrics\n");
 }
 
 static enum error audit_positions(struct pingctl *ctl, int64_t *ret_differences, struct error_note *note)
 {
 	static struct positions_report report;
+	static struct metrics_report metrics;
+	/* An embedded store of a process' own has no partitions that others fill: each may be made anew. */
+	const struct metrics_report *rows = config.backends.store == PINGD_BACKEND_SCYLLA ? &metrics : NULL;
 	enum error error = compare_positions(&report, note);
+	if (error == ERROR_OK && rows != NULL)
+		error = compare_rows(ctl->now_ms, &metrics, note);
 	if (error != ERROR_OK)
 		return error;
-	(ctl->json ? print_positions_json : print_positions_text)(ctl, &report);
-	*ret_differences = positions_differences(&report);
+	(ctl->json ? print_positions_json : print_positions_text)(ctl, &report, rows);
+	*ret_differences = pipeline_differences(&report, rows);
 	return ERROR_OK;
 }
 
@@ -238,16 +302,22 @@ const struct command pingctl_audit_command = {
 	.help = "Derives every window, day and client again from the ledger and compares, while pingd runs or not. With "
 		"PostgreSQL "
 		"and Kafka it compares the two: each row that is published has its event where its position says, each event has "
-		"its row; listed apart are pending rows, what others wrote, and rows that the log no longer holds. It reads the "
+		"its row; listed apart are pending rows, what others wrote, and rows that the log no longer holds. With ScyllaDB "
+		"it "
+		"derives every window, day, counter and client again too, each up to its own position. It reads the "
 		"data itself, so it takes pingd's own settings (flags, PING_ variables, config file). Exit code 1 when there is "
 		"a difference that was still there when looked at again, 3 when the data cannot be read.",
 	.settings = {{.rows = flags, .config = &options},
 		     {.rows = pingd_settings, .config = &config, .prefix = "PING_", .groups = PINGD_GROUP_DATA}},
-	.examples = (const struct manual_entry[]){{"pingctl audit", "The data in the default directory."},
-						  {"pingctl audit --config /etc/ping.conf --json",
-						   "What pingd with this file keeps."},
-						  {"pingctl audit --ledger postgres://ping@db/ping --log kafka://kafka:9092",
-						   "Does PostgreSQL have what Kafka has?"},
-						  {0}},
+	.examples =
+		(const struct manual_entry[]){
+			{"pingctl audit", "The data in the default directory."},
+			{"pingctl audit --config /etc/ping.conf --json", "What pingd with this file keeps."},
+			{"pingctl audit --ledger postgres://ping@db/ping --log kafka://kafka:9092",
+			 "Does PostgreSQL have what Kafka has?"},
+			{"pingctl audit --ledger postgres://ping@db/ping --log kafka://kafka:9092 --store "
+			 "scylla://scylla/metrics",
+			 "And is every row of the metrics right?"},
+			{0}},
 	.run = run,
 };

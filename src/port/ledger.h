@@ -49,6 +49,17 @@ struct ledger_sum {
 	int64_t count, first_ms, last_ms, position;
 };
 
+/* Of a client's rows with pinged_at in [start_ms, end_ms): those up to a position, and those behind it up to another. */
+struct ledger_key {
+	struct address client;
+	int64_t start_ms, end_ms;
+	int64_t position, bound;
+};
+struct ledger_key_sum {
+	int64_t count, first_ms, last_ms; /* up to the key's position; all 0: none */
+	int64_t later;			  /* behind it, up to its bound: how many */
+};
+
 struct ledger_reader;
 struct ledger_reader_vtable {
 	/* Pings with pinged_at in [start_ms, end_ms), end_ms 0: open. Exact; costs the same however many they are. */
@@ -63,6 +74,9 @@ struct ledger_reader_vtable {
 	enum error (*count_rows)(struct ledger_reader *reader, int64_t *ret_rows, int64_t *ret_rolled_up,
 				 struct error_note *note);
 	void (*close)(struct ledger_reader *reader);
+	/* For metrics whose rows each stand at a position of their own; in one snapshot. NULL where they have one together. */
+	enum error (*sum_keys)(struct ledger_reader *reader, const struct ledger_key *keys, size_t count,
+			       struct ledger_key_sum *ret_sums, struct error_note *note);
 };
 struct ledger_reader {
 	const struct ledger_reader_vtable *vtable;

@@ -86,6 +86,16 @@ struct store_scan {
 	bool (*client)(void *context, const struct client_row *row);
 };
 
+/* Rows of clients, as they are: each at a position of its own (POSITION_NONE: somebody else's). */
+struct store_rows {
+	void *context;
+	/* Of days, what the counter that follows says. All counters come before all other rows. */
+	void (*counter)(void *context, const struct address *client, int64_t day_ms, int64_t total);
+	void (*window)(void *context, const struct window_row *row);
+	void (*day)(void *context, const struct day_row *row);
+	void (*client)(void *context, const struct client_row *row);
+};
+
 struct store_reader;
 struct store_reader_vtable {
 	/* Windows with start in [start_ms, end_ms), newest first, at most max. end_ms 0: open. */
@@ -110,6 +120,13 @@ struct store_reader_vtable {
 	/* ERROR_OK also when a visitor ended it. */
 	enum error (*scan)(struct store_reader *reader, const struct store_scan *scan, struct error_note *note);
 	void (*close)(struct store_reader *reader);
+	/* For the audit where there is no snapshot; NULL where there is. All rows of each of the clients, in any order. A visitor
+	 * must not call the store. */
+	enum error (*read_rows)(struct store_reader *reader, const struct address *clients, size_t count,
+				const struct store_rows *rows, struct error_note *note);
+	/* Every client of whom any table has a row, in any order, perhaps several times. */
+	enum error (*list_any)(struct store_reader *reader, void (*visit)(void *context, const struct address *client),
+			       void *context, struct error_note *note);
 };
 struct store_reader {
 	const struct store_reader_vtable *vtable;

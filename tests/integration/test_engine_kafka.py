@@ -1,6 +1,7 @@
 """The native engine on Kafka: pings that PostgreSQL keeps and Kafka carries become the same metrics as anywhere else, whoever dies meanwhile."""
 import contextlib
 import http.client
+import json
 import time
 
 import pytest
@@ -207,3 +208,37 @@ def test_a_store_that_is_away_for_a_while_stops_no_ping_and_is_caught_up(store, 
         progress(record)
     agree(postgres, kafka, database)
     metrics_agree(pingd, postgres, database, store)
+
+
+def audit(pingd, store, exit_code):
+    done = pingd.ctl("audit", "--json", *pingd.arguments[:4], *store.arguments, check=False)
+    assert done.returncode == exit_code, f"audit ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_the_audit_finds_what_is_wrong_in_the_metrics_and_nothing_while_pings_pour_in(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    record = tmp_path / "acknowledged"
+    pingd = make_pair(*store.arguments).start()
+    with loading(pingd, record):
+        wait_for("the first rows", lambda: pingd.call("ListClients", {})[1].get("clients"))
+        for _ in range(2):
+            progress(record, 2000)
+            kinds = audit(pingd, store, 0)["kinds"]
+            assert all(kinds[kind]["checked"] > 0 for kind in ("windows", "days", "counters", "clients"))
+    agree(postgres, kafka, database)
+    windows, days = metrics_agree(pingd, postgres, database, store)
+    assert pingd.stop() == 0
+    (client, start), (gone, day), (counted, counted_day) = sorted(windows)[0], sorted(days)[1], sorted(days)[2]
+    later_us = int((time.time() + 3600) * 1e6)
+    with store.cassandra.session(store.keyspace) as session:
+        session.execute(f"UPDATE window_stats USING TIMESTAMP {later_us} SET ping_count = 99999 WHERE client_ip = '{client}' AND window_start = {start}")
+        session.execute(f"DELETE FROM daily_totals USING TIMESTAMP {later_us} WHERE client_ip = '{gone}' AND day = '{day}'")
+        session.execute(f"UPDATE daily_stats SET total_pings = total_pings + 5 WHERE client_ip = '{counted}' AND day = '{counted_day}'")
+        session.execute("INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, first_ping, last_ping, position)"
+                        f" VALUES ('203.0.113.99', {start}, {start + WINDOW_MS}, 1, {start}, {start}, 0)")
+    report = audit(pingd, store, 1)
+    found = {kind: numbers["differences"] for kind, numbers in report["kinds"].items() if numbers["differences"]}
+    assert found == {"windows": 2, "days": 1, "counters": 1}, report
+    said = "\n".join(report["examples"])
+    assert all(word in said for word in (client, gone, counted, "203.0.113.99", "99999", "store nothing")), said

@@ -1,5 +1,5 @@
 /* The queries' side of the store, in its parts: store_reader.c reads one client's rows and the totals, pages.c lists clients,
- * scan.c shows everything to the audit, follow.c what changed to who watches.
+ * scan.c shows everything in order, clients.c to the audit what clients have, follow.c what changed to who watches.
  */
 #ifndef PING_ADAPTER_CQL_READER_H
 #define PING_ADAPTER_CQL_READER_H
@@ -23,6 +23,11 @@ enum cql_reader_statement {
 	CQL_READ_WINDOW,
 	CQL_SCAN_WINDOWS,
 	CQL_SCAN_DAYS,
+	CQL_SCAN_COUNTERS,
+	CQL_ANY_WINDOWS,
+	CQL_ANY_DAYS,
+	CQL_ANY_COUNTERS,
+	CQL_ANY_CLIENTS,
 	CQL_READER_STATEMENT_COUNT,
 };
 
@@ -39,6 +44,10 @@ enum error cql_list_clients(struct store_reader *base, const struct store_client
 			    size_t *ret_count, struct error_note *note);
 enum error cql_read_positions(struct store_reader *base, int64_t *ret_positions, size_t partition_count, struct error_note *note);
 enum error cql_reread_windows(struct store_reader *base, struct window_row *rows, size_t count, struct error_note *note);
+enum error cql_read_rows(struct store_reader *base, const struct address *clients, size_t count, const struct store_rows *rows,
+			 struct error_note *note);
+enum error cql_list_any(struct store_reader *base, void (*visit)(void *context, const struct address *client), void *context,
+			struct error_note *note);
 enum error cql_scan(struct store_reader *base, const struct store_scan *scan, struct error_note *note);
 
 #endif

@@ -28,6 +28,11 @@ static const struct cql_statement statements[CQL_READER_STATEMENT_COUNT] = {
 			     PC_IDEMPOTENT, 0},
 	[CQL_SCAN_WINDOWS] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ? ORDER BY window_start ASC",
 			      PC_IDEMPOTENT, 0},
+	[CQL_SCAN_COUNTERS] = {"SELECT day, total_pings FROM daily_stats WHERE client_ip = ?", PC_IDEMPOTENT, 0},
+	[CQL_ANY_WINDOWS] = {"SELECT DISTINCT client_ip FROM window_stats", PC_IDEMPOTENT, 0},
+	[CQL_ANY_DAYS] = {"SELECT DISTINCT client_ip FROM daily_totals", PC_IDEMPOTENT, 0},
+	[CQL_ANY_COUNTERS] = {"SELECT DISTINCT client_ip FROM daily_stats", PC_IDEMPOTENT, 0},
+	[CQL_ANY_CLIENTS] = {"SELECT address FROM clients WHERE shard = ? AND list = 0", PC_IDEMPOTENT, 0},
 	[CQL_SCAN_DAYS] = {"SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ? ORDER BY day ASC", PC_IDEMPOTENT, 0},
 };
 
@@ -318,6 +323,8 @@ enum error cql_store_reader_open(const char *url, struct store_reader **ret_read
 		.read_windows = cql_reread_windows,
 		.scan = cql_scan,
 		.close = reader_close,
+		.read_rows = cql_read_rows,
+		.list_any = cql_list_any,
 	};
 	struct cql_reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)

@@ -119,6 +119,58 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 	return error;
 }
 
+static const char sum_keys[] =
+	"SELECT k.n::bigint, count(*) FILTER (WHERE p.position <= k.position),"
+	" coalesce(min(ms) FILTER (WHERE p.position <= k.position), 0),"
+	" coalesce(max(ms) FILTER (WHERE p.position <= k.position), 0),"
+	" count(*) FILTER (WHERE p.position > k.position AND p.position <= k.bound)"
+	" FROM unnest($1::inet[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])"
+	"  WITH ORDINALITY AS k (client, start_ms, end_ms, position, bound, n)"
+	" JOIN (SELECT client_ip, ping_ms(pinged_at) AS ms, position FROM pings WHERE position IS NOT NULL) p"
+	"  ON p.client_ip = k.client AND p.ms >= k.start_ms AND p.ms < k.end_ms"
+	" GROUP BY k.n";
+
+static void add_keys(struct pg_parameters *parameters, const struct ledger_key *keys, size_t count)
+{
+	pg_add_array(parameters, PG_INET, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_address(parameters, &keys[i].client);
+	pg_add_array(parameters, PG_INT8, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_int8(parameters, keys[i].start_ms);
+	pg_add_array(parameters, PG_INT8, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_int8(parameters, keys[i].end_ms);
+	pg_add_array(parameters, PG_INT8, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_int8(parameters, keys[i].position);
+	pg_add_array(parameters, PG_INT8, count);
+	for (size_t i = 0; i < count; i++)
+		pg_element_int8(parameters, keys[i].bound);
+}
+
+static enum error reader_sum_keys(struct ledger_reader *base, const struct ledger_key *keys, size_t count,
+				  struct ledger_key_sum *ret_sums, struct error_note *note)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	pg_parameters_clear(&reader->parameters);
+	add_keys(&reader->parameters, keys, count);
+	struct pg_step step = {.text = sum_keys, .parameters = &reader->parameters};
+	pg_take_time(reader->connection);
+	enum error error = pg_run(reader->connection, &step, 1, PG_HARMLESS, note);
+	if (error != ERROR_OK)
+		return error;
+	memset(ret_sums, 0, count * sizeof *ret_sums);
+	for (int row = 0; row < PQntuples(step.result); row++) {
+		int64_t n = pg_int8(step.result, row, 0);
+		if (n >= 1 && (size_t)n <= count)
+			ret_sums[n - 1] = (struct ledger_key_sum){pg_int8(step.result, row, 1), pg_int8(step.result, row, 2),
+								  pg_int8(step.result, row, 3), pg_int8(step.result, row, 4)};
+	}
+	pg_clear_results(&step, 1);
+	return ERROR_OK;
+}
+
 static void reader_close(struct ledger_reader *base)
 {
 	struct postgres_reader *reader = (struct postgres_reader *)base;
@@ -129,7 +181,8 @@ static void reader_close(struct ledger_reader *base)
 
 enum error postgres_ledger_reader_open(const struct postgres_config *config, struct ledger_reader **ret_reader)
 {
-	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows, reader_close};
+	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows, reader_close,
+							   reader_sum_keys};
 	struct postgres_reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		return ERROR_NO_MEMORY;
