@@ -22,10 +22,10 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 PROTO = ROOT / "proto"
 sys.path.insert(0, str(HERE.parent / "tools"))
 import toolchains  # noqa: E402
+from cache import CACHE, making  # noqa: E402
 
 
 def key_of(*paths):
@@ -36,14 +36,14 @@ def key_of(*paths):
 def cached(name, make):
     """The folder CACHE/name, made whole or not at all; make(scratch) fills scratch."""
     folder = CACHE / name
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        print(f"   making {name} (once)", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            filled = pathlib.Path(scratch) / "filled"
-            filled.mkdir()
-            make(filled)
-            filled.rename(folder)
+    with making(name):
+        if not folder.exists():
+            print(f"   making {name} (once)", file=sys.stderr, flush=True)
+            with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+                filled = pathlib.Path(scratch) / "filled"
+                filled.mkdir()
+                make(filled)
+                filled.rename(folder)
     return folder
 
 

@@ -1,8 +1,6 @@
 """A smoke run on each version of PostgreSQL that is promised; all else is tested on Debian's."""
-import fcntl
 import hashlib
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -11,10 +9,10 @@ import pytest
 from conftest import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
+from cache import CACHE, making  # noqa: E402
 from postgres import Postgres, binaries  # noqa: E402
 
 TOOLS = ROOT / "tests" / "tools" / "postgres-versions"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 NOW_MS = 1_700_000_000_123
 
 pytestmark = [pytest.mark.skipif(binaries() is None, reason="no PostgreSQL client: apt-get install postgresql"),
@@ -26,9 +24,7 @@ pytestmark = [pytest.mark.skipif(binaries() is None, reason="no PostgreSQL clien
 def versions():
     """The folder with all of them, fetched once."""
     folder = CACHE / f"postgres-versions-{hashlib.sha256((TOOLS / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "postgres-versions.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with making(folder.name):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(TOOLS, folder)

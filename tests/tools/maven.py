@@ -1,13 +1,10 @@
 """The jars of a server, as a pom.xml names them: fetched by Maven once a version, and kept in the cache."""
-import contextlib
 import hashlib
-import os
-import pathlib
 import re
 import shutil
 import subprocess
 
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
+from cache import CACHE, making
 
 
 class Missing(Exception):
@@ -34,13 +31,12 @@ def jars(pom, product, artifact):
         return folder
     if not shutil.which("mvn"):
         raise Missing(f"no Maven to fetch {product} with")
-    print(f"fetching Apache {product} {version} (once)", flush=True)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    scratch = CACHE / f"{product.lower()}-fetching-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
-                    f"-DoutputDirectory={scratch}"], check=True)
-    with contextlib.suppress(OSError):  # another run was faster
-        scratch.rename(folder)
-    shutil.rmtree(scratch, ignore_errors=True)
+    with making(folder.name):
+        if not folder.exists():
+            print(f"fetching Apache {product} {version} (once)", flush=True)
+            scratch = CACHE / f"{folder.name}-fetching"
+            shutil.rmtree(scratch, ignore_errors=True)
+            subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime",
+                            f"-DoutputDirectory={scratch}"], check=True)
+            scratch.rename(folder)
     return folder
