@@ -106,8 +106,7 @@ static struct server_config server_config_from(const struct pingd_config *config
 	server.rpc.max_message_bytes = (size_t)config->max_body_bytes;
 	server.rpc.default_timeout_ms = config->default_timeout_ms;
 	server.rpc.max_timeout_ms = config->max_timeout_ms;
-	if (pingd->reflection != NULL)
-		server.methods = rpc_reflection_methods(pingd->reflection, &server.method_count);
+	server.methods = rpc_reflection_methods(pingd->reflection, &server.method_count);
 	server.tls = pingd->tls;
 	server.routes = pingd->pages.routes;
 	server.route_count = pingd->pages.count;
@@ -134,12 +133,10 @@ static enum error open_tls(struct pingd *pingd, struct error_note *note)
 	return tls_create(TLS_SERVER, &files, &pingd->tls, note);
 }
 
-/* The API's methods, if this process has them, and the one that tells of them. */
+/* The methods, and the one that tells of them. */
 static enum error open_reflection(struct pingd *pingd)
 {
 	size_t count;
-	if (!pingd->config->role_api)
-		return ERROR_OK;
 	const struct rpc_method *methods = service_methods(pipeline_service(pingd->pipeline), &count);
 	return rpc_reflection_create(methods, count, &pingd->reflection);
 }

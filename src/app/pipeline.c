@@ -376,6 +376,7 @@ static enum error open_service(struct pipeline *pipeline)
 		.health = pipeline->health,
 		.status = &pipeline->status,
 		.hub = pipeline->hub,
+		.bare = !pipeline->config->role_api,
 		.watch_heartbeat_ms = pipeline->config->watch_heartbeat_ms,
 		.max_future_skew_ms = pipeline->config->max_future_skew_ms,
 	};

@@ -41,10 +41,8 @@ static const unsigned next_states[HTTP1_STATES] = {
 	[HTTP1_REST] = 1 << HTTP1_BETWEEN | 1 << HTTP1_OVER,
 };
 
-static void set_state(struct http1 *session, enum http1_state state)
+static void expect_input(struct http1 *session)
 {
-	assert(next_states[session->state] >> state & 1);
-	session->state = state;
 	const struct server_config *config = &session->connection->worker->shared->config;
 	int64_t timeouts_ms[HTTP1_STATES] = {
 		[HTTP1_BETWEEN] = config->idle_timeout_ms,
@@ -52,7 +50,14 @@ static void set_state(struct http1 *session, enum http1_state state)
 		[HTTP1_REST] = config->body_timeout_ms,
 		/* IN_BODY and WAITING: the request has its own timer. */
 	};
-	connection_expect(session->connection, timeouts_ms[state]);
+	connection_expect(session->connection, timeouts_ms[session->state]);
+}
+
+static void set_state(struct http1 *session, enum http1_state state)
+{
+	assert(next_states[session->state] >> state & 1);
+	session->state = state;
+	expect_input(session);
 }
 
 static void end_connection(struct http1 *session)
@@ -333,6 +338,11 @@ static void http1_input_ended(struct connection *connection)
 static void http1_expired(struct connection *connection)
 {
 	struct http1 *session = connection->session;
+	/* While the peer takes no bytes none of its own are read: that it takes some in time is the connection's to see. */
+	if (connection->blocked) {
+		expect_input(session);
+		return;
+	}
 	worker_count(connection->worker, COUNTER_TIMEOUTS);
 	if (session->state == HTTP1_IN_HEAD)
 		refuse(session, 408, "the request's head did not come in time");

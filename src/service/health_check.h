@@ -12,10 +12,16 @@
 #include "rpc/call.h"
 #include "service/health.h"
 
-enum { HEALTH_WATCH_MS = 500 };
+enum { HEALTH_WATCH_MS = 500 /* how soon a change is told */ };
 
-/* Both have the health as their context. */
-struct rpc_method health_check_method(struct health *health);
-struct rpc_method health_watch_method(struct health *health);
+/* The methods' context. */
+struct health_endpoint {
+	struct health *health;
+	bool bare; /* this process serves no service but this one: "" alone is known */
+};
+
+struct rpc_method health_check_method(struct health_endpoint *endpoint);
+struct rpc_method health_list_method(struct health_endpoint *endpoint);
+struct rpc_method health_watch_method(struct health_endpoint *endpoint);
 
 #endif

@@ -22,14 +22,19 @@ static const struct question_method questions[] = {
 	{&ping_v1_metrics_service_get_pipeline_status_method, answer_get_pipeline_status},
 };
 
-/* And Ping, WatchWindowStats, Check and Watch. */
-enum { QUESTIONS = sizeof questions / sizeof questions[0], METHODS = QUESTIONS + 4, HEARTBEAT_MS = 15000 };
+enum {
+	QUESTIONS = sizeof questions / sizeof questions[0],
+	HEALTH = QUESTIONS + 2, /* behind Ping and WatchWindowStats: Check, List and Watch */
+	METHODS = HEALTH + 3,
+	HEARTBEAT_MS = 15000,
+};
 
 struct service {
 	struct rate rate;
 	struct ping_endpoint ping;
 	struct metrics_context metrics;
 	struct watch_endpoint watch;
+	struct health_endpoint health;
 	struct question_endpoint endpoints[QUESTIONS];
 	struct rpc_method methods[METHODS];
 };
@@ -66,8 +71,10 @@ enum error service_create(const struct service_config *config, struct service **
 		.heartbeat_ms = config->watch_heartbeat_ms == 0 ? HEARTBEAT_MS : config->watch_heartbeat_ms,
 	};
 	service->methods[QUESTIONS + 1] = watch_method(&service->watch);
-	service->methods[QUESTIONS + 2] = health_check_method(config->health);
-	service->methods[QUESTIONS + 3] = health_watch_method(config->health);
+	service->health = (struct health_endpoint){config->health, config->bare};
+	service->methods[HEALTH] = health_check_method(&service->health);
+	service->methods[HEALTH + 1] = health_list_method(&service->health);
+	service->methods[HEALTH + 2] = health_watch_method(&service->health);
 	*ret_service = service;
 	return ERROR_OK;
 }
@@ -87,6 +94,7 @@ void service_destroy(struct service *service)
 
 const struct rpc_method *service_methods(const struct service *service, size_t *ret_count)
 {
-	*ret_count = METHODS;
-	return service->methods;
+	size_t first = service->health.bare ? HEALTH : 0;
+	*ret_count = METHODS - first;
+	return &service->methods[first];
 }

@@ -38,6 +38,7 @@ struct service_config {
 	struct pipeline_status_source *status;
 	struct watch_hub *hub;	    /* NULL: nobody tells of metrics here */
 	int64_t watch_heartbeat_ms; /* 0: 15 s */
+	bool bare;		    /* this process does not serve the API: Health alone */
 	int64_t max_future_skew_ms; /* how far ahead of this clock a client's may be */
 };
 
@@ -47,7 +48,7 @@ enum error service_create(const struct service_config *config, struct service **
 void service_drain(struct service *service);
 /* Every call must be answered. */
 void service_destroy(struct service *service);
-/* One for each RPC of both services and of grpc.health.v1.Health; the array lives as long as the service. */
+/* One for each RPC of both services, unless bare, and of grpc.health.v1.Health; the array lives as long as the service. */
 const struct rpc_method *service_methods(const struct service *service, size_t *ret_count);
 
 #endif

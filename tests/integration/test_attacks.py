@@ -1,9 +1,11 @@
 """Hostile peers: each does what brings a careless server down, and others are served meanwhile. What is asserted are counts, codes and
 states; a server without the bound that the test is for fails it."""
 import contextlib
+import http.client
 import re
 import socket
 import struct
+import threading
 import time
 
 import http2
@@ -528,6 +530,27 @@ def test_ten_thousand_idle_connections_are_small(make_pingd):
     finally:
         for peer in peers:
             peer.socket.close()
+
+
+def test_pipelined_answers_that_wait_for_a_slow_reader_are_not_idle(make_pingd):
+    """More than the sockets hold: what was asked is answered, however late it is read, as long as the reader reads on."""
+    pingd = make_pingd("--idle-timeout", "300ms", "--header-timeout", "300ms", "--body-timeout", "300ms").start()
+    count = 250
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.connect(("127.0.0.1", pingd.port))
+        sock.settimeout(60)
+        sender = threading.Thread(target=sock.sendall, args=(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * count,))
+        sender.start()
+        reader = sock.makefile("rb")
+        for number in range(count):
+            if number in (1, 100):
+                time.sleep(1.5)  # longer than it may be idle
+            assert reader.readline() == b"HTTP/1.1 200 OK\r\n", f"{number} of {count}"
+            headers = http.client.parse_headers(reader)
+            assert reader.read(int(headers["Content-Length"])).endswith(b"\n")
+        sender.join()
+        assert not reader.read(), "then it is idle"
 
 
 # ── HTTP/1.1: what two parties could read in two ways is refused, and ends the connection ──

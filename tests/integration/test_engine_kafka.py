@@ -2,6 +2,7 @@
 import contextlib
 import http.client
 import json
+import threading
 import time
 
 import pytest
@@ -242,3 +243,80 @@ def test_the_audit_finds_what_is_wrong_in_the_metrics_and_nothing_while_pings_po
     assert found == {"windows": 2, "days": 1, "counters": 1}, report
     said = "\n".join(report["examples"])
     assert all(word in said for word in (client, gone, counted, "203.0.113.99", "99999", "store nothing")), said
+
+
+class Watcher:
+    """Follows WatchWindowStats in its own thread: the newest row of each window that it was told."""
+
+    def __init__(self, pingd, *clients):
+        self.rows, self.messages, self.error = {}, 0, None
+        self.connection = http.client.HTTPConnection("127.0.0.1", pingd.port, timeout=300)
+        body = json.dumps({"clientIps": clients}).encode()
+        self.connection.request("POST", "/ping.v1.MetricsService/WatchWindowStats", b"\0" + len(body).to_bytes(4, "big") + body,
+                                {"Content-Type": "application/connect+json"})
+        self.answer = self.connection.getresponse()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+        wait_for("the watch to begin", lambda: self.messages or self.error)
+
+    def read(self):
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):  # the test closes it
+            while len(head := self.answer.read(5)) == 5:
+                message = json.loads(self.answer.read(int.from_bytes(head[1:], "big")))
+                if head[0] & 2:
+                    self.error = message
+                    return
+                for row in message.get("windowStats", []):
+                    key = row["clientIp"], int(row["windowStartMs"])
+                    if int(row["pingCount"]) < self.rows.get(key, 0):
+                        self.error = f"an older row came behind a newer one: {row}"
+                    self.rows[key] = int(row["pingCount"])
+                self.messages += 1
+
+    def close(self):
+        self.connection.close()
+
+
+def health(pingd):
+    with contextlib.closing(pingd.connect()) as connection:
+        connection.request("POST", "/grpc.health.v1.Health/List", "{}", {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())["statuses"]
+
+
+def watch_once_it_can(pingd):
+    """Who comes before the store is there is told to watch anew."""
+    def told():
+        watcher = Watcher(pingd)
+        pingd.ping(START_MS, client="198.51.100.1")
+        wait_for("a row or the end", lambda: watcher.rows or watcher.error)
+        return watcher.error is None and watcher
+    return wait_for("a watch", told)
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_who_watches_one_process_hears_of_what_an_engine_in_another_writes(store, make_pair, postgres, kafka, database):  # noqa: F811
+    """The engine is killed in between. Whoever came before a change was written is told of it."""
+    engine = make_pair(*store.arguments, "--roles", "stream", name="engine").start()
+    api = make_pair(*store.arguments, "--roles", "api", name="api").start()
+    assert health(engine) == {"": {"status": "SERVING"}}, "no API there"
+    everybody = watch_once_it_can(api)
+    assert health(api)["ping.v1.MetricsService"] == {"status": "SERVING"}
+    one = Watcher(api, "203.0.113.7")
+    for n in range(60):
+        assert api.ping(START_MS + n * 1000, client=f"203.0.113.{n % 20}")[0] == 200
+    want = {key: row[0] for key, row in expected(postgres, database)[0].items()}
+    wait_for("all windows to be told", lambda: everybody.rows == want, 120)
+    mine = {key: count for key, count in want.items() if key[0] == "203.0.113.7"}
+    wait_for("its own windows to be told", lambda: one.rows == mine)
+    engine.kill()
+    for n in range(200):
+        assert api.ping(START_MS + n * 700, client=f"203.0.113.{n % 20}")[0] == 200
+    late = Watcher(api)  # behind the pings, before their rows
+    engine.start()
+    changed = {key for key in want if key[0] != "198.51.100.1"}
+    want = {key: row[0] for key, row in expected(postgres, database)[0].items()}
+    wait_for("what came meanwhile to be told", lambda: everybody.rows == want and late.rows == {key: want[key] for key in changed}, 180)
+    assert everybody.error is None and one.error is None and late.error is None
+    for watcher in (everybody, one, late):
+        watcher.close()
+    assert api.stop() == 0

@@ -14,6 +14,7 @@
 
 struct fixture {
 	struct health *health;
+	struct health_endpoint endpoint;
 	struct rpc_method watch;
 	struct rpc_call *call;
 	int told[8], count;
@@ -35,7 +36,8 @@ static int set_up(void **state)
 	fake_call_stream(f->call, note_status, f);
 	if (health_create(clock_system(), &f->health) != ERROR_OK)
 		return -1;
-	f->watch = health_watch_method(f->health);
+	f->endpoint.health = f->health;
+	f->watch = health_watch_method(&f->endpoint);
 	health_add(f->health, "ledger", true);
 	health_add(f->health, "store", false);
 	health_set(f->health, "ledger", HEALTH_OK, NULL);
@@ -85,9 +87,45 @@ static void a_check_of_what_there_is_not_is_not_found(void **state)
 {
 	struct fixture *f = *state;
 	struct grpc_health_v1_health_check_request request = {.service = SLICE_LITERAL("ping.v1.NoService")};
-	struct rpc_method check = health_check_method(f->health);
+	struct rpc_method check = health_check_method(&f->endpoint);
 	check.handle(f->call, &request, check.context);
 	assert_int_equal(fake_call_error(f->call), ERROR_NOT_FOUND);
+}
+
+static size_t list(struct fixture *f, int ret_statuses[3])
+{
+	struct rpc_method method = health_list_method(&f->endpoint);
+	method.handle(f->call, &(struct grpc_health_v1_health_list_request){0}, method.context);
+	const struct grpc_health_v1_health_list_response *response = fake_call_response(f->call);
+	assert_non_null(response);
+	assert_true(response->statuses.count <= 3);
+	for (size_t i = 0; i < response->statuses.count; i++)
+		ret_statuses[i] = (int)response->statuses.items[i].value->status;
+	assert_true(slice_equal_string(response->statuses.items[0].key, ""));
+	return response->statuses.count;
+}
+
+static void a_list_has_every_service(void **state)
+{
+	struct fixture *f = *state;
+	int statuses[3];
+	health_set(f->health, "store", HEALTH_DOWN, "gone");
+	assert_int_equal(list(f, statuses), 3);
+	assert_int_equal(statuses[0], SERVING);
+	assert_int_equal(statuses[1], SERVING);
+	assert_int_equal(statuses[2], NOT_SERVING);
+}
+
+static void a_process_without_the_api_knows_of_itself_alone(void **state)
+{
+	struct fixture *f = *state;
+	int statuses[3];
+	f->endpoint.bare = true;
+	assert_int_equal(list(f, statuses), 1);
+	assert_int_equal(statuses[0], SERVING);
+	start(f, "ping.v1.PingService");
+	assert_int_equal(f->told[0], UNKNOWN);
+	f->watch.canceled(f->call, f->watch.context);
 }
 
 static void a_watch_tells_each_change(void **state)
@@ -146,6 +184,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_service_serves_while_what_it_needs_is_up),
 		TEST(a_check_of_what_there_is_not_is_not_found),
+		TEST(a_list_has_every_service),
+		TEST(a_process_without_the_api_knows_of_itself_alone),
 		TEST(a_watch_tells_each_change),
 		TEST(a_watch_of_what_there_is_not_stays),
 		TEST(a_process_that_is_about_to_end_serves_no_more),

@@ -139,6 +139,7 @@ static void every_method_of_all_services_has_a_handler(void **state)
 		&ping_v1_metrics_service_watch_window_stats_method,
 		&ping_v1_metrics_service_get_pipeline_status_method,
 		&grpc_health_v1_health_check_method,
+		&grpc_health_v1_health_list_method,
 		&grpc_health_v1_health_watch_method,
 	};
 	size_t count;
