@@ -64,7 +64,8 @@ final class Sessions {
     }
   }
 
-  private static CqlSession connect(CqlUrl url) throws IOException {
+  /** A builder that knows all but the datacenter, which can be told it once. */
+  private static CqlSessionBuilder builder(CqlUrl url) throws IOException {
     Duration timeout = Duration.ofMillis(url.timeoutMs());
     DriverConfigLoader config =
         DriverConfigLoader.programmaticBuilder()
@@ -95,10 +96,14 @@ final class Sessions {
     if (url.tls()) {
       builder.withSslContext(tls(url));
     }
+    return builder;
+  }
+
+  private static CqlSession connect(CqlUrl url) throws IOException {
     String datacenter = url.options().get("datacenter");
     try {
-      return builder
-          .withLocalDatacenter(datacenter == null ? findDatacenter(url, builder) : datacenter)
+      return builder(url)
+          .withLocalDatacenter(datacenter == null ? findDatacenter(url) : datacenter)
           .withKeyspace(url.keyspace())
           .build();
     } catch (AllNodesFailedException e) {
@@ -109,8 +114,8 @@ final class Sessions {
   }
 
   /** Where there is just one, nobody has to name it. */
-  private static String findDatacenter(CqlUrl url, CqlSessionBuilder builder) throws IOException {
-    try (CqlSession look = builder.withLocalDatacenter("datacenter1").build()) {
+  private static String findDatacenter(CqlUrl url) throws IOException {
+    try (CqlSession look = builder(url).withLocalDatacenter("datacenter1").build()) {
       Set<String> names = new TreeSet<>();
       for (Node node : look.getMetadata().getNodes().values()) {
         names.add(node.getDatacenter());
