@@ -216,7 +216,7 @@ export class ClientView implements View {
   }
 
   private makeWindows(): HTMLElement {
-    const head = h("div", { class: "wrow head", role: "row" }, ...["Window", "Pings", "Average interval", "First", "Last"].map((text) => h("span", { role: "columnheader" }, text)));
+    const head = h("div", { class: "wrow head", role: "row" }, ...["Window", "Pings", "Interval", "First", "Last"].map((text) => h("span", { role: "columnheader" }, text)));
     this.windowScroll.append(h("div", { role: "table", "aria-label": "Windows", class: "wtable" }, h("div", { role: "rowgroup", class: "whead" }, head), this.windowBody));
     return h("section", { class: "panel", "aria-labelledby": "client-windows" }, h("h2", { id: "client-windows" }, "Windows"), this.windowScroll);
   }

@@ -67,10 +67,11 @@ const modeWords: Record<Mode, string> = { starting: "Connecting", live: "Live", 
 function troubles(status: Status): HTMLElement[] {
   return status.dependencies
     .filter((one) => one.state === "down" || one.state === "degraded")
-    .map((one) =>
-      h("p", {}, h("strong", {}, `${one.name[0]?.toUpperCase() ?? ""}${one.name.slice(1)} ${one.state}`), one.since > 0 ? ` since ${when(one.since)}` : "", one.detail ? `: ${one.detail}` : "",
-        " Numbers are as of then where they need it."),
-    );
+    .map((one) => {
+      const name = h("strong", {}, `${one.name[0]?.toUpperCase() ?? ""}${one.name.slice(1)} ${one.state}`);
+      const stays = one.state === "down" && (one.name === "store" || one.name === "engine");
+      return h("p", {}, name, one.since > 0 ? ` since ${when(one.since)}` : "", one.detail ? `: ${one.detail}.` : ".", stays ? " Numbers of clients are as of then." : "");
+    });
 }
 
 // Today's times need no date.
