@@ -44,6 +44,8 @@ static enum error gzip_decompress(struct slice input, struct buffer *output)
 		stream.avail_out = sizeof piece;
 		status = inflate(&stream, Z_NO_FLUSH);
 		error = buffer_append(output, piece, sizeof piece - stream.avail_out);
+		if (status == Z_STREAM_END && stream.avail_in > 0)
+			status = inflateReset(&stream); /* RFC 1952, 2.2: members may follow one another */
 		if (status == Z_OK && stream.avail_in == 0 && stream.avail_out > 0)
 			break; /* cut short */
 	}

@@ -400,6 +400,26 @@ static void what_is_compressed_is_read_and_cut_short_it_is_refused(void **state)
 		}
 }
 
+/* RFC 1952, 2.2; RFC 8878, 3.1: both are what comes of their parts. */
+static void what_is_compressed_in_parts_is_read_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < rpc_compression_count; i++)
+		for (size_t cut = 0; cut < 2; cut++) {
+			struct buffer parts;
+			buffer_init(&parts, 4096);
+			assert_int_equal(rpc_compressions[i].compress(SLICE_LITERAL("{\"timestamp"), &parts), ERROR_OK);
+			assert_int_equal(rpc_compressions[i].compress(SLICE_LITERAL(""), &parts), ERROR_OK);
+			assert_int_equal(rpc_compressions[i].compress(SLICE_LITERAL("Ms\":5}"), &parts), ERROR_OK);
+			fake = (struct fake_exchange){.exchange.transport = &transport};
+			begin(PING, "application/json", "content-encoding", rpc_compressions[i].name);
+			data(parts.data, parts.size - cut);
+			end();
+			assert_int_equal(fake.status, cut == 0 ? 200 : 400);
+			buffer_release(&parts);
+		}
+}
+
 static void the_first_compression_that_is_known_and_wanted_is_chosen(void **state)
 {
 	(void)state;
@@ -599,6 +619,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_request_of_one_message_has_exactly_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_decompresses_past_the_limit_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_compressed_is_read_and_cut_short_it_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_compressed_in_parts_is_read_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_first_compression_that_is_known_and_wanted_is_chosen, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_connect_stream_ends_with_its_outcome, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stream_without_messages_has_a_head_and_an_end, setup, teardown),
