@@ -42,6 +42,13 @@
 	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                               \
 	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                       \
 	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                         \
+	X(partitions, "ping_engine_partitions", gauge, "Partitions of the log that this engine fills the store from.", NULL)     \
+	X(fenced, "ping_engine_fenced_total", counter, "Partitions dropped as another engine has taken them.", NULL)             \
+	X(refreshed, "ping_engine_refreshed_activities_total", counter, "Rolling 24 hours derived again as they were due.",      \
+	  NULL)                                                                                                                  \
+	X(repaired, "ping_store_repaired_counters_total", counter, "Counters that the sweep found wrong and put right.", NULL)   \
+	X(commit_failures, "ping_engine_commit_failures_total", counter, "Times that the group's offset could not be told.",     \
+	  NULL)                                                                                                                  \
 	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                          \
 	X(rows_written, "ping_store_written_rows_total", counter, "Rows written.", NULL)                                         \
 	X(pruned, "ping_store_pruned_windows_total", counter, "Windows removed at the end of their retention.", NULL)            \
@@ -238,6 +245,11 @@ static void sample_stream(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_evictions] = (double)stream.engine.evictions;
 	samples[SAMPLE_rows] = (double)stream.engine.rows;
 	samples[SAMPLE_dirty] = (double)stream.engine.dirty_rows;
+	samples[SAMPLE_partitions] = (double)stream.partition_count;
+	samples[SAMPLE_fenced] = (double)stream.fenced;
+	samples[SAMPLE_refreshed] = (double)stream.refreshed;
+	samples[SAMPLE_repaired] = (double)stream.repaired;
+	samples[SAMPLE_commit_failures] = (double)stream.commit_failures;
 	samples[SAMPLE_writes] = (double)stream.writes;
 	samples[SAMPLE_rows_written] = (double)stream.rows_written;
 	samples[SAMPLE_pruned] = (double)stream.pruned;

@@ -244,7 +244,7 @@ static void write_setup(struct pg_connection *connection, int which, int stateme
 	snprintf(connection->setup[which], SETUP_SIZE,
 		 "SELECT set_config('statement_timeout', '%d', true), set_config('lock_timeout', '0', true),"
 		 " set_config('idle_in_transaction_session_timeout', '%d', true)",
-		 statement_timeout_ms, connection->config.idle_in_transaction_timeout_ms);
+		 statement_timeout_ms, statement_timeout_ms == 0 ? 0 : connection->config.idle_in_transaction_timeout_ms);
 }
 
 static int or_default(int value, int initial)

@@ -47,7 +47,8 @@ bool pg_in_transaction(const struct pg_connection *connection);
 void pg_abandon(struct pg_connection *connection);
 /* Text of any number of statements, without parameters or results; no timeout. As they say: BEGIN and COMMIT are theirs. */
 enum error pg_script(struct pg_connection *connection, const char *text, struct error_note *note);
-/* No limit on a statement's time in the next pg_run or pg_run_begin, nor up to its commit: for long reads. */
+/* No limit on a statement's time in the next pg_run or pg_run_begin, nor up to its commit, nor on the time between two of them:
+ * for long reads, whose reader may be slow. */
 void pg_take_time(struct pg_connection *connection);
 /* Of the last error; "" where the server did not say. */
 const char *pg_sqlstate(const struct pg_connection *connection);
