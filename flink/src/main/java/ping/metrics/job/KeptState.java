@@ -113,6 +113,12 @@ final class KeptState implements ClientMetrics.Kept {
               left = true;
             }
           }
+          if (windows.isEmpty()) {
+            windows.clear(); // in memory an empty map would stay for ever
+          }
+          if (days.isEmpty()) {
+            days.clear();
+          }
           if (!left) {
             client.clear();
           }

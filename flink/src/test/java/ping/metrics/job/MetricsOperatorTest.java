@@ -1,0 +1,123 @@
+package ping.metrics.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.Test;
+import ping.metrics.core.Address;
+import ping.metrics.core.ClientChanges;
+import ping.metrics.core.Ping;
+import ping.metrics.core.WindowRow;
+import ping.metrics.core.Windows;
+import ping.metrics.store.Found;
+import ping.metrics.store.Wanted;
+import ping.metrics.types.Sighting;
+
+class MetricsOperatorTest {
+  private static final Address CLIENT = Address.parse("203.0.113.7");
+  private static final long START_MS = 1_728_926_100_000L;
+  private static final long HOUR_MS = 3_600_000;
+  private static final long FLUSH_MS = 500;
+
+  private final MemoryStore store = new MemoryStore("operator");
+
+  private KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness()
+      throws Exception {
+    KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness =
+        new KeyedOneInputStreamOperatorTestHarness<>(
+            new MetricsOperatorFactory(store, new MetricsOptions(FLUSH_MS, HOUR_MS, 0, 100)),
+            Sighting::client,
+            Sighting.CLIENT_TYPE);
+    harness.setProcessingTime(START_MS);
+    return harness;
+  }
+
+  private static Sighting ping(long offset, Found found) {
+    return new Sighting(
+        CLIENT, new Ping(CLIENT, START_MS + offset, offset), START_MS + offset, 0, found);
+  }
+
+  /** An answer of {@code askedMs}: the window as it is given, no day. */
+  private static Found found(long askedMs, WindowRow window) {
+    Wanted wanted = new Wanted(CLIENT, START_MS, Windows.dayStartOf(START_MS), true);
+    return new Found(
+        wanted, askedMs, window, null, null, window == null ? List.of() : List.of(window), 0);
+  }
+
+  private static List<WindowRow> windows(
+      KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness) {
+    List<WindowRow> rows = new ArrayList<>();
+    harness.extractOutputValues().forEach(changes -> rows.addAll(changes.windows()));
+    return rows;
+  }
+
+  @Test
+  void handsRowsOnEveryFlushIntervalAndBeforeABarrier() throws Exception {
+    try (var harness = harness()) {
+      harness.open();
+      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.processElement(new StreamRecord<>(ping(1, null)));
+      assertThat(windows(harness)).isEmpty();
+      harness.setProcessingTime(START_MS + FLUSH_MS);
+      assertThat(windows(harness))
+          .containsExactly(new WindowRow(START_MS, 2, START_MS, START_MS + 1, 1));
+      harness.processElement(new StreamRecord<>(ping(2, null)));
+      harness.prepareSnapshotPreBarrier(1);
+      assertThat(windows(harness))
+          .last()
+          .isEqualTo(new WindowRow(START_MS, 3, START_MS, START_MS + 2, 2));
+    }
+  }
+
+  @Test
+  void aStoredRowThatIsNewerThanRestoredStateReplacesIt() throws Exception {
+    OperatorSubtaskState snapshot;
+    try (var harness = harness()) {
+      harness.open();
+      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.prepareSnapshotPreBarrier(1);
+      snapshot = harness.snapshot(1, START_MS);
+    }
+    try (var harness = harness()) {
+      harness.initializeState(snapshot);
+      harness.open();
+      WindowRow stored = new WindowRow(START_MS, 5, START_MS, START_MS + 9, 9);
+      harness.processElement(new StreamRecord<>(ping(3, found(START_MS, stored))));
+      harness.processElement(new StreamRecord<>(ping(10, null)));
+      harness.prepareSnapshotPreBarrier(2);
+      assertThat(windows(harness))
+          .containsExactly(new WindowRow(START_MS, 6, START_MS, START_MS + 10, 10));
+    }
+  }
+
+  @Test
+  void aPingWhoseStateWasPurgedReadsItsRowAgain() throws Exception {
+    try (var harness = harness()) {
+      harness.open();
+      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.prepareSnapshotPreBarrier(1);
+      harness.snapshot(1, START_MS);
+      store.tables().windows.put(MemoryStore.place(CLIENT, START_MS), windows(harness).get(0));
+      harness.setProcessingTime(START_MS + 1000);
+      harness.setProcessingTime(START_MS + 3 * HOUR_MS);
+      assertThat(harness.numKeyedStateEntries())
+          .as("not before a checkpoint is complete")
+          .isPositive();
+      harness.prepareSnapshotPreBarrier(2);
+      harness.snapshot(2, START_MS + 3 * HOUR_MS);
+      harness.notifyOfCompletedCheckpoint(2);
+      harness.setProcessingTime(START_MS + 5 * HOUR_MS);
+      assertThat(harness.numKeyedStateEntries()).isZero();
+      // Its answer waited since before the purge, and would begin anew.
+      harness.processElement(new StreamRecord<>(ping(7, found(START_MS, null))));
+      harness.prepareSnapshotPreBarrier(3);
+      assertThat(windows(harness))
+          .last()
+          .isEqualTo(new WindowRow(START_MS, 2, START_MS, START_MS + 7, 7));
+    }
+  }
+}
