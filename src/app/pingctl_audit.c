@@ -289,6 +289,8 @@ static int run(void *program, char *const *arguments, size_t count)
 	enum error error = pingd_config_complete(&config, ctl->settings, ctl->environment, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_USAGE, error, &note);
+	if (config.backends.ledger == PINGD_BACKEND_NONE)
+		return pingctl_fail(PINGCTL_USAGE, "an audit compares with the ledger: add --ledger postgres://…");
 	error = (config.backends.log == PINGD_BACKEND_KAFKA ? audit_positions : audit_metrics)(ctl, &differences, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_UNREACHABLE, error, &note);

@@ -104,6 +104,8 @@ static int run(void *program, char *const *arguments, size_t count)
 	enum error error = pingd_config_complete(&config, ctl->settings, ctl->environment, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_USAGE, error, &note);
+	if (config.backends.ledger == PINGD_BACKEND_NONE)
+		return pingctl_fail(PINGCTL_USAGE, "the ledger is migrated first: add --ledger postgres://…");
 	if (config.backends.ledger != PINGD_BACKEND_POSTGRES)
 		return pingctl_fail(PINGCTL_USAGE,
 				    "there is nothing to migrate: pingd itself keeps its embedded files up to date");

@@ -89,7 +89,8 @@ const struct setting pingd_settings[] = {
 	 .expected = "sqlite: or postgres://USER@HOST/DATABASE",
 	 .help = "Where every ping is kept: `sqlite:` is embedded, in the data directory. A postgres:// URL is libpq's, with all its "
 		 "parameters (sslmode, target_session_attrs, several hosts). When it is not set and DB_HOST is in the environment: "
-		 "PostgreSQL there, with DB_PORT, DB_USER, DB_PASSWORD and DB_NAME."},
+		 "PostgreSQL there, with DB_PORT, DB_USER, DB_PASSWORD and DB_NAME. What only streams from Kafka (--roles stream) needs "
+		 "none."},
 	{.name = "log", SETTING_TEXT(CONFIG, log), .section = "storage", .metavar = "URL", .groups = PINGD_GROUP_DATA,
 	 .initial_help = "sqlite: with an embedded ledger, else none", .secrecy = SETTING_URL_PASSWORD, .accepts = is_log,
 	 .expected = "sqlite: or kafka://HOST:PORT,HOST:PORT… (user and password are set by --kafka)",
@@ -312,12 +313,21 @@ static enum error check_postgres(const struct pingd_backends *backends, struct e
 	return ERROR_OK;
 }
 
+static enum error check_ledgerless(const struct pingd_backends *backends, struct error_note *note)
+{
+	if (backends->log != PINGD_BACKEND_KAFKA || backends->store == PINGD_BACKEND_NONE)
+		return error_noted(note, ERROR_INVALID_ARGUMENT,
+				   "what only streams fills a store from the log: add --log kafka://… and --store scylla://…");
+	return ERROR_OK;
+}
+
 enum error pingd_config_check_urls(const char *ledger, const char *log, const char *store, struct pingd_backends *ret_backends,
 				   struct error_note *note)
 {
 	struct pingd_backends backends = {backend_of(ledger), backend_of(log), backend_of(store)};
-	enum error error =
-		backends.ledger == PINGD_BACKEND_POSTGRES ? check_postgres(&backends, note) : check_embedded(&backends, note);
+	enum error error = backends.ledger == PINGD_BACKEND_POSTGRES ? check_postgres(&backends, note)
+			   : backends.ledger == PINGD_BACKEND_NONE   ? check_ledgerless(&backends, note)
+								     : check_embedded(&backends, note);
 	if (error == ERROR_OK)
 		*ret_backends = backends;
 	return error;
@@ -450,6 +460,14 @@ static enum error fill_lists(struct pingd_config *config, struct error_note *not
 	return error;
 }
 
+/* A process that only streams from Kafka needs a ledger for nothing. */
+static const char *needed_ledger(const struct pingd_config *config)
+{
+	bool needed = config->role_api || backend_of(config->log) != PINGD_BACKEND_KAFKA ||
+		      backend_of(config->ledger) != PINGD_BACKEND_SQLITE;
+	return needed ? config->ledger : "";
+}
+
 static enum error derive(struct pingd_config *config, struct error_note *note)
 {
 	if (*config->data_dir == 0)
@@ -470,7 +488,7 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 	}
 	enum error error = fill_lists(config, note);
 	if (error == ERROR_OK)
-		error = pingd_config_check_urls(config->ledger, config->log, config->store, &config->backends, note);
+		error = pingd_config_check_urls(needed_ledger(config), config->log, config->store, &config->backends, note);
 	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)
 		error = error_noted(note, ERROR_INVALID_ARGUMENT,
 				    "roles: without a log there is nothing to stream: add api, or --log and --store");

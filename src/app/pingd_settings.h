@@ -78,8 +78,8 @@ enum error pingd_config_complete(struct pingd_config *config, struct settings *s
 /* Answers --help, --version and --check-config on stdout; false: none of them was asked. */
 bool pingd_config_answer(const struct pingd_config *config, const struct settings *settings, int *ret_exit_code);
 
-/* Which backends the three URLs mean together ("" : not given). INVALID_ARGUMENT for a combination that cannot work; the note
- * says what to add or to leave out. */
+/* Which backends the three URLs mean together ("": not given; for the ledger: not needed, as the process only streams).
+ * INVALID_ARGUMENT for a combination that cannot work; the note says what to add or to leave out. */
 enum error pingd_config_check_urls(const char *ledger, const char *log, const char *store, struct pingd_backends *ret_backends,
 				   struct error_note *note);
 /* UNIMPLEMENTED where a backend has no adapter in this build. */

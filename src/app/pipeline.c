@@ -418,6 +418,8 @@ static enum error open_parts(struct pipeline *pipeline, struct error_note *note)
 		error = open_service(pipeline);
 	if (error != ERROR_OK)
 		return error;
+	if (pipeline->config->backends.ledger == PINGD_BACKEND_NONE)
+		log_event(LOG_INFO, "without a ledger: metrics are made, their audit and rebuild need --ledger elsewhere");
 	if (!publishes(pipeline) && !is_server(pipeline)) /* else those tell who prepare it */
 		set_ledger_health(pipeline, HEALTH_OK, NULL);
 	health_set(pipeline->health, store_name, HEALTH_OK, NULL);

@@ -294,9 +294,10 @@ def watch_once_it_can(pingd):
 
 
 @pytest.mark.parametrize("store", ["scylla"], indirect=True)
-def test_who_watches_one_process_hears_of_what_an_engine_in_another_writes(store, make_pair, postgres, kafka, database):  # noqa: F811
-    """The engine is killed in between. Whoever came before a change was written is told of it."""
-    engine = make_pair(*store.arguments, "--roles", "stream", name="engine").start()
+def test_who_watches_one_process_hears_of_what_an_engine_in_another_writes(store, make_pingd, make_pair, postgres, kafka, database):  # noqa: F811
+    """The engine is killed in between. Whoever came before a change was written is told of it. An engine alone needs no ledger."""
+    engine = make_pingd("--log", kafka.url, *store.arguments, "--roles", "stream", name="engine").start()
+    assert 'msg="without a ledger' in engine.log()
     api = make_pair(*store.arguments, "--roles", "api", name="api").start()
     assert health(engine) == {"": {"status": "SERVING"}}, "no API there"
     everybody = watch_once_it_can(api)

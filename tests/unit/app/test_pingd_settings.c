@@ -150,6 +150,19 @@ static void the_variables_of_the_original_server_yield_to_any_other_word(void **
 	settings_destroy(settings);
 }
 
+static void a_process_that_only_streams_from_kafka_wants_no_ledger(void **state)
+{
+	(void)state;
+	enum error built = kafka_check_build(&note);
+	assert_int_equal(load(ARGUMENTS("--log=kafka://k", "--store=sqlite:", "--roles=stream"), ENVIRONMENT(HOME)), built);
+	if (built == ERROR_OK) {
+		assert_int_equal(config.backends.ledger, PINGD_BACKEND_NONE);
+		settings_destroy(settings);
+	}
+	assert_int_equal(load(ARGUMENTS("--log=kafka://k", "--roles=stream"), ENVIRONMENT(HOME)), ERROR_INVALID_ARGUMENT);
+	assert_int_equal(load(ARGUMENTS("--log=kafka://k", "--store=sqlite:"), ENVIRONMENT(HOME)), ERROR_INVALID_ARGUMENT);
+}
+
 static void a_process_that_only_streams_wants_a_log(void **state)
 {
 	(void)state;
@@ -190,6 +203,8 @@ static void the_legal_combinations_are_these(void **state)
 		 {PINGD_BACKEND_POSTGRES, PINGD_BACKEND_KAFKA, PINGD_BACKEND_SCYLLA}},
 		{"postgres://db", "kafka://k", "", {PINGD_BACKEND_POSTGRES, PINGD_BACKEND_KAFKA, PINGD_BACKEND_NONE}},
 		{"postgres://db", "kafka://k", "sqlite:", {PINGD_BACKEND_POSTGRES, PINGD_BACKEND_KAFKA, PINGD_BACKEND_SQLITE}},
+		{"", "kafka://k", "scylla://s", {PINGD_BACKEND_NONE, PINGD_BACKEND_KAFKA, PINGD_BACKEND_SCYLLA}},
+		{"", "kafka://k", "sqlite:", {PINGD_BACKEND_NONE, PINGD_BACKEND_KAFKA, PINGD_BACKEND_SQLITE}},
 	};
 	for (size_t i = 0; i < sizeof legal / sizeof legal[0]; i++) {
 		struct pingd_backends backends;
@@ -209,6 +224,7 @@ static void every_other_combination_is_refused_with_the_way_out(void **state)
 	const char *const no_ledger_log =
 		"the embedded log is the embedded ledger: with PostgreSQL use --log kafka://…, or leave out --log";
 	const char *const no_log = "a store is filled from the log: add --log kafka://…, or leave out --store";
+	const char *const no_store = "what only streams fills a store from the log: add --log kafka://… and --store scylla://…";
 	const struct {
 		const char *ledger, *log, *store, *text;
 	} refused[] = {
@@ -222,6 +238,8 @@ static void every_other_combination_is_refused_with_the_way_out(void **state)
 		{"postgres://db", "sqlite:", "scylla://s", no_ledger_log},
 		{"postgres://db", "", "sqlite:", no_log},
 		{"postgres://db", "", "scylla://s", no_log},
+		{"", "kafka://k", "", no_store},
+		{"", "", "scylla://s", no_store},
 	};
 	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
 		struct pingd_backends backends;
@@ -303,6 +321,7 @@ int main(void)
 		cmocka_unit_test(metrics_from_kafka_lie_in_an_embedded_store),
 		cmocka_unit_test(the_variables_of_the_original_server_name_the_ledger),
 		cmocka_unit_test(the_variables_of_the_original_server_yield_to_any_other_word),
+		cmocka_unit_test(a_process_that_only_streams_from_kafka_wants_no_ledger),
 		cmocka_unit_test(a_process_that_only_streams_wants_a_log),
 		cmocka_unit_test(help_and_version_look_at_nothing_but_the_flags),
 		cmocka_unit_test(the_legal_combinations_are_these),
