@@ -29,7 +29,8 @@ struct log_event {
 
 struct log_reader;
 struct log_reader_vtable {
-	/* Waits until something happens, at most timeout_ms (then IDLE). UNAVAILABLE or IO: try again later. */
+	/* Waits until something happens, at most timeout_ms (then IDLE). UNAVAILABLE or IO: try again later. DATA_LOSS, with the
+	 * way out in the note: the events that come next in a partition were removed before they were read. */
 	enum error (*poll)(struct log_reader *log, int timeout_ms, struct log_event *ret_event, struct error_note *note);
 	/* The partition's next BATCH starts with the first event newer than `position`. FAILED_PRECONDITION, with the way out in
 	 * the note, where the log no longer holds it or is another log. */

@@ -424,6 +424,8 @@ static enum error poll_log(struct stream *stream, int timeout_ms, struct error_n
 	enum error error = log->vtable->poll(log, poll_timeout_ms(stream, timeout_ms), &event, note);
 	if (error == ERROR_OK)
 		stream->event = event;
+	if (error == ERROR_DATA_LOSS)
+		stream->stopped = true;
 	return error;
 }
 

@@ -273,7 +273,7 @@ def test_events_removed_under_a_reader_are_an_error_until_it_is_told_where_to_go
         reader.seek(assigned(reader), -1)
     remove_events(kafka, tmp_path)
     for _ in range(2):
-        wait_for("the error", lambda: (said := reader.ask("poll", 100)[1]) != "OK" and "FAILED_PRECONDITION" in said and "retention" in said)
+        wait_for("the error", lambda: (said := reader.ask("poll", 100)[1]) != "OK" and "DATA_LOSS" in said and "retention" in said)
 
 
 def test_a_topic_that_is_made_anew_is_another_one(topics, make_reader, kafka):  # noqa: F811

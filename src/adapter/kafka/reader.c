@@ -30,9 +30,10 @@ enum {
 struct partition {
 	int32_t number;
 	rd_kafka_queue_t *queue;
-	bool sought, reading;	  /* the driver has said where to begin; the client begins there */
-	int64_t next_offset;	  /* everything before is told or of no interest */
-	struct error_note broken; /* "": it can be read */
+	bool sought, reading; /* the driver has said where to begin; the client begins there */
+	int64_t next_offset;  /* everything before is told or of no interest */
+	enum error broken;    /* OK: it can be read */
+	struct error_note why;
 };
 
 struct kafka_reader {
@@ -224,14 +225,15 @@ static void mark_broken(struct kafka_reader *reader, struct partition *partition
 {
 	rd_kafka_resp_err_t code = message->err;
 	if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-		error_noted(&partition->broken, ERROR_FAILED_PRECONDITION,
-			    "Kafka: %s, partition %d has no offset %lld any more: removed before it was read (retention), or the "
-			    "topic "
-			    "was made anew: see the procedure of --log-epoch; %s",
-			    KAFKA_TOPIC_EVENTS, (int)partition->number, (long long)partition->next_offset,
-			    rd_kafka_message_errstr(message));
+		partition->broken = error_noted(
+			&partition->why, ERROR_DATA_LOSS,
+			"Kafka: %s, partition %d has no offset %lld any more: removed before it was read (retention), or the "
+			"topic "
+			"was made anew: see the procedure of --log-epoch; %s",
+			KAFKA_TOPIC_EVENTS, (int)partition->number, (long long)partition->next_offset,
+			rd_kafka_message_errstr(message));
 	else if (client_error(code) == ERROR_FAILED_PRECONDITION)
-		failed(reader, "cannot read the log", code, &partition->broken);
+		partition->broken = failed(reader, "cannot read the log", code, &partition->why);
 }
 
 static enum error take_record(struct kafka_reader *reader, const rd_kafka_message_t *message, struct log_event *event,
@@ -285,7 +287,7 @@ static enum error read_partition(struct kafka_reader *reader, struct partition *
 	bool rejected = false, at_end = false;
 	enum error error = ERROR_OK;
 	rd_kafka_message_t *message;
-	for (int taken = 0; error == ERROR_OK && taken < BATCH_EVENTS && *partition->broken.text == 0 &&
+	for (int taken = 0; error == ERROR_OK && taken < BATCH_EVENTS && partition->broken == ERROR_OK &&
 			    (message = rd_kafka_consume_queue(partition->queue, 0)) != NULL;
 	     taken++) {
 		error = take_message(reader, partition, message, &event, &rejected, note);
@@ -329,12 +331,12 @@ static enum error read_any(struct kafka_reader *reader, struct log_event *ret_ev
 	for (size_t i = 0; i < reader->partition_count; i++) {
 		struct partition *partition = &reader->partitions[reader->turn++ % reader->partition_count];
 		enum error error = ERROR_OK;
-		if (partition->sought && *partition->broken.text == 0)
+		if (partition->sought && partition->broken == ERROR_OK)
 			error = read_partition(reader, partition, ret_event, note);
 		if (error != ERROR_OK || ret_event->kind != LOG_IDLE || reader->held.kind != LOG_IDLE)
 			return error;
-		if (*partition->broken.text != 0)
-			return error_noted(note, ERROR_FAILED_PRECONDITION, "%s", partition->broken.text);
+		if (partition->broken != ERROR_OK)
+			return error_noted(note, partition->broken, "%s", partition->why.text);
 	}
 	return ERROR_OK;
 }
@@ -520,7 +522,7 @@ static enum error reader_seek(struct log_reader *base, int32_t number, int64_t p
 		reader->held.kind = LOG_IDLE;
 	partition->next_offset = offset;
 	partition->sought = true;
-	*partition->broken.text = 0;
+	partition->broken = ERROR_OK;
 	return ERROR_OK;
 }
 

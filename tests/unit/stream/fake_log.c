@@ -85,6 +85,14 @@ static bool next_batch(struct fake_reader *fake, int32_t number, struct log_even
 	return true;
 }
 
+/* What it would read next is deleted. */
+static bool is_cut_off(const struct fake_reader *fake, int32_t number)
+{
+	const struct fake_log_partition *p = &fake->log->partitions[number];
+	size_t next = fake->partitions[number].next;
+	return fake->partitions[number].sought && next < p->count && p->events[next].position <= p->start_position;
+}
+
 static enum error poll(struct log_reader *reader, int timeout_ms, struct log_event *ret_event, struct error_note *note)
 {
 	struct fake_reader *fake = (struct fake_reader *)reader;
@@ -100,6 +108,8 @@ static enum error poll(struct log_reader *reader, int timeout_ms, struct log_eve
 	}
 	for (int i = 0; i < FAKE_LOG_PARTITIONS; i++) {
 		fake->turn = (fake->turn + 1) % FAKE_LOG_PARTITIONS;
+		if (is_cut_off(fake, fake->turn))
+			return error_noted(note, ERROR_DATA_LOSS, "events were removed before they were read; rebuild");
 		if (next_batch(fake, fake->turn, ret_event))
 			return ERROR_OK;
 	}

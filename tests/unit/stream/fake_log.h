@@ -34,7 +34,7 @@ int64_t fake_log_append(struct fake_log *log, int32_t partition, const struct ad
 void fake_log_append_marker(struct fake_log *log, int32_t partition);
 /* The position of the last thing appended. */
 int64_t fake_log_end(const struct fake_log *log, int32_t partition);
-/* What retention does: seeks to before `position` fail. */
+/* What retention does: seeks to before `position` fail, and polls of who had not read up to there. */
 void fake_log_trim(struct fake_log *log, int32_t partition, int64_t position);
 
 enum fake_log_call { FAKE_POLL, FAKE_SEEK, FAKE_COMMIT, FAKE_IDENTITY };

@@ -392,15 +392,15 @@ static void the_status_says_since_when_it_retries(void **state)
 	assert_int_equal(status.since_ms, still.wall_ms);
 }
 
-static void assert_stopped(const char *text)
+static void assert_stopped(enum error error, const char *text)
 {
-	assert_int_equal(stream_step(stream, 100, &note), ERROR_FAILED_PRECONDITION);
+	assert_int_equal(stream_step(stream, 100, &note), error);
 	assert_string_equal(note.text, text);
 	stream_status(stream, &status);
 	assert_string_equal(stream_state_name(status.state), "stopped");
 	uint64_t takes = store.calls[FAKE_TAKE];
 	pass(3600000);
-	assert_int_equal(stream_step(stream, 100, &note), ERROR_FAILED_PRECONDITION);
+	assert_int_equal(stream_step(stream, 100, &note), error);
 	assert_int_equal(store.calls[FAKE_TAKE], takes);
 	assert_true(stream_pause_ms(stream) > 0);
 }
@@ -411,7 +411,7 @@ static void metrics_of_another_log_stop_it(void **state)
 	step();
 	memcpy(log_.identity, "another log", 12);
 	fake_reader_assign(&reader, 0);
-	assert_stopped("the metrics came from another log; rebuild");
+	assert_stopped(ERROR_FAILED_PRECONDITION, "the metrics came from another log; rebuild");
 }
 
 static void a_log_that_begins_behind_the_position_stops_it(void **state)
@@ -419,7 +419,18 @@ static void a_log_that_begins_behind_the_position_stops_it(void **state)
 	(void)state;
 	ping(1, OPEN_MS);
 	fake_log_trim(&log_, 0, 1);
-	assert_stopped("the log begins behind the store's position; rebuild");
+	assert_stopped(ERROR_FAILED_PRECONDITION, "the log begins behind the store's position; rebuild");
+}
+
+static void events_removed_before_they_were_read_stop_it(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS);
+	step();
+	step();
+	ping(1, OPEN_MS + 1);
+	fake_log_trim(&log_, 0, fake_log_end(&log_, 0));
+	assert_stopped(ERROR_DATA_LOSS, "events were removed before they were read; rebuild");
 }
 
 static void a_fenced_partition_is_dropped_and_the_others_go_on(void **state)
@@ -718,6 +729,7 @@ int main(void)
 		TEST(the_status_says_since_when_it_retries),
 		TEST(metrics_of_another_log_stop_it),
 		TEST(a_log_that_begins_behind_the_position_stops_it),
+		TEST(events_removed_before_they_were_read_stop_it),
 		TEST(a_fenced_partition_is_dropped_and_the_others_go_on),
 		TEST(a_commit_that_the_log_refuses_is_counted_and_said_again),
 		TEST(a_revoked_partition_is_flushed_and_forgotten),
