@@ -55,6 +55,7 @@ static void arm_timer(struct connection *connection)
 
 void connection_expect(struct connection *connection, int64_t timeout_ms)
 {
+	connection->read_timeout_ms = timeout_ms;
 	connection->read_expires_us = timeout_ms == 0 ? INT64_MAX : loop_now_us(connection->worker->loop) + timeout_ms * 1000;
 	arm_timer(connection);
 }
@@ -432,6 +433,9 @@ static void update_events(struct connection *connection)
 	bool read = connection->state == CONNECTION_LINGERING ||
 		    (speaking && !connection->input_ended && connection->speaker->wants_input(connection, connection->blocked));
 	uint32_t events = (read ? EPOLLIN : 0U) | (connection->blocked ? EPOLLOUT : 0U);
+	/* What is expected has its time from when it can be read: it may lie in the socket since long. */
+	if ((events & ~connection->events & EPOLLIN) != 0 && connection->read_expires_us != INT64_MAX)
+		connection_expect(connection, connection->read_timeout_ms);
 	if (events != connection->events)
 		loop_watch_change(connection->worker->loop, &connection->watch, events);
 	connection->events = events;

@@ -67,8 +67,9 @@ struct connection {
 	bool tls_open, tls_closed;
 	uint32_t events;			   /* watched for */
 	int64_t read_expires_us, write_expires_us; /* INT64_MAX: never */
-	struct buffer input;			   /* what the speaker has not taken yet; before: of a PROXY preamble */
-	struct buffer output;			   /* what the socket has not taken yet, from output_sent on */
+	int64_t read_timeout_ms;
+	struct buffer input;  /* what the speaker has not taken yet; before: of a PROXY preamble */
+	struct buffer output; /* what the socket has not taken yet, from output_sent on */
 	size_t output_sent;
 	size_t lingered_bytes;
 	size_t counted_bytes; /* of what it holds, in the server's sum */

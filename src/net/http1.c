@@ -338,8 +338,9 @@ static void http1_input_ended(struct connection *connection)
 static void http1_expired(struct connection *connection)
 {
 	struct http1 *session = connection->session;
-	/* While the peer takes no bytes none of its own are read: that it takes some in time is the connection's to see. */
-	if (connection->blocked) {
+	/* While the peer takes no bytes none of its own are read: that it takes some in time is the connection's to see. What was
+	 * read may wait for its turn. */
+	if (connection->blocked || connection->resumed) {
 		expect_input(session);
 		return;
 	}
