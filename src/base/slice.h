@@ -56,4 +56,18 @@ static inline struct slice slice_trim(struct slice text)
 	return text;
 }
 
+/* The part before the separator, which it moves the text behind; all of the text where there is none. */
+static inline struct slice slice_take(struct slice *text, uint8_t separator)
+{
+	const uint8_t *end = text->size == 0 ? NULL : (const uint8_t *)memchr(text->data, separator, text->size);
+	struct slice part = *text;
+	if (end == NULL) {
+		*text = slice_make(NULL, 0);
+		return part;
+	}
+	part.size = (size_t)(end - text->data);
+	*text = slice_make(end + 1, text->size - part.size - 1);
+	return part;
+}
+
 #endif

@@ -124,22 +124,7 @@ enum error rpc_compression_find(const struct slice *name, const struct rpc_compr
 			   name->size > SHOWN_BYTES ? SHOWN_BYTES : (int)name->size, (const char *)name->data);
 }
 
-/* The end of `text` up to `separator`; moves it behind that. */
-static struct slice take_until(struct slice *text, uint8_t separator)
-{
-	const uint8_t *end = text->size == 0 ? NULL : memchr(text->data, separator, text->size);
-	struct slice part = *text;
-	if (end == NULL) {
-		*text = slice_make(NULL, 0);
-		return part;
-	}
-	part.size = (size_t)(end - text->data);
-	*text = slice_make(end + 1, text->size - part.size - 1);
-	return part;
-}
-
-/* RFC 9110, 12.4.2: "q=0" and with zeros behind a point. */
-static bool is_refused(struct slice parameter)
+bool rpc_is_zero_weight(struct slice parameter)
 {
 	parameter = slice_trim(parameter);
 	if (parameter.size < 3 || strncasecmp((const char *)parameter.data, "q=0", 3) != 0)
@@ -154,10 +139,10 @@ const struct rpc_compression *rpc_compression_choose(const struct slice *accept)
 {
 	struct slice rest = accept == NULL ? slice_make(NULL, 0) : *accept;
 	while (rest.size > 0) {
-		struct slice parameters = take_until(&rest, ',');
-		struct slice name = slice_trim(take_until(&parameters, ';'));
+		struct slice parameters = slice_take(&rest, ',');
+		struct slice name = slice_trim(slice_take(&parameters, ';'));
 		const struct rpc_compression *compression = find(name);
-		if (compression != NULL && !is_refused(parameters))
+		if (compression != NULL && !rpc_is_zero_weight(parameters))
 			return compression;
 	}
 	return NULL;

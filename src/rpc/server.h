@@ -134,5 +134,7 @@ bool rpc_call_client_streams(const struct rpc_call *call);
 
 /* The value of the first header of this name, or NULL. */
 const struct slice *rpc_request_header(const struct rpc_request *request, const char *name);
+/* Of one entry of an Accept- header: "q=0", also with zeros behind a point, says that it is not wanted (RFC 9110, 12.4.2). */
+bool rpc_is_zero_weight(struct slice parameter);
 
 #endif

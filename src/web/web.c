@@ -18,31 +18,6 @@ static void add(struct http_response *response, const char *name, const char *va
 	response->headers[response->header_count++] = (struct rpc_header){slice_from_string(name), slice_from_string(value)};
 }
 
-/* The part of a list's text up to the separator; moves the text behind it. */
-static struct slice take_part(struct slice *text, char separator)
-{
-	const uint8_t *end = text->size == 0 ? NULL : memchr(text->data, separator, text->size);
-	struct slice part = *text;
-	*text = slice_make(NULL, 0);
-	if (end == NULL)
-		return part;
-	*text = slice_make(end + 1, (size_t)(part.data + part.size - end - 1));
-	part.size = (size_t)(end - part.data);
-	return part;
-}
-
-/* RFC 9110, 12.4.2: a weight of zero, "q=0.000" at the longest. */
-static bool is_zero_weight(struct slice parameter)
-{
-	parameter = slice_trim(parameter);
-	if (parameter.size < 3 || strncasecmp((const char *)parameter.data, "q=0", 3) != 0)
-		return false;
-	for (size_t i = 3; i < parameter.size; i++)
-		if (parameter.data[i] != '.' && parameter.data[i] != '0')
-			return false;
-	return true;
-}
-
 /* RFC 9110, 12.5.3. Whoever says nothing gets it as it is. What is said of gzip counts, and the star where nothing is. */
 static bool takes_gzip(const struct rpc_request *request)
 {
@@ -50,9 +25,9 @@ static bool takes_gzip(const struct rpc_request *request)
 	struct slice rest = accept == NULL ? slice_make(NULL, 0) : *accept;
 	bool star = false;
 	while (rest.size > 0) {
-		struct slice parameters = take_part(&rest, ',');
-		struct slice coding = slice_trim(take_part(&parameters, ';'));
-		bool wanted = !is_zero_weight(parameters);
+		struct slice parameters = slice_take(&rest, ',');
+		struct slice coding = slice_trim(slice_take(&parameters, ';'));
+		bool wanted = !rpc_is_zero_weight(parameters);
 		if (slice_equal_ignoring_case(coding, "gzip") || slice_equal_ignoring_case(coding, "x-gzip"))
 			return wanted;
 		if (slice_equal_string(coding, "*"))
@@ -67,7 +42,7 @@ static bool has_it(const struct rpc_request *request, const char *tag)
 	const struct slice *known = rpc_request_header(request, "if-none-match");
 	struct slice rest = known == NULL ? slice_make(NULL, 0) : *known;
 	while (rest.size > 0) {
-		struct slice one = slice_trim(take_part(&rest, ','));
+		struct slice one = slice_trim(slice_take(&rest, ','));
 		if (one.size > 2 && memcmp(one.data, "W/", 2) == 0)
 			one = slice_make(one.data + 2, one.size - 2);
 		if (slice_equal_string(one, tag) || slice_equal_string(one, "*"))
