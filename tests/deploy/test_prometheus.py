@@ -79,6 +79,7 @@ def world(tmp_path_factory):
 def test_under_load_all_is_quiet(world):
     wait_for("pings on both", lambda: (world.prometheus.value("min(rate(ping_ingest_accepted_total[10s]))") or 0) > 10)
     wait_for("what was so before the first scrape to be over", lambda: not world.prometheus.firing())
+    wait_for("the rule to have two scrapes of a pingd to go by", lambda: world.prometheus.value("ping:errors:ratio5m") is not None)
     assert world.prometheus.value("ping:errors:ratio5m") == 0
 
 
