@@ -43,6 +43,13 @@ def load_script(name, path):
     return module
 
 
+def use_test_python():
+    """Again, under the Python of the tests: what starts Kafka there is used here."""
+    python = load_script("ping_test", ROOT / "scripts" / "test").venv()
+    if pathlib.Path(sys.prefix) != python.parent.parent:
+        os.execv(python, [python, *sys.argv])
+
+
 def row(what, figure, wanted=""):
     ROWS.append((what, figure, wanted))
     print(f"  {what}: {figure}" + (f"   (wanted: {wanted})" if wanted else ""), flush=True)
