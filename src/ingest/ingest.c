@@ -29,6 +29,7 @@ struct ingest {
 	struct queue submitted;
 	unsigned ready, sleeping; /* publishers */
 	bool closed;
+	size_t out; /* of those in stats.depth: taken */
 	struct ingest_stats stats;
 
 	pthread_mutex_t taking; /* guards the following; locked before the other */
@@ -162,6 +163,17 @@ void ingest_destroy(struct ingest *ingest)
 	free(ingest);
 }
 
+static size_t waiting(const struct ingest *ingest)
+{
+	return ingest->stats.depth - ingest->out;
+}
+
+/* How many pings the others have on their way is known, in how many batches not: at most in one each. */
+static bool gathers(const struct ingest *ingest)
+{
+	return ingest->ready > 1 && !ingest->closed && waiting(ingest) > 0 && waiting(ingest) * (ingest->ready - 1) < ingest->out;
+}
+
 enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 {
 	/* What a ledger could refuse must not get into a batch, where it would fail its neighbours. */
@@ -180,7 +192,8 @@ enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
 		queue_push(&ingest->submitted, ping);
 		ingest->stats.depth++;
 		refuse = ingest->ready == 0;
-		wake = !refuse && ingest->sleeping > 0;
+		/* The first, so that somebody begins to gather, and those that come when there are enough. */
+		wake = !refuse && ingest->sleeping > 0 && (waiting(ingest) == 1 || !gathers(ingest));
 	}
 	pthread_mutex_unlock(&ingest->mutex);
 	if (wake)
@@ -203,6 +216,9 @@ size_t ingest_take(struct ingest *ingest, size_t max, struct ingest_ping **ret_f
 	}
 	for (; count < max && ingest->taken.first != NULL; count++)
 		queue_push(&batch, queue_pop(&ingest->taken));
+	pthread_mutex_lock(&ingest->mutex);
+	ingest->out += count;
+	pthread_mutex_unlock(&ingest->mutex);
 	pthread_mutex_unlock(&ingest->taking);
 	*ret_first = batch.first;
 	return count;
@@ -217,7 +233,9 @@ void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome)
 	stats->failed += outcome->failed;
 	stats->batches += outcome->batches;
 	stats->failed_batches += outcome->failed_batches;
-	stats->depth -= outcome->accepted + outcome->duplicates + outcome->failed;
+	size_t done = outcome->accepted + outcome->duplicates + outcome->failed;
+	stats->depth -= done;
+	ingest->out -= done;
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
@@ -335,6 +353,26 @@ void ingest_wait(struct ingest *ingest, int timeout_ms)
 	pthread_mutex_lock(&ingest->mutex);
 	ingest->sleeping++;
 	while (result == 0 && ingest->submitted.first == NULL && !ingest->closed)
+		result = pthread_cond_timedwait(&ingest->wake, &ingest->mutex, &deadline);
+	ingest->sleeping--;
+	pthread_mutex_unlock(&ingest->mutex);
+}
+
+bool ingest_gathers(struct ingest *ingest)
+{
+	pthread_mutex_lock(&ingest->mutex);
+	bool result = gathers(ingest);
+	pthread_mutex_unlock(&ingest->mutex);
+	return result;
+}
+
+void ingest_wait_gathered(struct ingest *ingest, int timeout_ms)
+{
+	struct timespec deadline = wait_deadline(timeout_ms);
+	int result = 0;
+	pthread_mutex_lock(&ingest->mutex);
+	ingest->sleeping++;
+	while (result == 0 && gathers(ingest))
 		result = pthread_cond_timedwait(&ingest->wake, &ingest->mutex, &deadline);
 	ingest->sleeping--;
 	pthread_mutex_unlock(&ingest->mutex);

@@ -315,6 +315,8 @@ void publisher_wait(struct publisher *publisher, int timeout_ms)
 		timeout_ms = (int)((due_us - now + 999) / 1000);
 	if (is_carrier(publisher))
 		shared_slot_wait(&publisher->front->shared, publisher->version, timeout_ms);
+	else if (publisher->ready && publisher->gather_us != 0)
+		ingest_wait_gathered(publisher->ingest, timeout_ms);
 	else if (publisher->ready && publisher->soon_us == INT64_MAX)
 		ingest_wait(publisher->ingest, timeout_ms);
 	else

@@ -1,7 +1,11 @@
 /* A batch of pings, from the queue to its answer (publisher.h). */
 #include "ingest/publisher_parts.h"
 
-enum { PRUNE_MAX = 1000 }; /* keys a step, beside as many as a batch can have added */
+enum {
+	PRUNE_MAX = 1000, /* keys a step, beside as many as a batch can have added */
+	/* Less than a transaction takes, so that what waits for more is on its way before the batch beside it is done. */
+	GATHER_US = 3000,
+};
 
 /* Keys are forgotten in small steps between batches, so that none waits for long. */
 static bool prune_is_due(const struct publisher *publisher)
@@ -59,11 +63,27 @@ static bool carrier_works(struct publisher *publisher)
 	       publisher->view.trouble == ERROR_OK && now_us(publisher) < publisher->leave_us;
 }
 
+static bool gathers(struct publisher *publisher)
+{
+	int64_t now = now_us(publisher);
+	if (!ingest_gathers(publisher->ingest) || (publisher->gather_us != 0 && now >= publisher->gather_us)) {
+		publisher->gather_us = 0;
+		return false;
+	}
+	if (publisher->gather_us == 0)
+		publisher->gather_us = now + GATHER_US;
+	publisher->soon_us = publisher->gather_us;
+	publisher->idle = true;
+	return true;
+}
+
 enum publisher_state publisher_do_ready(struct publisher *publisher)
 {
 	publisher_set_ready(publisher, true);
 	publisher->tries = 0;
 	publisher->error = ERROR_OK;
+	if (gathers(publisher))
+		return PUBLISHER_READY;
 	if (publisher->prune_turn && prune_is_due(publisher)) {
 		publisher->prune_turn = false;
 		prune_keys(publisher);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <pthread.h>
 
 #include "base/timestamp.h"
@@ -618,6 +619,119 @@ static void pings_are_refused_only_while_no_publisher_is_ready(void **state)
 	assert_int_equal(ingest_stats(ingest).depth, 0);
 }
 
+/* Another publisher's batch of three, and what came behind it. */
+static void be_two_with_three_on_their_way(struct submitted all[3])
+{
+	struct ingest_ping *first;
+	make_queue();
+	ingest_set_ready(ingest, true);
+	ingest_set_ready(ingest, true);
+	submit_all(all, 3);
+	assert_int_equal(ingest_take(ingest, 3, &first), 3);
+	assert_false(ingest_gathers(ingest));
+}
+
+static void end_three(size_t still_waiting)
+{
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
+	struct ingest_ping *first;
+	ingest_count(ingest, &(struct ingest_outcome){.failed = ingest_take(ingest, still_waiting, &first)});
+	assert_int_equal(ingest_stats(ingest).depth, 0);
+}
+
+static void a_publisher_gathers_as_many_as_the_batch_beside_it_has(void **state)
+{
+	(void)state;
+	struct submitted out[3], more[3];
+	be_two_with_three_on_their_way(out);
+	submit_all(more, 2);
+	assert_true(ingest_gathers(ingest));
+	submit_all(&more[2], 1);
+	assert_false(ingest_gathers(ingest));
+	end_three(3);
+}
+
+static void beside_two_it_gathers_half_of_what_they_have(void **state)
+{
+	(void)state;
+	struct submitted out[3], more[2];
+	be_two_with_three_on_their_way(out);
+	ingest_set_ready(ingest, true);
+	submit_all(more, 1);
+	assert_true(ingest_gathers(ingest));
+	submit_all(&more[1], 1);
+	assert_false(ingest_gathers(ingest));
+	end_three(2);
+}
+
+static void nothing_is_gathered_by_a_lone_publisher_behind_a_batch_or_at_the_end(void **state)
+{
+	(void)state;
+	struct submitted out[3], more[1];
+	be_two_with_three_on_their_way(out);
+	submit_all(more, 1);
+	ingest_set_ready(ingest, false);
+	assert_false(ingest_gathers(ingest));
+	ingest_set_ready(ingest, true);
+	assert_true(ingest_gathers(ingest));
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
+	assert_false(ingest_gathers(ingest));
+	ingest_close(ingest);
+	struct ingest_ping *first;
+	ingest_count(ingest, &(struct ingest_outcome){.failed = ingest_take(ingest, 1, &first)});
+}
+
+/* One that is not woken never returns. */
+static void *wait_for_one(void *unused)
+{
+	(void)unused;
+	ingest_wait(ingest, INT_MAX);
+	return NULL;
+}
+
+static void who_sleeps_is_woken_by_one_ping_beside_a_batch(void **state)
+{
+	(void)state;
+	struct submitted out[3], more[1];
+	for (int round = 0; round < 30; round++) {
+		pthread_t thread;
+		be_two_with_three_on_their_way(out);
+		assert_int_equal(pthread_create(&thread, NULL, wait_for_one, NULL), 0);
+		for (int j = 0; j < round % 3; j++)
+			sched_yield();
+		submit_all(more, 1);
+		pthread_join(thread, NULL);
+		end_three(1);
+	}
+}
+
+static void *wait_until_gathered(void *unused)
+{
+	(void)unused;
+	ingest_wait(ingest, INT_MAX);
+	while (ingest_gathers(ingest))
+		ingest_wait_gathered(ingest, INT_MAX);
+	return NULL;
+}
+
+static void who_gathers_is_woken_when_there_are_enough(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 30; round++) {
+		struct submitted out[3], more[3];
+		pthread_t thread;
+		be_two_with_three_on_their_way(out);
+		assert_int_equal(pthread_create(&thread, NULL, wait_until_gathered, NULL), 0);
+		for (size_t i = 0; i < 3; i++) {
+			submit_all(&more[i], 1);
+			for (int j = 0; j < round % 3; j++)
+				sched_yield();
+		}
+		pthread_join(thread, NULL);
+		end_three(3);
+	}
+}
+
 static void *wait_unready(void *for_pings)
 {
 	ingest_wait_unready(ingest, for_pings != NULL, 60000);
@@ -665,6 +779,11 @@ int main(void)
 		TEST(many_threads_submit_and_each_ping_is_kept_once_in_its_threads_order),
 		TEST(a_submit_and_a_close_wake_the_publisher),
 		TEST(publishers_take_the_oldest_first_and_each_ping_once),
+		TEST(a_publisher_gathers_as_many_as_the_batch_beside_it_has),
+		TEST(beside_two_it_gathers_half_of_what_they_have),
+		TEST(nothing_is_gathered_by_a_lone_publisher_behind_a_batch_or_at_the_end),
+		TEST(who_sleeps_is_woken_by_one_ping_beside_a_batch),
+		TEST(who_gathers_is_woken_when_there_are_enough),
 		TEST(pings_are_refused_only_while_no_publisher_is_ready),
 		TEST(a_ping_that_nobody_will_carry_out_wakes_who_can_refuse_it),
 		TEST(a_wait_ends_at_its_timeout),

@@ -1302,6 +1302,87 @@ static void without_a_log_a_batch_is_one_transaction(void **unused)
 	assert_calls("commit commit");
 }
 
+/* Beside another publisher */
+
+static struct ingest_ping *others;
+
+static void make_beside_a_batch_of_three(void)
+{
+	make(PUBLISHER_ORDERED, false, NULL);
+	run();
+	ingest_set_ready(ingest, true);
+	for (size_t i = 0; i < 3; i++)
+		submit(i);
+	assert_int_equal(ingest_take(ingest, 3, &others), 3);
+}
+
+static void end_others(void)
+{
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
+	ingest_set_ready(ingest, false);
+}
+
+static void a_ping_behind_anothers_batch_waits_for_more_a_moment(void **unused)
+{
+	(void)unused;
+	make_beside_a_batch_of_three();
+	struct submitted *ping = submit(3);
+	run();
+	assert_int_equal(ping->done, 0);
+	assert_int_equal(publisher_due_us(publisher), monotonic_us + 3000);
+	monotonic_us += 2999;
+	run();
+	assert_int_equal(ping->done, 0);
+	monotonic_us++;
+	run();
+	assert_answered(ping, ERROR_OK);
+	ping = submit(4); /* the next one's moment begins anew */
+	run();
+	assert_int_equal(ping->done, 0);
+	monotonic_us += 3000;
+	run();
+	assert_answered(ping, ERROR_OK);
+	assert_calls("commit commit");
+	end_others();
+}
+
+static void as_many_as_anothers_batch_has_go_at_once(void **unused)
+{
+	(void)unused;
+	make_beside_a_batch_of_three();
+	struct submitted *first = submit(3);
+	run();
+	submit(4);
+	run();
+	assert_int_equal(first->done, 0);
+	submit(5);
+	run();
+	assert_answered(first, ERROR_OK);
+	assert_calls("commit");
+	end_others();
+}
+
+static void what_waits_for_more_goes_when_the_others_batch_is_done_or_the_end_comes(void **unused)
+{
+	(void)unused;
+	make_beside_a_batch_of_three();
+	struct submitted *ping = submit(3);
+	run();
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
+	run();
+	assert_answered(ping, ERROR_OK);
+	for (size_t i = 4; i < 7; i++)
+		submit(i);
+	assert_int_equal(ingest_take(ingest, 3, &others), 3);
+	ping = submit(7);
+	run();
+	assert_int_equal(ping->done, 0);
+	ingest_close(ingest);
+	run();
+	assert_answered(ping, ERROR_OK);
+	end_others();
+}
+
 /* Threads */
 
 static void *run_thread(void *context)
@@ -1410,6 +1491,9 @@ int main(void)
 		TEST(ordered_publishes_nothing_that_could_not_be_inserted),
 		TEST(ordered_cannot_call_a_failure_what_is_in_the_log),
 		TEST(without_a_log_a_batch_is_one_transaction),
+		TEST(a_ping_behind_anothers_batch_waits_for_more_a_moment),
+		TEST(as_many_as_anothers_batch_has_go_at_once),
+		TEST(what_waits_for_more_goes_when_the_others_batch_is_done_or_the_end_comes),
 		TEST(the_threads_of_an_outbox_bring_all_into_both),
 		TEST(status_can_be_read_while_its_thread_works),
 	};
