@@ -1,5 +1,4 @@
-"""The Flink job on real Kafka, Flink and Cassandra: every row is what the log holds, whoever is killed on the way."""
-import collections
+"""The Flink job on real Kafka, Flink and Cassandra: every row is what the native engine makes of the same log, whoever is killed on the way."""
 import contextlib
 import ipaddress
 import json
@@ -15,242 +14,421 @@ import time
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[0] / "tools"))
+sys.path[:0] = [str(HERE.parents[0] / "tools"), str(HERE.parents[0] / "vectors")]
 
 import flink_cluster
+import generate as vectors
 from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
-from kafka import java, kafka, reserve_ports  # noqa: F401
+from conftest import BUILD, SCALE, wait_for
+from kafka import TOPICS, java, kafka, reserve_ports  # noqa: F401
+from metric_rows import DAY_MS, HOUR_MS, check_activities, check_lives, differences, expected, stored, time_text, watched
+from test_engine_kafka import CQL, Store, audit, metrics_agree
+from test_postgres_kafka import agree, assert_kept, database, loading, make_pair, postgres, progress  # noqa: F401
+from test_postgres_kafka import pytestmark as needs_servers
 
 ROOT = HERE.parents[1]
-MIGRATIONS = ROOT / "src" / "adapter" / "cql" / "migrations"
-SCALE = float(os.environ.get("PING_SCALE", "1"))
-EVENTS = int(30_000 * SCALE)
-WINDOW_MS, DAY_MS, HOUR_MS = 300_000, 86_400_000, 3_600_000
 PARTITIONS = 6
-# Two clusters that are killed and started again take many minutes on a machine with other work to do.
-pytestmark = [pytest.mark.skipif(not os.environ.get("PING_TEST_FLINK"), reason="the Flink job on a real cluster: only with PING_TEST_FLINK=1"),
+pytestmark = [*needs_servers,
+              pytest.mark.skipif(not os.environ.get("PING_TEST_FLINK"), reason="the Flink job on a real cluster: only with PING_TEST_FLINK=1"),
+              pytest.mark.skipif(not CQL.exists(), reason="pingd was built without ScyllaDB: `make drivers` (drivers/README.md)"),
               pytest.mark.skipif(not shutil.which("mvn") or not shutil.which("javac"), reason="no Maven or no JDK (scripts/bootstrap test)"),
               pytest.mark.skipif(not java(), reason="no Java 17")]
 
 
 @pytest.fixture(scope="module")
 def jar():
-    done = subprocess.run([ROOT / "scripts" / "flink", "build"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return ROOT / "flink" / "target" / "ping-metrics.jar"
+    """Built anew where it is older than what it is made of."""
+    made = ROOT / "flink" / "target" / "ping-metrics.jar"
+    sources = [ROOT / "flink" / "pom.xml", *(ROOT / "flink" / "src" / "main").rglob("*.*")]
+    if not made.exists() or made.stat().st_mtime < max(file.stat().st_mtime for file in sources):
+        done = subprocess.run([ROOT / "scripts" / "flink", "build"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-4000:]
+    return made
 
 
 @pytest.fixture(scope="module")
-def flink(tmp_path_factory):
-    cluster = flink_cluster.Cluster(tmp_path_factory.mktemp("flink"), reserve_ports(5), slots=2)
+def cluster(tmp_path_factory):
+    made = flink_cluster.Cluster(tmp_path_factory.mktemp("flink"), reserve_ports(6), slots=2)
     try:
-        yield cluster.start()
+        yield made.start()
     finally:
-        cluster.end()
-
-
-@pytest.fixture(scope="module")
-def log(kafka):  # noqa: F811
-    for topic in ("raw-pings", "raw-pings-dead"):
-        kafka.topics("--create", "--topic", topic, "--partitions", PARTITIONS, "--config", "message.timestamp.type=LogAppendTime")
-    return kafka
+        made.end()
 
 
 @pytest.fixture
-def store(cassandra, request):  # noqa: F811
-    """A keyspace of the test's own, with pingctl's tables."""
-    keyspace = "m" + str(abs(hash(request.node.name)) % 10**8)
-    with cassandra.session() as session:
-        session.execute(f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}")
-        session.set_keyspace(keyspace)
-        for file in sorted(MIGRATIONS.glob("*.cql")):
-            text = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("--"))
-            for statement in filter(str.strip, text.split(";\n")):
-                session.execute(statement.rstrip().rstrip(";"))
-    with cassandra.session(keyspace) as session:
-        yield keyspace, session
+def flink(cluster):
+    """One JobManager and one TaskManager, whatever the test before killed; no job."""
+    cluster.repair()
+    yield cluster
+    cluster.cancel_all()
 
 
-def time_text(ms):
-    seconds, fraction = divmod(ms, 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:03}".rstrip("0").rstrip(".") + "Z"
+class Metrics:
+    """A keyspace, and the job that fills it."""
+
+    def __init__(self, ring, log, ledger, name):
+        self.ring, self.log = ring, log
+        self.keyspace = f"{name}{int(time.monotonic() * 1e6)}"
+        self.url = ring.url(self.keyspace)
+        # As docs/FLINK.md has it: the tables are pingctl's to make.
+        done = subprocess.run([BUILD / "pingctl", "migrate", "--ledger", ledger, "--log", log.url, "--store", self.url], capture_output=True,
+                              text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def arguments(self):
+        return ["--log", self.log.url, "--store", self.url, "--checkpoint-interval", "500ms", "--lanes", "4"]
+
+    def session(self):
+        return self.ring.session(self.keyspace)
+
+    def writers(self):
+        with self.session() as session:
+            return {row.writer: row for row in session.execute("SELECT * FROM engine_writers")}
+
+    def wait_for_positions(self, ends):
+        def there():
+            found = self.writers()
+            return all(number in found and found[number].position + 1 >= end for number, end in ends.items())
+        wait_for(f"the metrics to be at {ends}", there, 300)
 
 
-def make_events(chance, count, clients, now_ms):
-    """(key, value): in order but for those that are late, by minutes, days and years; with poison."""
-    lateness = [0] * 20 + [10_000] * 4 + [20 * 60_000] * 2 + [3 * DAY_MS, 900 * DAY_MS]
-    for n in range(count):
-        if chance.random() < 0.003:
-            yield chance.choice(clients), chance.choice(['{"ClientIP":"nobody","Timestamp":"2024-10-14T15:45:31Z"}', "rubbish", "{}"])
-        late_ms = chance.choice(lateness)
-        ms = now_ms - 6 * HOUR_MS + n * 6 * HOUR_MS // count - (chance.randrange(late_ms) if late_ms else 0)
-        client = chance.choice(clients)
-        yield client, json.dumps({"ClientIP": client, "Timestamp": time_text(ms)}, separators=(",", ":"))
+@pytest.fixture
+def new_metrics(cassandra, kafka, postgres, database):  # noqa: F811
+    kafka.delete_topics(*TOPICS)
+    return lambda name="metrics": Metrics(cassandra, kafka, postgres.url(database), name)
 
 
-def records(log, count):
-    """(client, ms, partition, offset) of the events in the log, and how many are none."""
-    events, dead = [], 0
-    for partition, offset, _, key, value in log.console_consume("raw-pings", count):
+class Feed(threading.Thread):
+    """Produces events in the background, as Java's producer would place them."""
+
+    def __init__(self, log, pairs, rate):
+        super().__init__()
+        from confluent_kafka import Producer
+        self.producer = Producer({"bootstrap.servers": log.addresses, "partitioner": "murmur2_random", "linger.ms": 20})
+        self.pairs, self.rate, self.count, self.stopped = list(pairs), rate, 0, False
+        self.start()
+
+    def run(self):
+        begun, ahead = time.monotonic(), 0
+        for key, value in self.pairs:
+            if self.stopped:
+                break
+            self.producer.produce("raw-pings", key=key, value=value)
+            self.count += 1
+            if self.count >= ahead:
+                self.producer.poll(0)
+                ahead = self.count + 50
+                time.sleep(max(0, self.count / self.rate - (time.monotonic() - begun)))
+        self.producer.flush(120)
+
+    def reach(self, share):
+        """Waits until so much of it is in the log."""
+        wait_for(f"{share:.0%} to be produced", lambda: self.count >= share * len(self.pairs), 600)
+
+    @contextlib.contextmanager
+    def ended(self):
         try:
-            event = json.loads(value)
-            client, text = str(ipaddress.ip_address(event["ClientIP"])), event["Timestamp"]
+            yield self
+        except BaseException:
+            self.stopped = True
+            raise
+        finally:
+            self.join()
+
+
+CLIENTS = [name for name in [f"10.1.{n // 200}.{n % 200}" for n in range(80)] + [f"2001:db8::{n:x}" for n in range(1, 40)]
+           if vectors.partition_of(name) not in (2, 5)]  # those two partitions stay idle
+
+
+def poison(chance, client):
+    """What is no event, or not where it belongs."""
+    stranger = next(other for other in CLIENTS if vectors.partition_of(other) != vectors.partition_of(client))
+    return chance.choice([(client, '{"ClientIP":"nobody","Timestamp":"2024-10-14T15:45:31Z"}'), (client, "rubbish"), (client, "{}"),
+                          (stranger, event(client, 1728926331000))])
+
+
+def event(client, ms):
+    return json.dumps({"ClientIP": client, "Timestamp": time_text(ms)}, separators=(",", ":"))
+
+
+def make_events(count, now_ms, seed=8):
+    """(key, value): of the last six hours in order, but for those that are late, by minutes, days and years; with poison. No window is
+    near the end of the last 24 hours, where two engines may be a moment apart."""
+    chance = random.Random(seed)
+    lateness = [(0, 1)] * 20 + [(0, 10_000)] * 4 + [(0, 20 * 60_000)] * 2 + [(2 * DAY_MS, 3 * DAY_MS), (60 * DAY_MS, 120 * DAY_MS), (900 * DAY_MS, 901 * DAY_MS)]
+    for n in range(count):
+        client = chance.choice(CLIENTS)
+        if chance.random() < 0.003:
+            yield poison(chance, client)
+        ms = now_ms - 6 * HOUR_MS + n * 6 * HOUR_MS // count - chance.randrange(*chance.choice(lateness))
+        mapped = ":" not in client and chance.random() < 0.01
+        yield client, event(f"::ffff:{client}" if mapped else client, ms)
+
+
+def read_topic(log, topic):
+    """All of it that is committed: (partition, offset, headers, key, value)."""
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+    consumer = Consumer({"bootstrap.servers": log.addresses, "group.id": "reader", "enable.auto.commit": False, "enable.partition.eof": True,
+                         "isolation.level": "read_committed"})
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    found, open_ = [], set(range(PARTITIONS))
+    while open_:
+        for message in consumer.consume(10_000, 1):
+            if message.error():
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                open_.discard(message.partition())
+            else:
+                found.append((message.partition(), message.offset(), dict(message.headers() or ()), message.key(), message.value()))
+    consumer.close()
+    return sorted(found, key=lambda record: record[:2])
+
+
+def events_of(records):
+    """Of raw-pings: (client, ms, position) of each event; the places of what is none; and each partition's end."""
+    events, dead, ends = [], set(), {}
+    for partition, offset, _, _, value in records:
+        ends[partition] = offset + 1
+        try:
+            read = json.loads(value)
+            client, text = vectors.canonical(str(ipaddress.ip_address(read["ClientIP"]))), read["Timestamp"]
         except (ValueError, KeyError, TypeError):
-            dead += 1
+            dead.add((partition, offset))
+            continue
+        if vectors.partition_of(client) != partition:
+            dead.add((partition, offset))
             continue
         head, _, fraction = text.rstrip("Z").partition(".")
         ms = int(time.mktime(time.strptime(head, "%Y-%m-%dT%H:%M:%S")) - time.timezone) * 1000 + int((fraction + "000")[:3])
-        events.append((client, ms, partition, offset))
-    return events, dead
+        events.append((client, ms, offset))
+    return events, dead, ends
 
 
-def expected(events, retention_from_ms):
-    windows, days, clients, ends = {}, {}, {}, {}
-    for client, ms, partition, offset in sorted(events, key=lambda event: event[2:]):
-        ends[partition] = offset
-        first, last = clients.get(client, (ms, ms))
-        clients[client] = (min(first, ms), max(last, ms))
-        total, _ = days.get((client, ms // DAY_MS * DAY_MS), (0, 0))
-        days[client, ms // DAY_MS * DAY_MS] = (total + 1, offset)
-        start = ms // WINDOW_MS * WINDOW_MS
-        if start + WINDOW_MS > retention_from_ms:
-            count, first, last, _ = windows.get((client, start), (0, ms, ms, 0))
-            windows[client, start] = (count + 1, min(first, ms), max(last, ms), offset)
-    return windows, days, clients, ends
+def native_rows(make_pingd, new_metrics, ends):
+    """What pingd makes of the same log."""
+    metrics = new_metrics("native")
+    engine = make_pingd("--log", metrics.log.url, "--store", metrics.url, "--roles", "stream", name="native").start()
+    metrics.wait_for_positions(ends)
+    assert engine.stop() == 0
+    with metrics.session() as session:
+        return stored(session)
 
 
-def milliseconds(moment):
-    return round((moment - moment.__class__(1970, 1, 1)).total_seconds() * 1000)
+def check_rows(metrics, make_pingd, new_metrics, now_ms):
+    """Every row is the native engine's, column for column, and what counting says; dead letters are those that are no events."""
+    records = read_topic(metrics.log, "raw-pings")
+    events, dead, ends = events_of(records)
+    metrics.wait_for_positions(ends)
+    want, clients = expected(events, now_ms)
+    with metrics.session() as session:
+        found = stored(session)
+        assert differences(want, found)[:10] == []
+        assert {row["client_ip"]: (row["first_ping"], row["last_ping"]) for row in found["clients"].values()} == clients
+        check_lives(session, found)
+        check_activities(session, found)
+    assert differences(native_rows(make_pingd, new_metrics, ends), found)[:10] == []
+    letters = read_topic(metrics.log, "raw-pings-dead")
+    assert {(int(headers["partition"]), int(headers["offset"])) for _, _, headers, _, _ in letters} == dead
+    assert {headers["reason"] for _, _, headers, _, _ in letters} >= {b"misplaced"}, letters[:3]
+    return len(events), sum(map(len, found.values()))
 
 
-def day_ms(day):
-    return day.days_from_epoch * DAY_MS
-
-
-def stored(session):
-    windows = {(row.client_ip, milliseconds(row.window_start)): (row.ping_count, milliseconds(row.first_ping), milliseconds(row.last_ping), row.position)
-               for row in session.execute("SELECT client_ip, window_start, ping_count, first_ping, last_ping, position FROM window_stats")}
-    days = {(row.client_ip, day_ms(row.day)): (row.total, row.position) for row in session.execute("SELECT client_ip, day, total, position FROM daily_totals")}
-    clients = {row.client_ip: (milliseconds(row.first_ping), milliseconds(row.last_ping))
-               for row in session.execute("SELECT client_ip, first_ping, last_ping, list FROM clients") if row.list == 0}
-    return windows, days, clients
-
-
-def averages(session):
-    for row in session.execute("SELECT client_ip, window_start, window_end, ping_count, avg_interval_ms, first_ping, last_ping FROM window_stats"):
-        first, last = milliseconds(row.first_ping), milliseconds(row.last_ping)
-        assert milliseconds(row.window_end) == milliseconds(row.window_start) + WINDOW_MS
-        assert row.avg_interval_ms == (None if row.ping_count < 2 else (last - first) / (row.ping_count - 1)), row
-
-
-def positions(session):
-    return {row.writer: row.position for row in session.execute("SELECT writer, position FROM engine_writers") if row.writer >= 0}
-
-
-def check_activities(session, windows):
-    """Each client's rolling 24 hours are its windows' that they cover, and its places in the lists say the same."""
-    listed = {row.address: -row.rank for row in session.execute("SELECT address, rank, list FROM clients") if row.list == 2}
-    counts = {row.address: row.ping_count for row in session.execute("SELECT address, ping_count, list FROM clients") if row.list == 0}
-    for row in session.execute("SELECT * FROM activity_24h"):
-        since = milliseconds(row.since)
-        inside = {start: window for (client, start), window in windows.items() if client == row.client_ip and since <= start < since + DAY_MS}
-        assert row.ping_count == sum(window[0] for window in inside.values()), row
-        assert row.active_windows == len(inside)
-        if inside:
-            assert milliseconds(row.first_ping) == min(window[1] for window in inside.values())
-            assert milliseconds(row.last_ping) == max(window[2] for window in inside.values())
-            assert row.busiest_ping_count == max(window[0] for window in inside.values())
-    assert listed == {address: count for address, count in counts.items() if count}
-
-
-@contextlib.contextmanager
-def watched(cassandra, keyspace):  # noqa: F811
-    """Meanwhile a reader looks whether any row goes back."""
-    back, stop = [], threading.Event()
-
-    def watch():
-        newest = {}
-        with cassandra.session(keyspace) as session:
-            while not stop.wait(0.05):
-                for row in session.execute("SELECT client_ip, window_start, ping_count, position FROM window_stats LIMIT 2000"):
-                    key, now = (row.client_ip, row.window_start), (row.position, row.ping_count)
-                    before = newest.get(key, (-1, 0))
-                    if now[0] < before[0] or now[1] < before[1]:
-                        back.append((key, before, now))
-                    newest[key] = now
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield back
-    finally:
-        stop.set()
-        thread.join()
-
-
-def wait_for_positions(flink, session, ends):  # noqa: F811
-    flink.wait_until(lambda: all(positions(session).get(partition, -1) >= end for partition, end in ends.items()),
-                     f"the positions {ends}", 300)
-
-
-def test_every_row_is_the_logs_whoever_is_killed(flink, jar, log, cassandra, store):  # noqa: F811
-    keyspace, session = store
-    chance = random.Random(8)
-    now_ms = int(time.time() * 1000)
-    clients = [f"10.1.{n // 200}.{n % 200}" for n in range(40)] + [f"2001:db8::{n:x}" for n in range(1, 20)]
-    produced = []
-
-    def produce(share):
-        pairs = list(make_events(chance, EVENTS // share, clients, now_ms))
-        log.console_produce("raw-pings", pairs)
-        produced.extend(pairs)
-
+def test_every_row_is_the_native_engines_whoever_is_killed(flink, jar, new_metrics, cassandra, make_pingd):  # noqa: F811
+    """A TaskManager, then the JobManager with it; a savepoint that goes on with another parallelism."""
+    metrics, now_ms = new_metrics(), int(time.time() * 1000)
     program = flink.upload(jar)
-    arguments = ["--log", log.url, "--store", cassandra.url(keyspace), "--checkpoint-interval", "500ms", "--lanes", "4"]
-    with watched(cassandra, keyspace) as back:
-        produce(4)
-        job = flink.run(program, arguments)
+    feed = Feed(metrics.log, make_events(int(100_000 * SCALE), now_ms), rate=2500)
+    with feed.ended(), watched(cassandra, metrics.keyspace, CLIENTS) as back:
+        job = flink.run(program, metrics.arguments)
         flink.wait_until_running(job)
+        feed.reach(0.2)
         flink.wait_for_checkpoint(job)
-        produce(4)
         flink.kill("taskmanager-1")
         flink.start_task_manager("taskmanager-1")
         flink.wait_until_running(job)
+        feed.reach(0.4)
         flink.wait_for_checkpoint(job)
-        produce(4)
         flink.kill("jobmanager")
         flink.kill("taskmanager-1")
         checkpoint = flink.newest_checkpoint(job)
-        flink.start()
-        program = flink.upload(jar)
-        job = flink.run(program, arguments, parallelism=2, savepoint=checkpoint)
+        program = flink.start().upload(jar)
+        job = flink.run(program, metrics.arguments, parallelism=2, savepoint=checkpoint)
         flink.wait_until_running(job)
+        feed.reach(0.7)
         flink.wait_for_checkpoint(job)
         savepoint = flink.stop(job)
-        produce(4)
-        job = flink.run(program, arguments, parallelism=1, savepoint=savepoint)
-        events, dead = records(log, len(produced))
-        want_windows, want_days, want_clients, ends = expected(events, now_ms - 90 * DAY_MS + HOUR_MS)
-        wait_for_positions(flink, session, ends)
-    windows, days, seen = stored(session)
-    assert back == []
-    assert windows == want_windows
-    assert days == want_days
-    assert seen == want_clients
-    averages(session)
-    counters = {(row.client_ip, day_ms(row.day)): row.total_pings for row in session.execute("SELECT client_ip, day, total_pings FROM daily_stats")}
-    assert counters == {key: total for key, (total, _) in want_days.items()}
-    check_activities(session, windows)
-    letters = log.console_consume("raw-pings-dead", dead)
-    assert collections.Counter(b"reason" in headers for _, _, headers, _, _ in letters) == {True: dead}
+        job = flink.run(program, metrics.arguments, savepoint=savepoint)
+        feed.reach(1)
+        feed.join()
+        metrics.wait_for_positions(events_of(read_topic(metrics.log, "raw-pings"))[2])
+    flink.wait_for_checkpoint(job)
     flink.stop(job)
+    assert back == []
+    print(check_rows(metrics, make_pingd, new_metrics, now_ms))
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ([], "--log kafka://HOST:PORT"), (["--log", "nowhere"], "expected kafka://"), (["--lanes", "0"], "not within 1 and 1024")])
-def test_wrong_settings_end_with_a_clear_error_before_the_job_starts(flink, jar, arguments, words):
-    program = flink.upload(jar)
+def rows_waiting(flink, job):
+    """How many rows the sink holds behind those that are on their way."""
+    for vertex in flink.get(f"/jobs/{job}")["vertices"]:
+        path = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
+        for metric in flink.get(path):
+            if metric["id"].endswith("rowsWaiting"):
+                return flink.get(f"{path}?get={metric['id']}")[0]["max"]
+    return 0
+
+
+@contextlib.contextmanager
+def frozen_in_mid_flush(flink, job, ring, name):
+    """The TaskManager stands still with rows on their way, and more behind them."""
+    with ring.nodes[0].frozen():
+        flink.wait_until(lambda: rows_waiting(flink, job) > 0, "rows to wait behind a flush")
+        flink.freeze(name)
+    try:
+        yield
+    finally:
+        flink.thaw(name)
+
+
+def write_late(metrics, before):
+    """What the lanes' former owner may still write, at the latest of its timestamps: rows that say 99999."""
+    written = 0
+    with metrics.session() as session:
+        latest_us = max(row.reserved_us for number, row in before.items() if number < 0)
+        for row in session.execute("SELECT client_ip, window_start, writetime(ping_count) AS at FROM window_stats"):
+            if row.at > latest_us:  # of a window that was written since
+                session.execute("INSERT INTO window_stats (client_ip, window_start, ping_count, position) VALUES (%s, %s, 99999, 0)"
+                                " USING TIMESTAMP %s", (row.client_ip, row.window_start, latest_us))
+                written += 1
+    assert written > 0
+
+
+def test_a_task_manager_that_slept_in_mid_flush_changes_no_row(flink, jar, new_metrics, cassandra, make_pingd):  # noqa: F811
+    """Another has taken over when it goes on; then that one dies, and it is the successor's successor."""
+    metrics, now_ms = new_metrics(), int(time.time() * 1000)
+    feed = Feed(metrics.log, make_events(int(30_000 * SCALE), now_ms, seed=9), rate=600)
+    with feed.ended():
+        job = flink.run(flink.upload(jar), metrics.arguments)
+        flink.wait_until_running(job)
+        feed.reach(0.1)
+        flink.wait_for_checkpoint(job)
+        before = metrics.writers()
+        with frozen_in_mid_flush(flink, job, cassandra, "taskmanager-1"):
+            flink.start_task_manager("taskmanager-2")
+            wait_for("another to have the lanes", lambda: metrics.writers()[-1].owner != before[-1].owner, 180)
+            flink.wait_until_running(job)
+            flink.wait_for_checkpoint(job)
+        flink.wait_until(lambda: flink.get("/overview")["slots-available"] == 3, "the one that slept to have ended its task")
+        flink.wait_for_checkpoint(job)
+        write_late(metrics, before)
+        flink.kill("taskmanager-2")
+        flink.wait_until_running(job)
+        feed.reach(1)
+        feed.join()
+        flink.wait_for_checkpoint(job)
+        print(check_rows(metrics, make_pingd, new_metrics, now_ms))
+        flink.stop(job)
+
+
+def delete_records(log, offsets):
+    """As retention does."""
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient
+    admin = AdminClient({"bootstrap.servers": log.addresses})
+    for done in admin.delete_records([TopicPartition("raw-pings", *where) for where in offsets.items()], request_timeout=60).values():
+        done.result()
+
+
+def assert_refused(flink, program, arguments, words):
+    """The job does not even start, and says why."""
     before = len(flink.get("/jobs")["jobs"])
     with pytest.raises(AssertionError) as error:
-        flink.run(program, arguments if not arguments or arguments[0] == "--log" else ["--log", "kafka://a", "--store", "scylla://b", *arguments])
-    assert words in str(error.value)
+        flink.run(program, arguments)
+    assert words in str(error.value), str(error.value)[-3000:]
     assert len(flink.get("/jobs")["jobs"]) == before
+
+
+def age_heartbeats(metrics):
+    """As if a minute had passed since the engines were heard of."""
+    with metrics.session() as session:
+        for number in range(PARTITIONS):
+            session.execute(f"UPDATE engine_writers SET heartbeat = {int(time.time() * 1000) - 61_000} WHERE writer = {number} IF EXISTS")
+
+
+def test_metrics_whose_place_in_the_log_is_not_known_are_an_error_and_so_is_a_wrong_setting(flink, jar, new_metrics):
+    metrics = new_metrics()
+    program = flink.upload(jar)
+    assert_refused(flink, program, [], "--log kafka://HOST:PORT")
+    assert_refused(flink, program, ["--log", "nowhere", "--store", metrics.url], "expected kafka://")
+    assert_refused(flink, program, [*metrics.arguments[:4], "--lanes", "0"], "not within 1 and 1024")
+    assert_refused(flink, program, [*metrics.arguments, "--log-partitions", "7"], "has 6 partitions, configured are 7")
+    feed = Feed(metrics.log, make_events(2000, int(time.time() * 1000)), rate=10_000)
+    with feed.ended():
+        feed.reach(1)
+    job = flink.run(program, metrics.arguments)
+    ends = events_of(read_topic(metrics.log, "raw-pings"))[2]
+    metrics.wait_for_positions(ends)
+    flink.stop(job)
+    with metrics.session() as session:
+        before = stored(session)
+        for number in ends:
+            session.execute(f"UPDATE engine_writers SET position = -1 WHERE writer = {number} IF EXISTS")
+        delete_records(metrics.log, {number: 5 for number in ends})
+        assert_refused(flink, program, metrics.arguments, "begins at offset 5, but the metrics are at 0")
+        for number in ends:
+            session.execute(f"UPDATE engine_writers SET position = {10**9} WHERE writer = {number} IF EXISTS")
+        assert_refused(flink, program, metrics.arguments, "or has lost events")
+        session.execute("TRUNCATE engine_writers")
+        assert_refused(flink, program, metrics.arguments, "nothing tells how far they go")
+        assert stored(session) == before
+
+
+def refused_native(make_pair, metrics):  # noqa: F811
+    """pingd does not stream while the job is heard of."""
+    engine = make_pair("--store", metrics.url, "--roles", "stream", name="refused").spawn()
+    wait_for("pingd to say who fills the metrics", lambda: "another kind of engine (flink)" in engine.log())
+    engine.kill()
+
+
+def test_native_to_flink_to_native_in_mid_stream(flink, jar, new_metrics, cassandra, make_pair, postgres, database, tmp_path):  # noqa: F811
+    """As docs/FLINK.md says: the one is stopped in good order, the other started; in the end a job that was killed while a TaskManager slept."""
+    metrics, record, program = new_metrics(), tmp_path / "acknowledged", flink.upload(jar)
+    store = Store(metrics.url, cassandra, metrics.keyspace)
+    api = make_pair(*store.arguments, "--roles", "api", name="api").start()
+    native = make_pair(*store.arguments, "--roles", "stream", name="native")
+
+    def moves_on(what):
+        """Its owner writes, and the positions follow."""
+        before = {number: row.position for number, row in metrics.writers().items() if number >= 0}
+        progress(record, 1000)
+        wait_for(f"{what} to move on", lambda: all(metrics.writers()[number].position > position for number, position in before.items()), 180)
+
+    with loading(api, record):
+        native.start()
+        wait_for("every partition's row", lambda: len(metrics.writers()) == PARTITIONS)
+        moves_on("pingd")
+        assert_refused(flink, program, metrics.arguments, "another kind of engine (native)")
+        assert native.stop() == 0
+        job = flink.run(program, metrics.arguments)
+        moves_on("the job")
+        refused_native(make_pair, metrics)
+        savepoint = flink.stop(job)
+        native.start()
+        moves_on("pingd after the job")
+        assert native.stop() == 0
+        job = flink.run(program, metrics.arguments, parallelism=2, savepoint=savepoint)
+        flink.wait_until_running(job)
+        moves_on("the job from its old savepoint")
+        before = metrics.writers()
+        with frozen_in_mid_flush(flink, job, cassandra, "taskmanager-1"):
+            flink.kill("jobmanager")
+            refused_native(make_pair, metrics)
+            age_heartbeats(metrics)
+            native.start()
+            moves_on("pingd after a job that was killed")
+            write_late(metrics, before)
+        progress(record, 1000)
+        flink.kill("taskmanager-1")
+    agree(postgres, metrics.log, database)
+    assert_kept(record, postgres, database)
+    metrics_agree(api, postgres, database, store)
+    audit(api, store, 0)

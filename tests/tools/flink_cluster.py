@@ -14,6 +14,8 @@ import urllib.parse
 import urllib.request
 import uuid
 
+import processes
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "flink" / "cluster"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
@@ -65,7 +67,7 @@ class Cluster:
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         (self.folder / "config.yaml").write_text(text)
-        self.processes = {}
+        self.processes, self.task_manager = {}, None
         self.durable = durable
 
     def environment(self):
@@ -87,11 +89,15 @@ class Cluster:
 
     def start_task_manager(self, name="taskmanager"):
         """BashJavaUtils makes flags and settings of the size that config.yaml gives a TaskManager."""
+        if self.task_manager is None:
+            self.task_manager = self.find_task_manager()
+        return self.spawn(name, self.task_manager[0], "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", self.task_manager[1])
+
+    def find_task_manager(self):
         said = subprocess.run([shutil.which("java"), "-cp", f"{distribution() / 'bin' / 'bash-java-utils.jar'}:{class_path()}",
                                "org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS", "--configDir", str(self.folder)],
                               capture_output=True, text=True, check=True, env=self.environment()).stdout
-        flags, arguments = [line.split(":", 1)[1].split() for line in said.splitlines() if line.startswith("BASH_JAVA_UTILS_EXEC_RESULT:")]
-        return self.spawn(name, flags, "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", arguments)
+        return [line.split(":", 1)[1].split() for line in said.splitlines() if line.startswith("BASH_JAVA_UTILS_EXEC_RESULT:")]
 
     def start(self, task_managers=1):
         self.start_job_manager()
@@ -99,6 +105,16 @@ class Cluster:
             self.start_task_manager(f"taskmanager-{number + 1}")
         self.wait_until(lambda: self.get("/overview").get("taskmanagers", 0) >= task_managers, "the cluster to be up")
         return self
+
+    def repair(self):
+        """One JobManager, one TaskManager, as `start` leaves them."""
+        for name in set(self.processes) - {"jobmanager", "taskmanager-1"}:
+            self.kill(name)
+        if "jobmanager" not in self.processes:
+            self.start_job_manager()
+        if "taskmanager-1" not in self.processes:
+            self.start_task_manager("taskmanager-1")
+        self.wait_until(lambda: self.get("/overview").get("taskmanagers", 0) == 1, "one TaskManager to be there")
 
     def log(self, name):
         path = self.folder / f"{name}.log"
@@ -186,12 +202,26 @@ class Cluster:
         self.ask("PATCH", f"/jobs/{job}?mode=cancel")
         self.wait_until(lambda: self.state(job) == "CANCELED", "the job to be cancelled")
 
+    def cancel_all(self):
+        """Where the JobManager is still there."""
+        if "jobmanager" in self.processes:
+            for job in self.get("/jobs")["jobs"]:
+                if job["status"] in ("CREATED", "RUNNING", "RESTARTING", "FAILING"):
+                    self.cancel(job["id"])
+
     def kill(self, name):
         """As by a power cut."""
         process = self.processes.pop(name)
         process.kill()
         process.wait()
         (self.folder / f"{name}.pid").unlink(missing_ok=True)
+
+    def freeze(self, name):
+        """It stands still until it is thawed."""
+        processes.freeze(self.processes[name].pid)
+
+    def thaw(self, name):
+        processes.thaw(self.processes[name].pid)
 
     def end(self):
         for name in list(self.processes):

@@ -153,11 +153,18 @@ static enum error check_others(struct cql_store *store, const uint8_t log_identi
 	return error == ERROR_OK && none ? refuse_orphans(store, note) : error;
 }
 
-static enum error send_take(struct cql_store *store, int32_t number, const struct writer *writer, const uint8_t log_identity[16],
-			    struct error_note *note)
+/* What an owner from now on may use, beyond what one before may have used. */
+static int64_t reservation_after(const struct cql_store *store, const struct writer *writer)
+{
+	int64_t now = now_us(store);
+	return (now > writer->reserved_us ? now : writer->reserved_us) + RESERVED_US;
+}
+
+static enum error send_take(struct cql_store *store, int32_t number, const struct writer *writer, int64_t reserved_us,
+			    const uint8_t log_identity[16], struct error_note *note)
 {
 	struct cql_request request = {0};
-	int64_t now = now_us(store), reserved_us = (now > writer->reserved_us ? now : writer->reserved_us) + RESERVED_US;
+	int64_t now = now_us(store);
 	cql_call(&request, writer->found ? CQL_TAKE : CQL_TAKE_FIRST);
 	if (writer->found) {
 		cql_put_bytes(&request, store->owner, sizeof store->owner);
@@ -192,7 +199,7 @@ static enum error become_owner(struct cql_store *store, int32_t number, const ui
 	for (int attempt = 0; attempt < ATTEMPTS && error == ERROR_OK; attempt++) {
 		error = old.found ? refuse(store, &old, log_identity, note) : check_others(store, log_identity, note);
 		if (error == ERROR_OK)
-			error = send_take(store, number, &old, log_identity, note);
+			error = send_take(store, number, &old, reservation_after(store, &old), log_identity, note);
 		if (error == ERROR_OK)
 			error = find_writer(store, number, &now, note);
 		if (error == ERROR_OK && is_ours(store, &now) && now.version == old.version + 1) {
@@ -205,6 +212,52 @@ static enum error become_owner(struct cql_store *store, int32_t number, const ui
 	return error != ERROR_OK ? error
 				 : error_noted(note, ERROR_UNAVAILABLE, "partition %d: others take it all the time; trying again",
 					       (int)number);
+}
+
+/* A lane's row becomes this kind's, if it isn't yet. What it reserves stays as it is, and is the most that its owner may have
+ * used: *floor_us is no less. */
+static enum error take_lane(struct cql_store *store, int32_t number, const uint8_t log_identity[16], int64_t *floor_us,
+			    struct error_note *note)
+{
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		struct writer lane = {0};
+		enum error error = find_writer(store, number, &lane, note);
+		if (error != ERROR_OK)
+			return error;
+		if (lane.reserved_us > *floor_us)
+			*floor_us = lane.reserved_us;
+		if (!lane.found || lane.native)
+			return ERROR_OK;
+		error = send_take(store, number, &lane, lane.reserved_us, log_identity, note);
+		if (error != ERROR_OK)
+			return error;
+	}
+	return error_noted(note, ERROR_UNAVAILABLE, "lane %d of the Flink job: others take it all the time; trying again",
+			   (int)(-1 - number));
+}
+
+/* The Flink job writes as the owner of lanes of clients, whose rows have the numbers below 0. To be called when a partition is
+ * taken already: a task of the job takes its lanes first and then looks whether the partitions are still the job's, so one that
+ * comes later than this writes nothing. Floor: above it lies nothing that a lane's owner may still write. */
+static enum error take_lanes(struct cql_store *store, const uint8_t log_identity[16], int64_t *floor_us, struct error_note *note)
+{
+	struct cql_request request = {0};
+	struct pc_result *rows;
+	cql_call(&request, CQL_LIST_WRITERS);
+	enum error error = cql_ask(store->connection, &request, &rows, note);
+	if (error != ERROR_OK)
+		return error;
+	for (size_t i = 0; i < pc_result_rows(rows) && error == ERROR_OK; i++) {
+		const struct writer writer = read_writer(rows, i);
+		if (writer.number >= 0)
+			continue;
+		if (writer.reserved_us > *floor_us)
+			*floor_us = writer.reserved_us;
+		if (!writer.native)
+			error = take_lane(store, writer.number, log_identity, floor_us, note);
+	}
+	pc_result_free(rows);
+	return error;
 }
 
 static enum error add_partition(struct cql_store *store, const struct cql_partition *partition)
@@ -227,18 +280,21 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 {
 	struct cql_store *store = (struct cql_store *)base;
 	struct cql_partition *before = cql_find_partition(store, number);
-	struct writer old, taken;
+	struct writer old = {0}, taken = {0};
 	if (before != NULL)
 		cql_forget(store, before);
 	cql_known_forget(store->known);
 	enum error error = become_owner(store, number, log_identity, &old, &taken, note);
+	int64_t floor_us = old.reserved_us; /* whatever an owner before us may still write lies below */
+	if (error == ERROR_OK)
+		error = take_lanes(store, log_identity, &floor_us, note);
 	if (error != ERROR_OK)
 		return error;
 	const struct cql_partition partition = {
 		.number = number,
 		.version = taken.version,
 		.reserved_us = taken.reserved_us,
-		.timestamp_us = old.reserved_us, /* whatever an owner before us may still write lies below */
+		.timestamp_us = floor_us,
 		.position = taken.position,
 		.committed_us = clock_monotonic_us(store->clock),
 	};

@@ -230,6 +230,51 @@ static void another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of(void 
 	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
 }
 
+/* A row of the Flink job's, as a task of it leaves it. */
+static void write_as_lane(int64_t count, int64_t timestamp_us)
+{
+	char text[400];
+	snprintf(text, sizeof text,
+		 "INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, first_ping, last_ping, position) "
+		 "VALUES"
+		 " ('10.0.0.1', 1728864000000, 1728864300000, %d, 1728864000001, 1728864001000, 7) USING TIMESTAMP %lld",
+		 (int)count, (long long)timestamp_us);
+	server_run(text);
+}
+
+static void what_tasks_of_the_flink_job_still_write_lies_below(void **state)
+{
+	(void)state;
+	const int64_t reserved_us = (START_MS + 3600000) * 1000; /* their clock is an hour ahead */
+	char text[300];
+	must_take(second);
+	server_run("UPDATE engine_writers SET kind = 'flink', heartbeat = null WHERE writer = 0");
+	for (int lane = 1; lane <= 3; lane++) {
+		snprintf(text, sizeof text,
+			 "INSERT INTO engine_writers (writer, kind, owner, version, reserved_us, topic_id, partition_count, "
+			 "position)"
+			 " VALUES (-%d, 'flink', 0x00112233445566778899aabbccddeeff, 5, %lld, 0x00, 6, -1)",
+			 lane, (long long)(lane == 2 ? reserved_us : START_MS * 1000));
+		server_run(text);
+	}
+	must_take(first);
+	assert_int_equal(write_window(first, 5, 5), ERROR_OK);
+	write_as_lane(4, reserved_us); /* one that slept, within what it had reserved */
+	assert_int_equal(stored_count(), 5);
+	/* It can't reserve more: its rows have another version. */
+	for (int lane = 1; lane <= 3; lane++) {
+		snprintf(text, sizeof text, "SELECT version FROM engine_writers WHERE writer = -%d", lane);
+		assert_int_equal(server_number(text, 0), 6);
+	}
+	assert_int_equal(server_number("SELECT reserved_us FROM engine_writers WHERE writer = -2", 0), reserved_us);
+	/* Whoever comes next lies above as well. */
+	must_take(second);
+	assert_int_equal(write_window(second, 6, 6), ERROR_OK);
+	write_as_lane(4, reserved_us);
+	assert_int_equal(stored_count(), 6);
+	assert_int_equal(server_number("SELECT version FROM engine_writers WHERE writer = -2", 0), 6);
+}
+
 static void another_number_of_partitions_is_refused(void **state)
 {
 	(void)state;
@@ -401,6 +446,7 @@ int main(void)
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
 		TEST(what_is_released_is_nobodys),
 		TEST(another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of),
+		TEST(what_tasks_of_the_flink_job_still_write_lies_below),
 		TEST(another_number_of_partitions_is_refused),
 		TEST(rows_whose_positions_are_lost_are_refused),
 		TEST(the_counter_follows_the_total_however_often_it_is_written),

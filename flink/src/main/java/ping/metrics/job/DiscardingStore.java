@@ -59,6 +59,11 @@ public final class DiscardingStore implements MetricsStore {
       }
 
       @Override
+      public boolean isEmpty() {
+        return true;
+      }
+
+      @Override
       public void commit(int partition, long position) {}
 
       @Override

@@ -76,6 +76,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   }
 
   private final MetricsStore store;
+  private final LogTail tail;
   private final int partitions;
   private final long seenTtlMs;
   private final transient MailboxExecutor mailbox;
@@ -99,16 +100,19 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient DueScan[] scans;
   private transient Map<Address, Long> notedDues;
   private transient boolean scanning;
+  private transient RestingPartitions resting;
   private transient long heartbeatMs;
   private transient boolean finished;
 
   LookupOperator(
       StreamOperatorParameters<Sighting> parameters,
       MetricsStore store,
+      LogTail tail,
       int partitions,
       long seenTtlMs) {
     super(parameters);
     this.store = store;
+    this.tail = tail;
     this.partitions = partitions;
     this.seenTtlMs = seenTtlMs;
     this.mailbox = parameters.getMailboxExecutor();
@@ -130,6 +134,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     reader = store.openReader();
     rows = store.openPartitions();
     rows.takeAll();
+    resting = new RestingPartitions(rows, tail);
     keeper =
         Executors.newSingleThreadExecutor(
             task -> {
@@ -290,6 +295,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
             List<Due> dues = scan.next(rows, nowMs, MAX_DUES);
             mailbox.execute(() -> refresh(dues), "activities are due");
           }
+          resting.advance(scans);
         });
     inBackground(() -> mailbox.execute(() -> scanning = false, "looked for what is due"));
   }
@@ -323,8 +329,15 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   @Override
   public void close() throws Exception {
     if (keeper != null) {
-      keeper.shutdownNow();
+      if (finished) {
+        keeper.shutdown(); // how far the last savepoint goes is still being written
+      } else {
+        keeper.shutdownNow();
+      }
       keeper.awaitTermination(30, TimeUnit.SECONDS);
+    }
+    if (resting != null) {
+      resting.close();
     }
     if (rows != null) {
       if (finished) {

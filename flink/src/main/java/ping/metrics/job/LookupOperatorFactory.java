@@ -14,17 +14,20 @@ public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<S
   private static final long serialVersionUID = 1;
 
   private final MetricsStore store;
+  private final LogTail tail;
   private final int partitions;
   private final long seenTtlMs;
 
   /**
    * Over a store.
    *
+   * @param tail where the log's events end
    * @param partitions of the log
    * @param seenTtlMs after which a row is looked up again; less than half of how long state is kept
    */
-  public LookupOperatorFactory(MetricsStore store, int partitions, long seenTtlMs) {
+  public LookupOperatorFactory(MetricsStore store, LogTail tail, int partitions, long seenTtlMs) {
     this.store = store;
+    this.tail = tail;
     this.partitions = partitions;
     this.seenTtlMs = seenTtlMs;
   }
@@ -34,7 +37,7 @@ public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<S
   public <T extends StreamOperator<Sighting>> T createStreamOperator(
       StreamOperatorParameters<Sighting> parameters) {
     @SuppressWarnings("unchecked")
-    T operator = (T) new LookupOperator(parameters, store, partitions, seenTtlMs);
+    T operator = (T) new LookupOperator(parameters, store, tail, partitions, seenTtlMs);
     return operator;
   }
 

@@ -30,31 +30,73 @@ public final class StoredPositions implements OffsetsInitializer {
     this.logEpoch = logEpoch;
   }
 
+  /**
+   * Takes nothing and changes nothing: whether the metrics can go on from where they are.
+   *
+   * @param partitions whose bounds are to be looked at
+   * @throws IllegalStateException they can't
+   */
+  public void check(Collection<TopicPartition> partitions, PartitionOffsetsRetriever retriever)
+      throws IOException {
+    try (PartitionRows rows = store.openPartitions()) {
+      Map<Integer, Long> positions = rows.positions();
+      if (!isFresh(rows, positions)) {
+        offsets(partitions, positions, retriever);
+      }
+    }
+  }
+
   @Override
   public Map<TopicPartition, Long> getPartitionOffsets(
       Collection<TopicPartition> partitions, PartitionOffsetsRetriever retriever) {
-    Map<TopicPartition, Long> starts = retriever.beginningOffsets(partitions);
-    Map<TopicPartition, Long> ends = retriever.endOffsets(partitions);
-    Map<TopicPartition, Long> offsets = new HashMap<>();
     try (PartitionRows rows = store.openPartitions()) {
       rows.takeAll();
       Map<Integer, Long> positions = rows.positions();
-      for (TopicPartition partition : partitions) {
-        long position = positions.getOrDefault(partition.partition(), Positions.NONE);
-        offsets.put(
-            partition, offset(partition, position, starts.get(partition), ends.get(partition)));
-      }
+      return isFresh(rows, positions)
+          ? begin(rows, retriever.beginningOffsets(partitions))
+          : offsets(partitions, positions, retriever);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static boolean isFresh(PartitionRows rows, Map<Integer, Long> positions)
+      throws IOException {
+    return positions.values().stream().allMatch(position -> position == Positions.NONE)
+        && rows.isEmpty();
+  }
+
+  private Map<TopicPartition, Long> offsets(
+      Collection<TopicPartition> partitions,
+      Map<Integer, Long> positions,
+      PartitionOffsetsRetriever retriever) {
+    Map<TopicPartition, Long> starts = retriever.beginningOffsets(partitions);
+    Map<TopicPartition, Long> ends = retriever.endOffsets(partitions);
+    Map<TopicPartition, Long> offsets = new HashMap<>();
+    for (TopicPartition partition : partitions) {
+      long position = positions.getOrDefault(partition.partition(), Positions.NONE);
+      offsets.put(
+          partition, offset(partition, position, starts.get(partition), ends.get(partition)));
     }
     return offsets;
   }
 
-  private long offset(TopicPartition partition, long position, long start, long end) {
-    if (position == Positions.NONE) {
-      return start;
+  /**
+   * An empty store is of the log as it is now. What was removed before was never in it, and it says
+   * so from the start: else that would look as if it had been missed.
+   */
+  private Map<TopicPartition, Long> begin(PartitionRows rows, Map<TopicPartition, Long> starts)
+      throws IOException {
+    for (Map.Entry<TopicPartition, Long> start : starts.entrySet()) {
+      if (start.getValue() > 0) {
+        rows.commit(start.getKey().partition(), Positions.of(logEpoch, start.getValue() - 1));
+      }
     }
-    long epoch = Positions.epoch(position);
+    return starts;
+  }
+
+  private long offset(TopicPartition partition, long position, long start, long end) {
+    long epoch = position == Positions.NONE ? logEpoch : Positions.epoch(position);
     if (epoch > logEpoch) {
       throw new IllegalStateException(
           "the metrics are at log epoch "
@@ -63,7 +105,8 @@ public final class StoredPositions implements OffsetsInitializer {
               + logEpoch
               + ": set --log-epoch to the publishers'");
     }
-    long next = epoch < logEpoch ? 0 : Positions.offset(position) + 1;
+    boolean nothing = position == Positions.NONE || epoch < logEpoch;
+    long next = nothing ? 0 : Positions.offset(position) + 1;
     if (next < start) {
       throw new IllegalStateException(
           partition

@@ -19,11 +19,15 @@ public final class Topology {
 
   /** Adds it; every operator has a uid, so that a savepoint finds its state in the next build. */
   public static void add(
-      DataStream<LogEntry> log, MetricsStore store, int partitions, MetricsOptions options) {
+      DataStream<LogEntry> log,
+      LogTail tail,
+      MetricsStore store,
+      int partitions,
+      MetricsOptions options) {
     log.transform(
             "look up",
             Sighting.TYPE,
-            new LookupOperatorFactory(store, partitions, options.allowedLatenessMs() / 3))
+            new LookupOperatorFactory(store, tail, partitions, options.allowedLatenessMs() / 3))
         .uid("look-up")
         .keyBy(Sighting::client, Sighting.CLIENT_TYPE)
         .transform(

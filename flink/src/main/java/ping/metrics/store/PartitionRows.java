@@ -18,10 +18,14 @@ public interface PartitionRows extends AutoCloseable {
   void takeAll() throws IOException;
 
   /**
-   * How far each partition is applied; {@code Positions.NONE}: not at all, and no row of the
-   * metrics exists.
+   * How far each partition is applied; {@code Positions.NONE}: nothing of it is known to be.
+   *
+   * @throws IOException there are metrics, but no engine's rows; or the store fails
    */
   Map<Integer, Long> positions() throws IOException;
+
+  /** Whether there are no metrics at all. */
+  boolean isEmpty() throws IOException;
 
   /**
    * Everything up to the position is in the store. Says that this engine lives, too.

@@ -32,6 +32,19 @@ final class MemoryStore implements MetricsStore {
   private static final long serialVersionUID = 1;
   private static final Map<String, Tables> all = new ConcurrentHashMap<>();
 
+  /** A log of which no more is known. */
+  static final LogTail NO_TAIL =
+      () ->
+          new LogTail.Look() {
+            @Override
+            public long beforeNext(int partition, long position) {
+              return position;
+            }
+
+            @Override
+            public void close() {}
+          };
+
   /** Its rows, by client and start. */
   static final class Tables {
     final Map<String, WindowRow> windows = new ConcurrentSkipListMap<>();
@@ -153,6 +166,11 @@ final class MemoryStore implements MetricsStore {
       @Override
       public Map<Integer, Long> positions() {
         return new TreeMap<>(tables.positions);
+      }
+
+      @Override
+      public boolean isEmpty() {
+        return tables.days.isEmpty();
       }
 
       @Override

@@ -117,6 +117,7 @@ class TopologyTest {
             .returns(LogEntry.TYPE)
             .setParallelism(1)
             .partitionCustom((partition, count) -> partition % count, LogEntry::partition),
+        MemoryStore.NO_TAIL,
         store,
         PARTITIONS,
         new MetricsOptions(20, 3_600_000, 0, 7));

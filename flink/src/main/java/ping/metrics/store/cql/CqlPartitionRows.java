@@ -48,18 +48,18 @@ final class CqlPartitionRows implements PartitionRows {
         positions.put(writer.number(), writer.position());
       }
     }
-    boolean unknown = positions.size() < partitionCount || positions.containsValue(Positions.NONE);
-    if (unknown
-        && positions.values().stream().allMatch(p -> p == Positions.NONE)
-        && writers.anyDay()) {
-      throw new IOException(
-          "there are metrics, but nothing tells how far they go: bring table engine_writers back from a backup, start"
-              + " from a savepoint, or use another keyspace");
+    if (positions.isEmpty()) {
+      writers.refuseOrphans();
     }
     for (int partition = 0; partition < partitionCount; partition++) {
       positions.putIfAbsent(partition, Positions.NONE);
     }
     return positions;
+  }
+
+  @Override
+  public boolean isEmpty() throws IOException {
+    return !writers.anyDay();
   }
 
   @Override

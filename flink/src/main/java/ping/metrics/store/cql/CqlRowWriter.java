@@ -137,7 +137,9 @@ final class CqlRowWriter implements RowWriter {
 
   /**
    * The partitions' rows first, so that what another kind of engine reserved there can't grow any
-   * more; then this subtask's lanes, each above that.
+   * more; then this subtask's lanes, each above that; then a look whether the partitions are still
+   * this kind's. Another kind takes a partition first and the lanes that it finds then: so either
+   * it finds these, or it is found here, however long this task slept in between.
    */
   private void take() throws IOException {
     writers.takePartitions();
@@ -150,6 +152,7 @@ final class CqlRowWriter implements RowWriter {
     for (int lane = lanes.first(); lane <= lanes.last(); lane++) {
       owned.put(lane, writers.takeLane(lane, floorUs));
     }
+    writers.confirmPartitions();
   }
 
   @Override

@@ -174,13 +174,20 @@ final class EngineWriters {
     }
   }
 
-  /** All partitions become this kind's; what they reserved can't be extended any more. */
-  void takePartitions() throws IOException {
-    List<Writer> writers = all();
-    if (writers.isEmpty() && anyDay()) {
+  /** No engine has a row: then there can be no metrics. */
+  void refuseOrphans() throws IOException {
+    if (anyDay()) {
       throw new IOException(
           "there are metrics, but table engine_writers is empty, and nothing tells how far they go: bring it back"
               + " from a backup, or use another keyspace");
+    }
+  }
+
+  /** All partitions become this kind's; what they reserved can't be extended any more. */
+  void takePartitions() throws IOException {
+    List<Writer> writers = all();
+    if (writers.isEmpty()) {
+      refuseOrphans();
     }
     for (Writer writer : writers) {
       check(writer);
@@ -202,6 +209,21 @@ final class EngineWriters {
       send(number, now, now == null ? 0 : now.reservedUs());
     }
     throw new IOException("partition " + number + ": others take it all the time");
+  }
+
+  /** Whether all are still this kind's. */
+  void confirmPartitions() throws IOException {
+    for (int number = 0; number < partitionCount; number++) {
+      Writer now = find(number);
+      if (now == null || !now.isOurKind()) {
+        throw taken(number);
+      }
+    }
+  }
+
+  private static FencedException taken(int number) {
+    return new FencedException(
+        "another kind of engine has taken partition " + number + ": this job ends");
   }
 
   private void send(int number, Writer old, long reservedUs) {
@@ -327,8 +349,7 @@ final class EngineWriters {
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
       Writer now = find(number);
       if (now == null || !now.isOurKind()) {
-        throw new FencedException(
-            "another kind of engine has taken partition " + number + ": this job ends");
+        throw taken(number);
       }
       long wanted = Math.max(now.position(), position);
       transact(
