@@ -198,7 +198,7 @@ def dashboard(name):
         number += 1
         panels.append({"id": number, "type": "row", "title": row, "collapsed": False, "gridPos": {"x": 0, "y": y, "w": WIDTH, "h": 1}, "panels": []})
         y += 1
-        columns = 3 if len(found) % 3 == 0 or len(found) > 4 else min(len(found), 4)
+        columns = 4 if len(found) % 4 == 0 else 3 if len(found) % 3 == 0 or len(found) > 4 else len(found)
         width = WIDTH // columns
         for i, (label, unit, queries) in enumerate(found):
             number += 1

@@ -1,4 +1,5 @@
 """What every test of deploy/ needs: the programs, and each overlay and chart rendered once."""
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -25,6 +26,15 @@ CHARTS = {
     "digest": ["--set", "image.digest=sha256:" + "0" * 64 + ",engine.flink.image.digest=sha256:" + "0" * 64 + ",scylla.replication=dc1:3"],
     "bare": ["--set", "networkPolicy.enabled=false,monitoring.enabled=false,monitoring.dashboards=false,migrate.enabled=false,audit.enabled=false"],
 }
+
+
+def integration(name):
+    """A module of tests/integration: real servers."""
+    sys.path.insert(0, str(ROOT / "tests/integration"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "tests/integration"))
 
 
 def run(*command):

@@ -3,8 +3,9 @@
 
 usage: containerfile.py FILE FOLDER [STAGE]     build into FOLDER (emptied first), up to and with a stage; prints the last stage's root
 
-Knows what deploy/images uses: ARG, FROM … AS, WORKDIR, ENV, COPY [--from], RUN, USER, EXPOSE, ENTRYPOINT; anything else is an error. FROM with another
-base than Debian is one, too. The Debian is cached by its suite.
+Knows what deploy/images uses: ARG, FROM … AS, WORKDIR, ENV, COPY [--from], RUN, USER, EXPOSE, ENTRYPOINT; anything else is an error. The bases are cached:
+Debian by its suite; and in the place of Flink's image, which is nowhere to be had here, a Debian with what that has where it has it (its Dockerfile, apache/flink-docker):
+Java, the distribution of that version in /opt/flink and the user `flink` who owns it, but for the shell scripts of bin/. Any other base is an error.
 """
 import fnmatch
 import json
@@ -15,12 +16,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 SUITE = "bookworm"
 # How this machine reaches registries, as Docker gives its containers a name service.
-FROM_HOST = ("etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt")
+FROM_HOST = ("etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/java/cacerts")
 
 
 def debian():
@@ -34,6 +36,29 @@ def debian():
         (scratch / "etc/apt/sources.list").write_text("".join(f"deb http://{host} main\n" for host in (
             f"deb.debian.org/debian {SUITE}", f"deb.debian.org/debian {SUITE}-updates", f"deb.debian.org/debian-security {SUITE}-security")))
         scratch.rename(folder)
+    return folder
+
+
+def flink(version):
+    """A Debian with Java and Flink, made once a version."""
+    folder = CACHE / f"flink-image-{version}-{SUITE}"
+    if not folder.exists():
+        sys.path.insert(0, str(ROOT / "tests" / "tools"))
+        import flink_cluster
+        if version != flink_cluster.VERSION:
+            raise SystemExit(f"Flink {version} in an image, {flink_cluster.VERSION} in flink/pom.xml")
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            stage = Stage(pathlib.Path(scratch) / "root")
+            subprocess.run(["cp", "-a", "--reflink=auto", debian(), stage.root], check=True)
+            stage.run("apt-get update -q && apt-get install -y -q --no-install-recommends openjdk-17-jre-headless && rm -rf /var/lib/apt/lists/*")
+            home = stage.root / "opt/flink"
+            for part in ("lib", "plugins", "bin"):
+                shutil.copytree(flink_cluster.distribution() / part, home / part)
+            (home / "opt").mkdir()
+            subprocess.run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact=org.apache.flink:flink-s3-fs-presto:{version}", f"-DoutputDirectory={home / 'opt'}"],
+                           check=True, cwd=scratch)
+            stage.run("groupadd --system --gid=9999 flink && useradd --system --home-dir /opt/flink --uid=9999 --gid=flink flink && chown -R flink:flink /opt/flink")
+            stage.root.rename(folder)
     return folder
 
 
@@ -62,10 +87,13 @@ class Stage:
                 shutil.copyfile(f"/{name}", self.root / name)
         env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive",
                "CARGO_HTTP_CAINFO": "/etc/ssl/certs/ca-certificates.crt", "LC_ALL": "C.UTF-8", **self.env}
-        # A mount namespace of its own, so that nothing stays mounted whatever happens.
-        script = 'mount -t proc proc "$0/proc"; mount --bind /dev "$0/dev"; exec chroot "$0" /bin/sh -euc "$1"'
-        subprocess.run(["unshare", "--mount", "--propagation=private", "/bin/sh", "-c", script, self.root, f"cd {shlex.quote(self.work)}; {command}"],
-                       env=env, check=True, stdout=sys.stderr, stdin=subprocess.DEVNULL)
+        subprocess.run(self.command("/bin/sh", "-euc", f"cd {shlex.quote(self.work)}; {command}"), env=env, check=True, stdout=sys.stderr, stdin=subprocess.DEVNULL)
+
+    def command(self, *arguments):
+        """What runs these in it as its user, in a mount namespace of their own, so that nothing stays mounted whatever happens."""
+        user, _, group = (self.user or "0:0").partition(":")
+        script = 'mount -t proc proc "$0/proc"; mount --bind /dev "$0/dev"; exec chroot --userspec="$1" "$0" "${@:2}"'
+        return ["unshare", "--mount", "--propagation=private", "/bin/bash", "-c", script, str(self.root), f"{user}:{group or user}", *map(str, arguments)]
 
 
 def ignored(file):
@@ -110,11 +138,15 @@ class Build:
             self.args[name] = os.environ.get(name, value)
         elif word == "FROM":
             base, _, name = self.expand(rest).partition(" AS ")
-            if "/debian:" not in base:
-                raise SystemExit(f"{self.file.name}: a stage from {base} cannot be made here")
             self.stage = Stage(self.folder / f"stage-{len(self.stages)}")
             self.stages[name or "last"] = self.stage
-            subprocess.run(["cp", "-a", "--reflink=auto", debian(), self.stage.root], check=True)
+            of_flink = re.search(r"/flink:([\d.]+)-java17$", base)
+            if not of_flink and f"/debian:{SUITE}" not in base:
+                raise SystemExit(f"{self.file.name}: a stage from {base} cannot be made here")
+            subprocess.run(["cp", "-a", "--reflink=auto", flink(of_flink[1]) if of_flink else debian(), self.stage.root], check=True)
+            if of_flink:
+                self.stage.work, self.stage.user = "/opt/flink", "9999:9999"
+                self.stage.env.update(FLINK_HOME="/opt/flink", HOME="/opt/flink")
         elif word == "RUN":
             self.stage.run(rest)
         elif word == "COPY":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The programs and schemas that check deploy/, from Go modules, each cached by its version under $XDG_CACHE_HOME/ping.
 
-usage: programs.py [find] WHAT...     WHAT: kustomize, helm, schemas (quick), kube-apiserver, etcd, kubectl (minutes)
+usage: programs.py [find] WHAT...     WHAT: kustomize, helm, gofakes3, schemas (quick), kube-apiserver, etcd, kubectl (minutes)
 
 Prints where each is, one a line. With `find` nothing is made: exit 1 when one is missing.
 """
@@ -24,6 +24,7 @@ KUBERNETES = "v1.34.4"
 INSTALLED = {  # program: what `go install` takes
     "kustomize": "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
     "helm": "helm.sh/helm/v4/cmd/helm@v4.3.1",
+    "gofakes3": "github.com/johannesboyne/gofakes3/cmd/gofakes3@v1.2.0",  # S3-compatible storage
 }
 # Kinds that are no part of Kubernetes, where their project is a Go module: module and the folder of its CRDs. The others: operators() in schemas.py.
 MODULES = {
@@ -80,12 +81,13 @@ def make_etcd(folder, name):
 
 
 def make_schemas(folder, _):
-    """kubernetes/: OpenAPI documents, one a group and version; crds/PROJECT/: CustomResourceDefinitions; compose-spec.json."""
+    """kubernetes/: OpenAPI documents, one a group and version; crds/PROJECT/: CustomResourceDefinitions; compose-spec.json; CloudNativePG's queries."""
     source = pathlib.Path(download(f"k8s.io/kubernetes@{KUBERNETES}")["Dir"]) / "api/openapi-spec/v3"
     (folder / "kubernetes").mkdir()
     for file in source.glob("*__v*_openapi.json"):
         shutil.copyfile(file, folder / "kubernetes" / file.name)
     shutil.copyfile(pathlib.Path(download(COMPOSE)["Dir"]) / "schema/compose-spec.json", folder / "compose-spec.json")
+    shutil.copyfile(pathlib.Path(download(MODULES["cloudnative-pg"][0])["Dir"]) / "config/manager/default-monitoring.yaml", folder / "cnpg-monitoring.yaml")
     for project, (module, path) in MODULES.items():
         (folder / "crds" / project).mkdir(parents=True)
         for file in (pathlib.Path(download(module)["Dir"]) / path).glob("*.yaml"):
@@ -107,7 +109,7 @@ def plan(name):
     if name == "etcd":
         return f"etcd-{hashlib.sha256((HERE / 'etcd/go.sum').read_bytes()).hexdigest()[:16]}", make_etcd, name
     if name == "schemas":
-        key = hashlib.sha256(repr((KUBERNETES, MODULES, COMPOSE)).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr((KUBERNETES, MODULES, COMPOSE, "queries")).encode()).hexdigest()[:16]
         return f"kubernetes-schemas-{key}", make_schemas, "."
     raise SystemExit(f"programs.py knows no {name}: {__doc__}")
 

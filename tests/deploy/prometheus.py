@@ -38,12 +38,13 @@ def quick(text):
 
 class Prometheus:
     def __init__(self, folder, rules, targets):
-        """targets: {job: [HOST:PORT]}"""
+        """targets: {job: [HOST:PORT]}, or {job: ([HOST:PORT], {label: value})}"""
         self.folder, self.process = pathlib.Path(folder), None
         (self.folder / "rules.yaml").write_text(quick(rules))
         (self.folder / "prometheus.yaml").write_text(yaml.safe_dump({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": addresses}]} for job, addresses in targets.items()]}))
+            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": found[0], "labels": found[1]} if isinstance(found, tuple) else {"targets": found}]}
+                               for job, found in targets.items()]}))
 
     def start(self):
         self.address = f"127.0.0.1:{reserve_ports(1)[0]}"

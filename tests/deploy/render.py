@@ -13,10 +13,33 @@ def written(value, unit):
     if unit in ("s", "ms"):
         seconds = value / 1000 if unit == "ms" else value
         return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+    byte = "B" if unit == "bytes" else ""
     for factor, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= factor:
-            return f"{value / factor:.3g} {name}"
-    return f"{value:.3g}"
+            return f"{value / factor:.3g} {name}{byte}"
+    return f"{value:.3g} {byte}".strip()
+
+
+def ticks(most, unit):
+    """Round numbers from 0 until above the greatest value; whole ones of what is counted."""
+    rough = most / 4
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    if unit == "short":
+        step = max(1, step)
+    return [step * i for i in range(math.floor(most / step + 0.001) + 2)]
+
+
+def placed(names, width):
+    """[(x, row)] of the legend's texts, as many in a row as have room."""
+    found, x, row = [], 0, 0
+    for name in names:
+        wide = 7 * len(name) + 16
+        if x and x + wide > width:
+            x, row = 0, row + 1
+        found.append((x, row))
+        x += wide
+    return found
 
 
 def legend(template, labels):
@@ -27,14 +50,17 @@ def panel_svg(panel, lines):
     """lines: [(legend, [(time, value)])]"""
     place, unit = panel["gridPos"], panel["fieldConfig"]["defaults"]["unit"]
     width, height = place["w"] * CELL_W - GAP, place["h"] * CELL_H - GAP
-    left, top, right, bottom = 70, 34, 10, 24 + 14 * math.ceil(len(lines[:8]) / 3)
+    left, top, right = 70, 34, 10
+    places = placed([name for name, _ in lines[:8]], width - left - right)
+    bottom = 38 + 14 * (places[-1][1] if places else 0)
     parts = [f'<g transform="translate({place["x"] * CELL_W},{place["y"] * CELL_H})"><rect width="{width}" height="{height}" fill="#fff" stroke="#ccd"/>',
              f'<text x="10" y="20" font-weight="600">{html.escape(panel["title"])}</text>']
     points = [point for _, line in lines for point in line if math.isfinite(point[1])]
     if not points:
         return "".join([*parts, f'<text x="{width // 2}" y="{height // 2}" text-anchor="middle" fill="#999">no data</text></g>'])
     begin, end = min(at for at, _ in points), max(at for at, _ in points)
-    most = max(max(value for _, value in points), 0) * 1.1 or 1
+    marks = ticks(max(max(value for _, value in points), 0) or 1, unit)
+    most = marks[-1]
     w, h = width - left - right, height - top - bottom
 
     def x(at):
@@ -43,15 +69,14 @@ def panel_svg(panel, lines):
     def y(value):
         return top + h - max(0, value) / most * h
 
-    for step in range(4):
-        value = most * step / 3
+    for value in marks:
         parts.append(f'<line x1="{left}" x2="{left + w}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#eee"/>'
                      f'<text x="{left - 6}" y="{y(value) + 4:.1f}" text-anchor="end" fill="#555">{written(value, unit)}</text>')
     for i, (name, line) in enumerate(lines[:8]):
         path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in line if math.isfinite(value))
-        colour, column, row = COLOURS[i % len(COLOURS)], i % 3, i // 3
+        colour, (place_x, row) = COLOURS[i % len(COLOURS)], places[i]
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-                     f'<text x="{left + column * w / 3:.0f}" y="{height - bottom + 24 + 14 * row}" fill="{colour}">{html.escape(name if len(name) <= w / 20 else "…" + name[-int(w / 20):])}</text>')
+                     f'<text x="{left + place_x}" y="{height - bottom + 24 + 14 * row}" fill="{colour}">{html.escape(name)}</text>')
     return "".join([*parts, "</g>"])
 
 

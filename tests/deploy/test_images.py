@@ -1,4 +1,4 @@
-"""compose.yaml, and the Containerfiles: what can be known without Docker, and their steps run without it."""
+"""The Containerfiles: what can be known without Docker, and their steps run without it."""
 import json
 import os
 import pathlib
@@ -8,60 +8,14 @@ import subprocess
 import time
 import urllib.request
 
-import jsonschema
 import pytest
-import yaml
 
 import containerfile
-import programs
 from apiserver import reserve_ports
 from conftest import DEPLOY, ROOT
-from test_rules import promtool
 
-COMPOSE = DEPLOY / "compose.yaml"
 IMAGES = sorted((DEPLOY / "images").glob("*.Containerfile"))
 BUILT = os.environ.get("PING_IMAGES")  # a folder to build them in: make soak sets it
-
-
-def services():
-    return yaml.safe_load(COMPOSE.read_text())["services"]
-
-
-def test_compose_has_the_whole_pipeline_on_loopback_alone():
-    found = services()
-    assert {"postgres", "kafka", "scylla", "pingd", "engine", "flink-jobmanager", "flink-taskmanager", "kafka-ui", "prometheus", "grafana"} == set(found)
-    for name, service in found.items():
-        for port in service.get("ports", []):
-            assert port.startswith("127.0.0.1:"), f"{name}: {port} is open to others"
-        if "image" in service:
-            assert re.fullmatch(r"\$\{[A-Z_]+:-[\w./-]+:[\w.-]+\}", service["image"]) and "latest" not in service["image"], name
-        else:
-            assert (ROOT / service["build"]["dockerfile"]).exists() and service["build"]["context"] == "..", name
-        for volume in service.get("volumes", []):
-            if volume.startswith("./"):
-                assert (DEPLOY / volume.split(":")[0]).exists(), f"{name}: {volume}"
-
-
-def test_compose_is_valid():
-    """By the schema that docker compose itself checks with; a misspelt field is caught."""
-    validator = jsonschema.Draft202012Validator(json.loads((programs.get("schemas") / "compose-spec.json").read_text()))
-    found = yaml.safe_load(COMPOSE.read_text())
-    assert not [error.message for error in validator.iter_errors(found)]
-    found["services"]["kafka"]["misspelt"] = True
-    assert [error.message for error in validator.iter_errors(found)]
-
-
-def test_docker_compose_takes_it():
-    if not shutil.which("docker") or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
-        pytest.skip("no docker compose here")
-    done = subprocess.run(["docker", "compose", "-f", COMPOSE, "--profile", "flink", "config", "--quiet"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_prometheus_takes_its_configuration(tmp_path):
-    shutil.copy(DEPLOY / "compose/prometheus.yaml", tmp_path)
-    shutil.copy(DEPLOY / "helm/ping/files/rules.yaml", tmp_path)
-    promtool("check", "config", tmp_path / "prometheus.yaml")
 
 
 @pytest.mark.parametrize("file", IMAGES, ids=lambda file: file.stem)
@@ -81,11 +35,15 @@ def test_containerfiles_keep_to_what_we_promise(file):
     assert all((ROOT / source).exists() for source in sources), sources
 
 
+by_steps = pytest.mark.skipif(not BUILT or os.geteuid() != 0 or not shutil.which("debootstrap"),
+                              reason="the images' steps, which take minutes: left to make soak (root, debootstrap)")
+
+
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(not BUILT or os.geteuid() != 0 or not shutil.which("debootstrap"), reason="the images' steps, which take minutes: left to make soak (root, debootstrap)")
+@by_steps
 def test_pingd_s_image_by_its_steps(tmp_path):
     """Built stage by stage in a Debian of its own, then run as the image would be: as its user, with its entrypoint."""
-    stage = containerfile.Build(DEPLOY / "images/pingd.Containerfile", BUILT).until()
+    stage = containerfile.Build(DEPLOY / "images/pingd.Containerfile", pathlib.Path(BUILT) / "pingd").until()
     port = reserve_ports(1)[0]
     user, group = stage.user.split(":")
     inside = ["chroot", f"--userspec={user}:{group}", stage.root]

@@ -1,5 +1,6 @@
 """Every rendered manifest against the schemas, without a server."""
 import copy
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 import programs
 import schemas
-from conftest import CHART, DEPLOY, ROOT, run
+from conftest import CHART, CHARTS, ROOT, run
 
 pytestmark = pytest.mark.skipif(not schemas.CRDS.is_dir(), reason=f"the operators' CRDs are not in {schemas.CRDS}: PING_CRDS says where they are")
 
@@ -28,8 +29,16 @@ def test_every_field_in_values_is_used_and_none_else_taken():
     assert done.returncode != 0 and "replicsa" in done.stderr
 
 
-def test_helm_lint():
-    text = run(programs.get("helm"), "lint", "--strict", CHART, "--values", DEPLOY / "helm/values-production.yaml")
+def test_every_value_is_explained():
+    """In the chart's README, which is made of values.yaml's comments."""
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \| (.*?) \|$", (CHART / "README.md").read_text(), re.M)
+    assert len(rows) > 70
+    assert not [name for name, _, said in rows if not said.strip()]
+
+
+@pytest.mark.parametrize("variant", CHARTS)
+def test_helm_lint(variant):
+    text = run(programs.get("helm"), "lint", "--strict", "--kube-version", programs.KUBERNETES, CHART, *CHARTS[variant])
     assert "0 chart(s) failed" in text
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import exporters
 import prometheus as prometheus_module
 import render
 from apiserver import reserve_ports
@@ -47,11 +48,14 @@ class World:
 
     def start(self):
         self.postgres.start()
+        self.postgres.sql("CREATE DATABASE ping")
         ports = self.ports = reserve_ports(2)
         self.pingds = [self.spawn(f"pingd{i}", BUILD / "pingd", f"--listen=127.0.0.1:{port}", f"--data-dir={self.folder}/data{i}",
                                   "--trusted-proxies=127.0.0.0/8", *more)
-                       for i, (port, more) in enumerate(zip(ports, ([], [f"--ledger={self.postgres.url()}"])))]
-        self.prometheus = Prometheus(self.folder, (CHART / "files/rules.yaml").read_text(), {"pingd": [f"127.0.0.1:{port}" for port in ports]}).start()
+                       for i, (port, more) in enumerate(zip(ports, ([], [f"--ledger={self.postgres.url('ping')}"])))]
+        self.exporter = exporters.cloudnative_pg(self.postgres)
+        self.prometheus = Prometheus(self.folder, (CHART / "files/rules.yaml").read_text(), {
+            "pingd": [f"127.0.0.1:{port}" for port in ports], "ping-db": ([self.exporter.address], {"pod": "ping-db-1", "cluster": "ping-db"})}).start()
         wait_for("both to be up", lambda: self.prometheus.value('sum(up{job="pingd"})') == 2)
         for port in ports:
             self.spawn(f"load{port}", BUILD / "pingctl", "load", f"--address=http://127.0.0.1:{port}", "--clients=50", "--rate=100", "--connections=2",
@@ -61,6 +65,7 @@ class World:
     def stop(self):
         with contextlib.suppress(AttributeError):
             self.prometheus.stop()
+            self.exporter.end()
         for process in reversed(self.processes):
             process.kill()
             process.wait()
@@ -97,11 +102,13 @@ def test_boards_show_it(world, tmp_path):
     for port in world.ports:
         subprocess.run([BUILD / "pingctl", f"--address=http://127.0.0.1:{port}", "count"], check=True, capture_output=True)
     wait_for("the query to be scraped", lambda: (world.prometheus.value('sum(rate(rpc_requests_total{method=~".*PingCount"}[10s]))') or 0) > 0)
-    for name in ("service", "pipeline"):
+    for name in ("service", "pipeline", "postgresql"):
         svg, found = render.board_svg(json.loads((CHART / f"files/dashboards/{name}.json").read_text()), world.prometheus, 120)
         empty = {title for title, lines in found.items() if not lines}
         others = {"service": {"Replicas"}, "pipeline": {
-            "PostgreSQL's calls, p99", "Kafka's calls, p99", "Events that wait, by group", "Dead letters", "Audits that found something", "Batches that Kafka lacks (outbox)"}}[name]
+            "PostgreSQL's calls, p99", "Kafka's calls, p99", "Events that wait, by group", "Dead letters", "Audits that found something", "Batches that Kafka lacks (outbox)"},
+                  # Kubernetes', the instance manager's own and the pooler's
+                  "postgresql": {"Instances that are up", "Age of the newest backup", "WAL", "Disk that is left", "Clients", "Longest wait for a connection"}}[name]
         assert empty <= others, f"{name}: nothing in {empty - others}"
         folder = pathlib.Path(os.environ.get("PING_PICTURES") or tmp_path)
         (folder / f"{name}.svg").write_text(svg)

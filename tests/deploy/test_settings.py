@@ -5,13 +5,15 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
+import flink_options
 from conftest import ROOT
 from test_policy import pods
 
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
 pytestmark = pytest.mark.skipif(not (BUILD / "pingd").exists(), reason=f"no pingd in {BUILD}")
-SECRETS = {"username": "ping", "password": "aGVsbG8"}
+SECRETS = {"username": "ping", "password": "aGVsbG8", "audit-username": "ping_audit", "audit-password": "aGVsbG8"}
 
 
 def environment(container, folder):
@@ -61,3 +63,30 @@ def test_pingctl_takes_its_settings(everything, files):
     for name, container in found.values():
         done = subprocess.run([BUILD / "pingctl", *container["command"][1:]], env=environment(container, files), capture_output=True, text=True, timeout=120)
         assert done.returncode == 3, f"{name}: {done.returncode} {done.stdout}{done.stderr}"
+
+
+def test_flink_knows_its_settings(everything):
+    found = [(name, manifest["spec"]) for name, manifest in everything if manifest["kind"] == "FlinkDeployment"]
+    assert len(found) >= 4
+    for name, spec in found:
+        assert not flink_options.unknown(spec["flinkConfiguration"]), name
+    assert flink_options.unknown(["execution.checkpointing.intervall"]), "a misspelt one is found"
+
+
+def test_flink_s_image_is_told_of_no_plugin_of_its_own_that_there_is_not(everything):
+    """Its entrypoint ends at the first jar in ENABLE_BUILT_IN_PLUGINS that /opt/flink/opt lacks; ours are put in place by the Containerfile."""
+    for name, manifest in everything:
+        if manifest["kind"] == "FlinkDeployment":
+            assert "ENABLE_BUILT_IN_PLUGINS" not in {entry["name"] for entry in manifest["spec"]["podTemplate"]["spec"]["containers"][0]["env"]}, name
+
+
+def test_the_autoscaler_asks_for_what_pingd_counts(everything):
+    """One name in pingd's metrics, the adapter's rule and the HorizontalPodAutoscaler."""
+    rule = yaml.safe_load((ROOT / "deploy/operators/prometheus-adapter-values.yaml").read_text())["rules"]["custom"][0]
+    metric = re.match(r"\w+", rule["seriesQuery"])[0]
+    assert metric in (ROOT / "docs/man/pingd.1").read_text() or f'"{metric}"' in "".join(file.read_text() for file in (ROOT / "src").rglob("*.c"))
+    scalers = [manifest["spec"] for _, manifest in everything if manifest["kind"] == "HorizontalPodAutoscaler"]
+    assert scalers
+    for spec in scalers:
+        kinds = {one["type"]: one for one in spec["metrics"]}
+        assert kinds["Resource"]["resource"]["name"] == "cpu" and kinds["Pods"]["pods"]["metric"]["name"] == metric

@@ -1,4 +1,6 @@
-"""The rights that deploy/ gives in Kafka: each user works with what its KafkaUser says on a real broker that asks, and not with less."""
+"""The rights that deploy/ gives: each user works with what its KafkaUser says on a real broker that asks, and not with less; the roles in ScyllaDB
+and PostgreSQL carry the pipeline and its audit."""
+import json
 import os
 import pathlib
 import shutil
@@ -154,38 +156,66 @@ def test_a_publisher_without_its_transactional_ids_says_so(rights, postgres, mak
 CQLSH = shutil.which("cqlsh") or shutil.which("cqlsh", path=str(pathlib.Path(sys.executable).parent))
 
 
+class Roles:
+    """A server that asks for passwords and certificates, and the Job's script as it stands in the manifest."""
+
+    def __init__(self, folder, tls, ring):
+        job, cqlshrc = yaml.safe_load_all((ROOT / "deploy/kustomize/bases/scylla/roles.yaml").read_text())
+        for path, file in {"scylla/ca-bundle.crt": "authority.crt", "scylla-client/tls.crt": "client.crt", "scylla-client/tls.key": "client.key"}.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            shutil.copy(tls / file, folder / path)
+        (folder / "cqlshrc").write_text(cqlshrc["data"]["cqlshrc"].replace("/etc/ping", str(folder)))
+        self.folder, self.ring = folder, ring
+        self.tls = {"tls": "true", "tls_ca": tls / "authority.crt", "tls_cert": tls / "client.crt", "tls_key": tls / "client.key"}
+        # Where the mounts are, and the node's own port.
+        container = job["spec"]["template"]["spec"]["containers"][0]
+        self.script = container["args"][0].replace("/etc/ping/cqlshrc", str(folder)).replace("9142", str(ring.port))
+        secret = {"username": "ping", "password": "pingSecret1", "audit-username": "ping_audit", "audit-password": "auditSecret1", "admin-password": "adminSecret1"}
+        self.env = {**os.environ, "PATH": f"{pathlib.Path(CQLSH).parent}:{os.environ['PATH']}"}
+        self.env |= {entry["name"]: entry.get("value") or secret[entry["valueFrom"]["secretKeyRef"]["key"]] for entry in container["env"]}
+        self.env |= {"HOST": "127.0.0.1", "HOME": str(folder)}
+
+    def run(self):
+        done = subprocess.run(["/bin/bash", "-euc", self.script], env=self.env, capture_output=True, text=True, timeout=240)
+        return done.returncode == 0, done.stdout + done.stderr
+
+    def cql(self, user, password, text):
+        return subprocess.run([CQLSH, f"--cqlshrc={self.folder}/cqlshrc", "127.0.0.1", str(self.ring.port), "-u", user, "-p", password, "-e", text],
+                              env=self.env, capture_output=True, text=True, timeout=120)
+
+
 @pytest.mark.skipif(SCALE < 2, reason="ScyllaDB's roles: left to make soak")
 @pytest.mark.skipif(not CQLSH, reason="no cqlsh (tests/requirements.txt)")
-def test_scylla_s_roles(tmp_path, tmp_path_factory, postgres):
-    """The script of the Job as it stands in the manifest, twice, on a server that asks for passwords and certificates; then our role makes its keyspace."""
-    roles, cqlshrc = (one for one in yaml.safe_load_all((ROOT / "deploy/kustomize/bases/scylla/roles.yaml").read_text()))
-    script = roles["spec"]["template"]["spec"]["containers"][0]["args"][0]
+def test_the_roles_in_all_three_carry_the_pipeline_and_its_audit(rights, postgres, tmp_path, tmp_path_factory, make_pingd):
+    """The Job's script fails before the keyspace is there and ends well after; pingd fills the store as its role; the audit, as users who may only
+    read in Kafka, PostgreSQL and the store, compares it all."""
     tls = tmp_path_factory.mktemp("roles") / "tls"
     kafka_module.make_certificates(tls)
     with cassandra_ring.running(tmp_path_factory.mktemp("roles-node"), more=SECURE.format(tls=tls)) as ring:
-        for path, file in {"scylla/ca-bundle.crt": "authority.crt", "scylla-client/tls.crt": "client.crt", "scylla-client/tls.key": "client.key"}.items():
-            (tmp_path / path).parent.mkdir(exist_ok=True)
-            shutil.copy(tls / file, tmp_path / path)
-        (tmp_path / "cqlshrc").mkdir()
-        (tmp_path / "cqlshrc/cqlshrc").write_text(cqlshrc["data"]["cqlshrc"].replace("/etc/ping", str(tmp_path)))
-        # Where the mounts are, and the node's own port; authorisation's superuser comes seconds after the first start.
-        script = script.replace("/etc/ping", str(tmp_path)).replace("9142", str(ring.port))
-        env = {**os.environ, "PATH": f"{pathlib.Path(CQLSH).parent}:{os.environ['PATH']}", "HOST": "127.0.0.1", "HOME": str(tmp_path), "ADMIN_PASSWORD": "adminSecret1", "PING_USER": "ping",
-               "PING_PASSWORD": "pingSecret1"}
-
-        def run():
-            done = subprocess.run(["/bin/bash", "-euc", script], env=env, capture_output=True, text=True, timeout=240)
-            return done.returncode == 0, done.stdout + done.stderr
-
-        wait_for("the roles to be made", lambda: run()[0], 240)
-        fine, text = run()
-        assert fine, f"it is not done the second time: {text}"
-        files = {"tls_ca": tls / "authority.crt", "tls_cert": tls / "client.crt", "tls_key": tls / "client.key"}
-        # Kafka is not there; the keyspace and its tables are made all the same, by the role that may.
-        pingctl("migrate", "--ledger", postgres.url(), "--log", "kafka://127.0.0.1:1", "--store", ring.url(user="ping:pingSecret1@", tls="true", **files))
-        described = subprocess.run([CQLSH, f"--cqlshrc={tmp_path}/cqlshrc/cqlshrc", "127.0.0.1", str(ring.port), "-u", "ping", "-p", "pingSecret1", "-e",
-                                    "SELECT * FROM metrics.engine_writers"], env=env, capture_output=True, text=True, timeout=120)
-        assert described.returncode == 0 and "writer" in described.stdout, described.stderr
-        known = subprocess.run([CQLSH, f"--cqlshrc={tmp_path}/cqlshrc/cqlshrc", "127.0.0.1", str(ring.port), "-u", "cassandra", "-p", "cassandra", "-e", "SELECT key FROM system.local"],
-                               env=env, capture_output=True, text=True, timeout=120)
+        roles = Roles(tmp_path, tls, ring)
+        # Authorisation's superuser comes seconds after the first start.
+        wait_for("the roles to be made, and the keyspace to be waited for", lambda: "keyspace metrics" in roles.run()[1], 240)
+        ours = ["--ledger", postgres.url(), "--log", f"kafka://{rights.address}", "--store", ring.url(user="ping:pingSecret1@", **roles.tls), *rights.settings("pingd")]
+        migrated = pingctl("migrate", *ours)
+        assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+        for time_of in ("the first", "another"):
+            wait_for(f"the roles to be whole, {time_of} time", lambda: roles.run()[0], 240)
+        pingd = make_pingd(*ours, name="whole").start()
+        assert pingctl("load", f"--address={pingd.address}", "--pings", 200, "--clients", 20).returncode == 0
+        pingd.caught_up()
+        # As CloudNativePG makes it, by spec.managed.roles of the Cluster.
+        cluster = next(one for one in yaml.safe_load_all((ROOT / "deploy/kustomize/bases/postgres/postgres.yaml").read_text()) if one["kind"] == "Cluster")
+        role = cluster["spec"]["managed"]["roles"][0]
+        postgres.sql(f"CREATE ROLE {role['name']} LOGIN IN ROLE {', '.join(role['inRoles'])}")
+        readers = ["--ledger", postgres.url(user=role["name"]), "--log", f"kafka://{rights.address}", *rights.settings("ping-audit")]
+        audited = pingctl("audit", "--json", *readers, "--store", ring.url(user="ping_audit:auditSecret1@", **roles.tls))
+        assert audited.returncode == 0, audited.stdout + audited.stderr
+        report = json.loads(audited.stdout)
+        assert report["differences"] == 0 and report["kinds"]["windows"]["checked"] >= 20, report
+        for table in ("window_stats", "engine_writers"):
+            refused = roles.cql("ping_audit", "auditSecret1", f"TRUNCATE metrics.{table}")
+            assert refused.returncode != 0 and "Unauthorized" in refused.stderr, refused.stderr
+        hashes = roles.cql("ping_audit", "auditSecret1", "SELECT * FROM system_auth.roles")
+        assert hashes.returncode != 0 and "Unauthorized" in hashes.stderr, hashes.stderr
+        known = roles.cql("cassandra", "cassandra", "SELECT key FROM system.local")
         assert known.returncode != 0 and "password" in (known.stdout + known.stderr).lower(), "the well-known password still opens it"

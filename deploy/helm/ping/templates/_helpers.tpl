@@ -35,13 +35,14 @@ capabilities: {drop: [ALL]}
 {{- end }}
 
 {{- /* Where ledger, log and store are. Kubernetes puts the secrets in place of $(…); none stands in a manifest.
-       call: dict "root" . "user" KAFKAUSER "host" POSTGRESHOST "store" BOOL */ -}}
+       call: dict "root" . "user" KAFKAUSER "host" POSTGRESHOST "store" BOOL, and "audit" true for who only reads */ -}}
 {{- define "ping.backends" -}}
 {{- $v := .root.Values -}}
+{{- $secret := ternary $v.postgres.auditSecret $v.postgres.secret (default false .audit) -}}
 - name: PGUSER
-  valueFrom: {secretKeyRef: {name: {{ $v.postgres.secret }}, key: username}}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: username}}
 - name: PGPASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $v.postgres.secret }}, key: password}}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: password}}
 - name: PING_LEDGER
   value: postgres://{{ .host }}:{{ $v.postgres.port }}/{{ $v.postgres.database }}?sslmode={{ if eq .host $v.postgres.directHost }}verify-full{{ else }}verify-ca{{ end }}&sslrootcert=/etc/ping/postgres/ca.crt
 - name: PING_PUBLISHER_SLOTS
@@ -103,7 +104,7 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 {{- end }}
 
-{{- /* What pingd and the Flink job are both told, in the same words. call: dict "root" . "user" KAFKAUSER "store" BOOL */ -}}
+{{- /* What pingd and the Flink job are both told, in the same words. call: dict "root" . "user" KAFKAUSER "store" BOOL, and "audit" */ -}}
 {{- define "ping.logAndStore" -}}
 {{- $v := .root.Values -}}
 - name: KAFKA_PASSWORD
@@ -123,9 +124,9 @@ capabilities: {drop: [ALL]}
   value: {{ $v.kafka.epoch | quote }}
 {{- if and .store $v.scylla.enabled }}
 - name: SCYLLA_USER
-  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: username}}
+  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: {{ ternary "audit-username" "username" (default false .audit) }}}}
 - name: SCYLLA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: password}}
+  valueFrom: {secretKeyRef: {name: {{ $v.scylla.secret }}, key: {{ ternary "audit-password" "password" (default false .audit) }}}}
 - name: PING_STORE
   value: scylla://$(SCYLLA_USER):$(SCYLLA_PASSWORD)@{{ $v.scylla.hosts }}/metrics?datacenter={{ $v.scylla.datacenter }}
     {{- with $v.scylla.replication }}&replication={{ . }}{{ end }}
