@@ -287,6 +287,13 @@ enum error backend_open_ledger_positions(const struct pingd_config *config, stru
 	return postgres_positions_open(&postgres, ret_ledger);
 }
 
+enum error backend_drop_ledger_days(const struct pingd_config *config, bool (*told)(void *context, const struct ledger_day *day),
+				    void *context, struct error_note *note)
+{
+	const struct postgres_config postgres = postgres_config_from(config);
+	return postgres_drop_days(&postgres, config->ledger_retention_ms, told, context, note);
+}
+
 enum error backend_open_log_positions(const struct pingd_config *config, struct log_positions **ret_log, struct error_note *note)
 {
 	const struct kafka_config kafka = pingd_config_kafka(config);

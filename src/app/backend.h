@@ -67,6 +67,10 @@ enum error backend_open_store_reader(const struct pingd_config *config, struct s
 enum error backend_open_ledger_positions(const struct pingd_config *config, struct ledger_positions **ret_ledger);
 enum error backend_open_log_positions(const struct pingd_config *config, struct log_positions **ret_log, struct error_note *note);
 
+/* Where the ledger is PostgreSQL (postgres_drop_days): what is past --ledger-retention. */
+enum error backend_drop_ledger_days(const struct pingd_config *config, bool (*told)(void *context, const struct ledger_day *day),
+				    void *context, struct error_note *note);
+
 /* Where a client's events belong. */
 int32_t backend_partition_of(const struct address *client, int32_t partition_count);
 

@@ -228,8 +228,9 @@ static void print_positions_json(struct pingctl *ctl, const struct positions_rep
 			      rows->others);
 	pingctl_print(ctl,
 		      ", \"pending_rows\": %" PRId64 ", \"others_rows\": %" PRId64 ", \"others_events\": %" PRId64
-		      ", \"rows_no_longer_in_the_log\": %" PRId64 ", \"examples\": [",
-		      report->pending, report->others_rows, report->others_events, report->gone);
+		      ", \"rows_no_longer_in_the_log\": %" PRId64 ", \"events_no_longer_in_the_ledger\": %" PRId64
+		      ", \"examples\": [",
+		      report->pending, report->others_rows, report->others_events, report->gone, report->dropped);
 	print_json_examples(ctl, report, rows);
 	pingctl_print(ctl, "]}\n");
 }
@@ -243,6 +244,7 @@ static void print_positions_text(struct pingctl *ctl, const struct positions_rep
 		     {report->others_rows, "rows of others: never published by pingd"},
 		     {report->others_events, "events of others: without an id"},
 		     {report->gone, "rows no longer in the log: older than what it keeps"},
+		     {report->dropped, "events no longer in the ledger: older than what it keeps"},
 		     {rows == NULL ? 0 : rows->expired, "windows past their retention"},
 		     {rows == NULL ? 0 : rows->others, "metrics of others: without a position"}};
 	const size_t apart_count = sizeof apart / sizeof *apart - (rows == NULL ? 2 : 0);

@@ -110,6 +110,11 @@ const struct setting pingd_settings[] = {
 	 .initial_help = "for ever; 90d where the store is ScyllaDB", .min = 30 * HOUR_MS, .zero = "for ever",
 	 /* the rolling 24 hours, and room for clocks that are apart */ .groups = PINGD_GROUP_DATA,
 	 .help = "How long 5-minute windows are kept after they end. Daily totals and clients are kept for ever."},
+	{.name = "ledger-retention", SETTING_DURATION(CONFIG, ledger_retention_ms), .section = "storage", .initial = "0",
+	 .initial_help = "for ever", .min = 192 * HOUR_MS, .zero = "for ever",
+	 /* longer than the log keeps its events, so that the audit finds the row of each */
+	 .help = "How long PostgreSQL keeps pings: whole days (UTC, of their receipt), of which the sums by client and window stay. "
+		 "PingCount goes on counting them. At least 8 days; keep it longer than raw-pings keeps its events."},
 	{.name = "query-threads", SETTING_INTEGER(CONFIG, query_threads), .section = "storage", .initial = "2", .min = 1, .max = 64,
 	 .help = "Threads that read the ledger and the store for queries."},
 
@@ -487,6 +492,10 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 		config->threads = cores < 1 ? 1 : cores > PINGD_MAX_THREADS ? PINGD_MAX_THREADS : cores;
 	}
 	enum error error = fill_lists(config, note);
+	if (error == ERROR_OK && config->ledger_retention_ms != 0 && backend_of(config->ledger) != PINGD_BACKEND_POSTGRES)
+		error = error_noted(note, ERROR_INVALID_ARGUMENT,
+				    "ledger-retention: only PostgreSQL's pings are in days that can be dropped: add --ledger "
+				    "postgres://…, or leave it out");
 	if (error == ERROR_OK)
 		error = pingd_config_check_urls(needed_ledger(config), config->log, config->store, &config->backends, note);
 	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)

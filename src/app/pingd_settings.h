@@ -48,7 +48,7 @@ struct pingd_config {
 	int64_t drain_timeout_ms, drain_delay_ms;
 	int64_t watch_heartbeat_ms;
 	int64_t ingest_queue, ingest_batch, idempotency_retention_ms, max_future_skew_ms;
-	int64_t window_retention_ms; /* 0: for ever */
+	int64_t window_retention_ms, ledger_retention_ms; /* 0: for ever */
 	int64_t flush_interval_ms, engine_rows;
 	int log_level;	/* enum log_level */
 	int log_format; /* enum log_format */

@@ -1,6 +1,7 @@
 #include "app/pipeline.h"
 
 #include "app/backend.h"
+#include "app/ledger_retention.h"
 #include "app/observed_ledger.h"
 #include "app/preparation.h"
 #include "app/publishers.h"
@@ -32,8 +33,9 @@ struct pipeline {
 	struct health *health;
 	struct ledger *ledger; /* NULL: publishers have their own */
 	struct ingest *ingest;
-	struct preparation *preparation; /* of a ledger that is a server; NULL: none, or the publishers have their own */
-	struct publishers *publishers;	 /* NULL: one thread appends to the ledger */
+	struct preparation *preparation;    /* of a ledger that is a server; NULL: none, or the publishers have their own */
+	struct publishers *publishers;	    /* NULL: one thread appends to the ledger */
+	struct ledger_retention *retention; /* NULL: pings are kept for ever */
 	struct log_reader *log;
 	struct store *store;
 	struct watch_hub *hub;
@@ -448,6 +450,8 @@ static enum error start_publisher(struct pipeline *pipeline, struct error_note *
 static enum error start_threads(struct pipeline *pipeline, struct error_note *note)
 {
 	enum error error = publishes(pipeline) ? start_publishers(pipeline, note) : start_publisher(pipeline, note);
+	if (error == ERROR_OK)
+		error = ledger_retention_start(pipeline->config, &pipeline->retention);
 	if (error == ERROR_OK && follows(pipeline))
 		error = watch_follow_start(pipeline->config, pipeline->backend, pipeline->hub, &pipeline->follow, note);
 	if (error != ERROR_OK || pipeline->stream == NULL)
@@ -484,6 +488,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	if (pipeline->publisher_runs)
 		pthread_join(pipeline->publisher, NULL);
 	preparation_stop(pipeline->preparation);
+	ledger_retention_stop(pipeline->retention);
 	if (pipeline->publishers != NULL)
 		publishers_stop(pipeline->publishers);
 	/* Only now: what the publisher still kept, the stream still sees. */

@@ -4,7 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_MAX_SUSPECTS = 65536, MAX_SLOTS = 10000 };
+enum {
+	DEFAULT_MAX_SUSPECTS = 65536,
+	MAX_SLOTS = 10000,
+	/* An id is made a little after its ping was received: by what it waited for a batch, or, of one who went on counting from
+	 * a later id, by what clocks are apart. */
+	ID_LATE_MS = 3600000,
+};
 
 /* What is wrong, and where. A row that moved meanwhile is another difference. */
 struct difference {
@@ -43,6 +49,7 @@ struct look {
 	struct head *heads;
 	int64_t last_position;
 	bool last_without;
+	int64_t dropped_until_ms; /* rows received before are no longer there */
 };
 
 const char *positions_kind_name(enum positions_kind kind)
@@ -123,6 +130,10 @@ static enum error leave(struct look *look, int32_t partition)
 	/* Its row may have been committed after the snapshot: too new to tell. */
 	if (!head->matched && head->place.position >= look->before[partition].shown_end)
 		return ERROR_OK;
+	if (!head->matched && uuid_unix_ms(&head->place.id) < look->dropped_until_ms) {
+		look->report->dropped++;
+		return ERROR_OK;
+	}
 	look->report->kinds[POSITIONS_EVENTS].checked++;
 	struct difference difference = {POSITIONS_EVENTS, partition, head->place.position, head->place.id};
 	return head->matched ? ERROR_OK : differ(look, &difference);
@@ -255,6 +266,7 @@ static enum error begin_snapshot(struct look *look)
 	if (error == ERROR_OK) {
 		look->report->others_rows = apart.others;
 		look->report->gone = apart.gone;
+		look->dropped_until_ms = apart.dropped_until_ms == 0 ? 0 : apart.dropped_until_ms + ID_LATE_MS;
 	}
 	return error;
 }

@@ -48,7 +48,8 @@ struct positions_report {
 	int64_t pending;       /* rows that are not in the log yet, or not shown yet */
 	int64_t others_rows;   /* struct position_apart */
 	int64_t others_events; /* without an id */
-	int64_t gone; /* rows whose events the log no longer holds: older than its retention, or of an earlier log epoch */
+	int64_t gone;	 /* rows whose events the log no longer holds: older than its retention, or of an earlier log epoch */
+	int64_t dropped; /* events whose rows the ledger no longer holds: older than its retention */
 	size_t example_count;
 	struct positions_example examples[POSITIONS_MAX_EXAMPLES];
 };

@@ -21,6 +21,11 @@ static struct fields fields_read(const struct uuid *uuid)
 	return (struct fields){high >> 16, high & RAND_A_MAX, low & RAND_B_MAX};
 }
 
+int64_t uuid_unix_ms(const struct uuid *uuid)
+{
+	return (int64_t)fields_read(uuid).unix_ms;
+}
+
 static struct uuid fields_write(struct fields fields)
 {
 	struct uuid uuid;

@@ -23,6 +23,8 @@ enum { UUID_TEXT_SIZE = 37 };
 void uuid_generator_init(struct uuid_generator *generator, struct random *random, const struct uuid *last);
 /* wall_ms is clamped to [last's, 2^48 − 1]. */
 struct uuid uuid_generate(struct uuid_generator *generator, int64_t wall_ms);
+/* When it was made, by its first field: Unix milliseconds. */
+int64_t uuid_unix_ms(const struct uuid *uuid);
 void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_SIZE]);
 
 #endif

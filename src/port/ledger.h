@@ -60,6 +60,13 @@ struct ledger_key_sum {
 	int64_t later;			  /* behind it, up to its bound: how many */
 };
 
+/* A day (UTC) that is past the ledger's retention. */
+struct ledger_day {
+	char text[16]; /* YYYY-MM-DD */
+	int64_t pings;
+	int64_t waiting; /* > 0: it is still there, as so many of its pings are not in the log yet */
+};
+
 struct ledger_reader;
 struct ledger_reader_vtable {
 	/* Pings with pinged_at in [start_ms, end_ms), end_ms 0: open. Exact; costs the same however many they are. */

@@ -38,6 +38,7 @@ struct position_apart {
 	int64_t others; /* without a client, or with neither position nor slot: whoever wrote them published them, or nobody did
 			 */
 	int64_t gone;	/* before `from`, and not waiting to be published again */
+	int64_t dropped_until_ms; /* received before: the rows were dropped, past the ledger's retention; 0: none */
 };
 
 struct ledger_positions;

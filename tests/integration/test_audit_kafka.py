@@ -52,7 +52,8 @@ def checked(report):
 
 
 def apart(report):
-    return {name: report[name] for name in ("pending_rows", "others_rows", "others_events", "rows_no_longer_in_the_log") if report[name]}
+    return {name: report[name] for name in ("pending_rows", "others_rows", "others_events", "rows_no_longer_in_the_log",
+                                          "events_no_longer_in_the_ledger") if report[name]}
 
 
 def ping(pingd, count, first=0):
@@ -104,6 +105,18 @@ def test_a_batch_that_was_left_unpublished_is_pending_until_it_is_there(make_pai
     agree(postgres, kafka, database)
     report = audit(pingd)
     assert (differences(report), checked(report), apart(report)) == ((0, 0), (6, 6), {})
+
+
+def test_rows_of_a_day_that_was_dropped_are_apart(pingd, postgres, kafka, database):  # noqa: F811
+    ping(pingd, 20)
+    agree(postgres, kafka, database)
+    today = "(now() AT TIME ZONE 'UTC')::date"
+    assert postgres.number(f"SELECT sum(pings) FROM pings_drop_day({today} + 1)", database) == 20
+    report = audit(pingd)
+    assert (differences(report), checked(report), apart(report)) == ((0, 0), (0, 0), {"events_no_longer_in_the_ledger": 20})
+    ping(pingd, 10, first=20)
+    wait_for("the audit to see them", lambda: checked(audit(pingd)) == (10, 10))
+    assert "20 events no longer in the ledger" in pingd.ctl("audit", *urls(pingd)).stdout
 
 
 def test_a_deleted_row_leaves_an_event_without_row(pingd, postgres, kafka, database):  # noqa: F811

@@ -431,7 +431,7 @@ def test_migrations_by_many_at_once_are_done_once(database, original):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: migrate(database.url()), range(4)))
     assert [each.returncode for each in done] == [0] * 4, [each.stderr for each in done]
-    assert database.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM schema_migrations") == "1 2 3"
+    assert database.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM schema_migrations") == "1 2 3 4"
     assert database.sql("SELECT coalesce(sum(count), 0) FROM ping_counts WHERE level = 0") == ("1000" if original else "0")
 
 
@@ -464,7 +464,61 @@ def test_pingd_needs_no_more_rights_than_the_docs_say(make_pingd, database):
     assert count(pingd) == 2
     database.sql(f"SET ROLE {role}; SELECT pings_make_days(8); SELECT publisher_slot_move(0, 0, 1, NULL, '1 s');"
                  " UPDATE pings SET position = 1; DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys FOR UPDATE)")
+    drop_day = f"SET ROLE {role}; SELECT * FROM pings_drop_day('2024-01-01'); RESET ROLE;"
+    assert "permission denied" in database.sql(drop_day, check=False)
+    assert "`EXECUTE` on the function `pings_drop_day`" in grants
+    database.sql(f"GRANT EXECUTE ON FUNCTION pings_drop_day TO {role}; {drop_day}")
     assert "permission denied" in database.sql(f"SET ROLE {role}; UPDATE ping_counts SET count = 0", check=False)
+
+
+# ── Retention ──
+
+def make_old_day(database, name, day):
+    database.sql(f"CREATE TABLE {name} (LIKE pings INCLUDING ALL); ALTER TABLE pings ATTACH PARTITION {name}"
+                 f" FOR VALUES FROM ('{day} 00:00:00+00') TO (date '{day}' + 1); SELECT pings_add_triggers('{name}');"
+                 f" INSERT INTO pings (pinged_at, received_at) SELECT t, t FROM generate_series(timestamptz '{day} 06:00+00', '{day} 12:00+00', '1 min') t")
+
+
+def test_days_past_their_retention_are_dropped_and_stay_counted(make_pingd, database):
+    assert migrate(database.url()).returncode == 0
+    make_old_day(database, "pings_20240301", "2024-03-01")
+    make_old_day(database, "pings_20240302", "2024-03-02")
+    pingd = make_pingd("--ledger", database.url(), "--ledger-retention", "30d").start()
+    wait_for("the days to be dropped", lambda: database.number("SELECT count(*) FROM ledger_days_dropped") == 2)
+    assert database.number("SELECT count(*) FROM pings") == 0
+    assert pingd.ping(NOW_MS)[0] == 200
+    assert count(pingd) == 2 * 361 + 1
+    assert count(pingd, start=1709337600000, end=1709337600000 + 7 * 3_600_000) == 60  # of the second day 6:00 to 7:00
+    for day in ("2024-03-01", "2024-03-02"):
+        wait_for("the log to say so", lambda day=day: f"day={day} pings=361" in pingd.log())
+
+
+def test_who_reads_for_long_holds_up_the_dropping_and_nobody_who_pings(make_pingd, database):
+    assert migrate(database.url()).returncode == 0
+    make_old_day(database, "pings_20240301", "2024-03-01")
+    reader = Session(database)
+    reader.run("BEGIN; SELECT count(*) FROM pings")
+    pingd = make_pingd("--ledger", database.url(), "--ledger-retention", "30d").start()
+    wait_for("the sums to be made", lambda: database.number(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pings_drop_day%' AND wait_event = 'PgSleep'") == 1)
+    for number in range(50):
+        assert pingd.ping(NOW_MS + number)[0] == 200
+    assert database.number("SELECT count(*) FROM pings") == 361 + 50
+    assert database.number("SELECT count(*) FROM ledger_sums") == 0, "neither is seen without the other"
+    reader.end("COMMIT;")
+    wait_for("the day to be dropped", lambda: database.number("SELECT count(*) FROM ledger_days_dropped") == 1)
+    assert count(pingd) == 361 + 50
+
+
+def test_a_retention_that_cannot_be_kept_is_said(make_pingd, database):
+    embedded = make_pingd("--ledger-retention", "30d", name="embedded").spawn()
+    assert embedded.wait() == 2 and "only PostgreSQL's pings are in days" in embedded.log()
+    short = make_pingd("--ledger", database.url(), "--ledger-retention", "7d", name="short").spawn()
+    assert short.wait() == 2 and "ledger-retention" in short.log()
+    database.sql(ORIGINAL)
+    original = make_pingd("--ledger", database.url(), "--ledger-retention", "30d", name="original").start()
+    wait_for("the log to say so", lambda: "has no days that could be dropped" in original.log())
+    assert original.ping(NOW_MS)[0] == 200
 
 
 # ── How it is reached ──

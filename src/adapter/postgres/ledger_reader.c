@@ -56,7 +56,8 @@ static enum error reader_count_rows(struct ledger_reader *base, int64_t *ret_row
 	pg_parameters_clear(&reader->parameters);
 	pg_add_int8(&reader->parameters, ROLLUP_LEVELS);
 	struct pg_step step = {
-		.text = "WITH rows AS MATERIALIZED (SELECT count(*)::bigint AS n FROM pings)"
+		.text = "WITH rows AS MATERIALIZED (SELECT (SELECT count(*) FROM pings) +"
+			"  coalesce((SELECT sum(pings) FROM ledger_days_dropped), 0)::bigint AS n)"
 			" SELECT rows.n, coalesce((SELECT sum(count) FROM ping_counts WHERE level = l), 0)::bigint AS rolled_up"
 			" FROM rows, generate_series(0, $1 - 1) l ORDER BY 2 = rows.n, l LIMIT 1",
 		.parameters = &reader->parameters,
@@ -74,9 +75,9 @@ static enum error reader_count_rows(struct ledger_reader *base, int64_t *ret_row
 /* In the order of the addresses' sixteen bytes, IPv4 stands among IPv6: behind what is less than ::ffff:0:0. */
 static const char declare_sums[] =
 	"DECLARE sums NO SCROLL CURSOR FOR"
-	" SELECT client_ip, ms - ms % 300000 AS window_start, count(*), min(ms), max(ms), max(position)"
-	" FROM (SELECT client_ip, ping_ms(pinged_at) AS ms, position FROM pings"
-	"  WHERE position <= $1 AND client_ip IS NOT NULL) p"
+	" SELECT client_ip, first_ms - first_ms % 300000 AS window_start, sum(pings)::bigint, min(first_ms), max(last_ms),"
+	" max(position)"
+	" FROM ledger_pings WHERE position <= $1 AND client_ip IS NOT NULL"
 	" GROUP BY client_ip, window_start"
 	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, "
 	"window_start";
@@ -120,14 +121,14 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 }
 
 static const char sum_keys[] =
-	"SELECT k.n::bigint, count(*) FILTER (WHERE p.position <= k.position),"
-	" coalesce(min(ms) FILTER (WHERE p.position <= k.position), 0),"
-	" coalesce(max(ms) FILTER (WHERE p.position <= k.position), 0),"
-	" count(*) FILTER (WHERE p.position > k.position AND p.position <= k.bound)"
+	"SELECT k.n::bigint, coalesce(sum(pings) FILTER (WHERE p.position <= k.position), 0)::bigint,"
+	" coalesce(min(first_ms) FILTER (WHERE p.position <= k.position), 0),"
+	" coalesce(max(last_ms) FILTER (WHERE p.position <= k.position), 0),"
+	" coalesce(sum(pings) FILTER (WHERE p.position > k.position AND p.position <= k.bound), 0)::bigint"
 	" FROM unnest($1::inet[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])"
 	"  WITH ORDINALITY AS k (client, start_ms, end_ms, position, bound, n)"
-	" JOIN (SELECT client_ip, ping_ms(pinged_at) AS ms, position FROM pings WHERE position IS NOT NULL) p"
-	"  ON p.client_ip = k.client AND p.ms >= k.start_ms AND p.ms < k.end_ms"
+	" JOIN ledger_pings p"
+	"  ON p.client_ip = k.client AND p.first_ms >= k.start_ms AND p.first_ms < k.end_ms AND p.position IS NOT NULL"
 	" GROUP BY k.n";
 
 static void add_keys(struct pg_parameters *parameters, const struct ledger_key *keys, size_t count)

@@ -17,6 +17,7 @@ static const struct migration {
 	 .text = sql_0003_batch_index,
 	 .unless = "SELECT FROM pg_class WHERE oid = 'pings'::regclass AND relkind = 'p'",
 	 .undo = "DROP INDEX CONCURRENTLY IF EXISTS pings_batch"},
+	{.name = "retention", .text = sql_0004_retention},
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -50,7 +50,8 @@ static const char declare_places[] = "DECLARE places NO SCROLL CURSOR FOR"
 				     " SELECT id, client_ip, position, slot, batch_seq FROM pings"
 				     " WHERE NOT " OTHERS " AND " GONE " IS NOT TRUE ORDER BY position NULLS LAST";
 static const char count_apart[] =
-	"SELECT count(*) FILTER (WHERE " OTHERS "), count(*) FILTER (WHERE NOT " OTHERS " AND " GONE ") FROM pings";
+	"SELECT count(*) FILTER (WHERE " OTHERS "), count(*) FILTER (WHERE NOT " OTHERS " AND " GONE "),"
+	" coalesce((SELECT (extract(epoch FROM max(day) + 1) * 1000)::bigint FROM ledger_days_dropped), 0) FROM pings";
 
 static enum error positions_begin(struct ledger_positions *base, int64_t from, const int64_t *published, size_t slot_count,
 				  struct position_apart *ret_apart, struct error_note *note)
@@ -68,8 +69,9 @@ static enum error positions_begin(struct ledger_positions *base, int64_t from, c
 	pg_take_time(ledger->connection);
 	enum error error = pg_run_begin(ledger->connection, steps, BEGIN_STEPS, note);
 	if (error == ERROR_OK)
-		*ret_apart =
-			(struct position_apart){.others = pg_int8(steps[2].result, 0, 0), .gone = pg_int8(steps[2].result, 0, 1)};
+		*ret_apart = (struct position_apart){.others = pg_int8(steps[2].result, 0, 0),
+						     .gone = pg_int8(steps[2].result, 0, 1),
+						     .dropped_until_ms = pg_int8(steps[2].result, 0, 2)};
 	pg_clear_results(steps, BEGIN_STEPS);
 	return error;
 }

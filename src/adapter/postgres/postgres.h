@@ -58,4 +58,10 @@ enum error postgres_slot_ledger_open(const struct postgres_config *config, struc
 enum error postgres_ledger_reader_open(const struct postgres_config *config, struct ledger_reader **ret_reader);
 enum error postgres_positions_open(const struct postgres_config *config, struct ledger_positions **ret_ledger);
 
+/* Drops days whose end is older than that, oldest first, each after its sums were kept; up to one that has to stay. `told` is
+ * told of each; false: enough. Of several at the same time one does it. FAILED_PRECONDITION: the table has no days; UNAVAILABLE.
+ * Blocks as long as it takes to add up a day; who writes pings never waits for longer than a tenth of a second. */
+enum error postgres_drop_days(const struct postgres_config *config, int64_t retention_ms,
+			      bool (*told)(void *context, const struct ledger_day *day), void *context, struct error_note *note);
+
 #endif

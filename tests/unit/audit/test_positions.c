@@ -466,6 +466,29 @@ static void rows_before_the_logs_start_are_gone(void **state)
 	assert_int_equal(f->from, 100);
 }
 
+static struct uuid id_at(int64_t unix_ms)
+{
+	struct uuid id = id_of(2);
+	for (int i = 0; i < 6; i++)
+		id.bytes[i] = (uint8_t)(unix_ms >> (40 - 8 * i));
+	return id;
+}
+
+static void events_of_days_that_the_ledger_dropped_are_apart(void **state)
+{
+	struct fixture *f = *state;
+	f->apart.dropped_until_ms = 1700000000000;
+	add_event(f, 2, 10)->place.id = id_at(1699999999999);
+	add_event(f, 2, 11)->place.id = id_at(1700000000000 + 3599999); /* waited, or its clock is ahead */
+	add_event(f, 2, 12)->place.id = id_at(1700000000000 + 3600000);
+	assert_differences(f, 0, 1);
+	assert_checked(f, 0, 1);
+	assert_int_equal(f->report.dropped, 2);
+	f->apart.dropped_until_ms = 0;
+	assert_differences(f, 0, 3);
+	assert_int_equal(f->report.dropped, 0);
+}
+
 static void remove_the_oldest(struct fixture *f)
 {
 	f->reading[0].start = 20;
@@ -595,6 +618,7 @@ int main(void)
 		TEST(what_others_wrote_is_apart),
 		TEST(a_row_at_an_event_of_others_is_a_difference),
 		TEST(rows_before_the_logs_start_are_gone),
+		TEST(events_of_days_that_the_ledger_dropped_are_apart),
 		TEST(events_that_are_removed_meanwhile_are_gone),
 		TEST(events_newer_than_the_snapshot_are_no_difference),
 		TEST(a_difference_that_settles_is_none),
