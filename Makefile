@@ -2,7 +2,7 @@
 LISTEN ?= 127.0.0.1:8080
 DATA_DIR ?=
 SECONDS ?= 600
-export LISTEN DATA_DIR
+export LISTEN DATA_DIR LOG STORE ARGUMENTS PARALLELISM SAVEPOINT
 
 .PHONY: help run build drivers up down flink flink-up flink-down test check soak bench bench-ingest bench-engine bench-page fuzz format clean
 
@@ -22,9 +22,9 @@ drivers: ## Install or build the client libraries for Kafka and ScyllaDB, once (
 	@scripts/build-drivers
 	@! test -f build/build.ninja || meson setup --reconfigure build >/dev/null
 
-up: drivers build ## pingd on a real PostgreSQL, Kafka and Cassandra on loopback, without Docker; the data are kept
+up: drivers build ## pingd on a real PostgreSQL, Kafka and Cassandra on loopback, without Docker; ENGINE=flink: its metrics by make flink-up
 	@scripts/bootstrap run servers
-	@scripts/servers up --listen $(LISTEN)
+	@scripts/servers up --listen $(LISTEN) $(if $(ENGINE),--engine $(ENGINE))
 
 down: ## Stop what `make up` started
 	@scripts/servers down
@@ -33,11 +33,11 @@ flink: ## Build the Flink job: flink/target/ping-metrics.jar (docs/FLINK.md)
 	@scripts/bootstrap test
 	@scripts/flink build
 
-flink-up: ## A Flink cluster on loopback, dashboard on 8081; with LOG=kafka://… STORE=scylla://… the job on it
+flink-up: ## A Flink cluster on loopback (dashboard on 8081) and the job, on make up's servers or LOG=kafka://… STORE=scylla://…
 	@scripts/bootstrap test
-	@LOG="$(LOG)" STORE="$(STORE)" ARGUMENTS="$(ARGUMENTS)" scripts/flink up
+	@scripts/flink up
 
-flink-down: ## Stop it
+flink-down: ## Stop the job with a savepoint, then the cluster
 	@scripts/flink down
 
 test: ## Every test (what CI runs)

@@ -16,6 +16,8 @@ from conftest import CHART, HERE, ROOT
 from test_rules import RULES, promtool
 
 EXPORTERS = yaml.safe_load((HERE / "exporters.yaml").read_text())
+# As the reporters of a real cluster exposed them with the job on it.
+FLINK = {line for line in (HERE / "flink-metrics.txt").read_text().split("\n") if line and not line.startswith("#")}
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
 
@@ -87,7 +89,7 @@ def exposed(tmp_path_factory):
 
 
 def test_every_metric_is_exposed_by_some_program(exposed):
-    known = exposed | {rule["record"] for rule in rules() if "record" in rule} | {name for one in EXPORTERS.values() for name in one["metrics"]}
+    known = exposed | FLINK | {rule["record"] for rule in rules() if "record" in rule} | {name for one in EXPORTERS.values() for name in one["metrics"]}
     queries = board_queries() + [(rule.get("alert") or rule["record"], rule["expr"]) for rule in rules()]
     assert len(queries) > 120
     unknown = [(where, name) for where, query in queries for name in sorted(metrics_in(query) - known)]
@@ -99,6 +101,15 @@ def test_every_exporter_s_name_is_used_and_has_a_source():
     for exporter, found in EXPORTERS.items():
         assert found["source"], exporter
         assert set(found["metrics"]) <= used, f"{exporter}: {set(found['metrics']) - used} is used nowhere"
+
+
+def test_every_name_of_flink_s_in_the_documents_is_one_that_it_exposes():
+    pages = {page.name: page.read_text() for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]}
+    named = {(page, name) for page, text in pages.items() for name in re.findall(r"\bflink_(?:job|task)manager_\w*[a-zA-Z]\b(?!_)", text)}
+    table = re.search(r"^\| operator \|.*?\n\n", pages["FLINK.md"], re.M | re.S)[0]
+    named |= {("FLINK.md", f"flink_taskmanager_job_task_operator_{name}") for row in table.strip().splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[2])}
+    assert len(named) > 15
+    assert not {(page, name) for page, name in named if name not in FLINK}
 
 
 def test_every_board_s_query_parses(tmp_path):

@@ -49,6 +49,14 @@ def class_path():
     return ":".join(map(str, jars))
 
 
+def reason(answer):
+    """Why a job was refused: what its program says, in the answer of the REST API."""
+    with contextlib.suppress(ValueError):
+        answer = "\n".join(json.loads(answer)["errors"])
+    found = re.search(r"The main method caused an error: (.*)", answer) or re.search(r".*^Caused by: (?:[\w.$]+: )?(.*?)$", answer, re.M | re.S)
+    return found[1] if found else answer
+
+
 class Cluster:
     """Its processes write their PIDs into the folder, so that another run can stop it."""
 
@@ -128,6 +136,14 @@ class Cluster:
                     return
             time.sleep(0.2)
         raise AssertionError(f"waited {seconds} s for {what}\n" + "\n".join(f"{n}:\n{self.log(n)[-3000:]}" for n in self.processes))
+
+    def exposed(self):
+        """Names that the processes' Prometheus reporters expose, without those of Kafka's clients and of this or that garbage collector."""
+        found = set()
+        for port in self.metrics:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+                found |= set(re.findall(r"^# TYPE (\S+)", answer.read().decode(), re.M))
+        return {name for name in found if not re.search("_Kafka(SourceReader_Kafka)?(Consumer|Producer)_|GarbageCollector_(?!All_)", name)}
 
     # The REST API
 

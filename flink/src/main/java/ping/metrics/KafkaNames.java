@@ -6,13 +6,44 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
 
 /**
  * librdkafka's names for TLS and SASL, as pingd takes them, in the words of Kafka's Java clients.
- * Others stay as they are.
+ * Others are those clients' own.
  */
 final class KafkaNames {
+  /** What the promise of exactly once, or the job's own doing, rests on. */
+  private static final Set<String> RESERVED =
+      Set.of(
+          "bootstrap.servers",
+          "metadata.broker.list",
+          "group.id",
+          "group.protocol",
+          "isolation.level",
+          "enable.auto.commit",
+          "auto.offset.reset",
+          "key.deserializer",
+          "value.deserializer",
+          "key.serializer",
+          "value.serializer",
+          "transactional.id",
+          "enable.idempotence",
+          "acks",
+          "retries",
+          "partition.discovery.interval.ms",
+          "commit.offsets.on.checkpoint");
+
   private KafkaNames() {}
+
+  private static boolean isKnown(String name) {
+    return ConsumerConfig.configNames().contains(name)
+        || ProducerConfig.configNames().contains(name)
+        || AdminClientConfig.configNames().contains(name);
+  }
 
   static Map<String, String> translate(Map<String, String> given)
       throws JobSettings.WrongException {
@@ -21,7 +52,9 @@ final class KafkaNames {
       String value = one.getValue();
       switch (one.getKey()) {
         case "security.protocol" -> java.put("security.protocol", value.toUpperCase(Locale.ROOT));
-        case "sasl.mechanisms" -> java.put("sasl.mechanism", value);
+        case "sasl.mechanisms", "sasl.mechanism" -> java.put("sasl.mechanism", value);
+        case "ssl.endpoint.identification.algorithm" ->
+            java.put(one.getKey(), value.equals("none") ? "" : value);
         case "sasl.username", "sasl.password" -> {}
         case "ssl.ca.location" -> {
           java.put("ssl.truststore.type", "PEM");
@@ -32,7 +65,7 @@ final class KafkaNames {
           java.put("ssl.keystore.certificate.chain", read(one.getKey(), value));
         }
         case "ssl.key.location" -> java.put("ssl.keystore.key", read(one.getKey(), value));
-        default -> java.put(one.getKey(), value);
+        default -> java.put(checked(one.getKey()), value);
       }
     }
     if (given.containsKey("sasl.username")) {
@@ -50,6 +83,21 @@ final class KafkaNames {
               + "\";");
     }
     return java;
+  }
+
+  private static String checked(String name) throws JobSettings.WrongException {
+    if (RESERVED.contains(name)) {
+      throw new JobSettings.WrongException(
+          "--kafka: " + name + " is the job's own to set; leave it out");
+    }
+    if (!isKnown(name)) {
+      throw new JobSettings.WrongException(
+          "--kafka: "
+              + name
+              + " is no setting of Kafka's Java clients, and none of librdkafka's that the job knows (those for TLS and"
+              + " SASL)");
+    }
+    return name;
   }
 
   private static String quoted(String value) {

@@ -62,6 +62,29 @@ class JobSettingsTest {
             "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"ping\" password=\"a\\\"b\";");
   }
 
+  @Test
+  void passesOnWhatKafkasJavaClientsKnow() throws JobSettings.WrongException {
+    assertThat(
+            read(
+                    "--kafka=fetch.max.bytes=1000000",
+                    "--kafka=ssl.endpoint.identification.algorithm=none")
+                .kafkaProperties())
+        .containsEntry("fetch.max.bytes", "1000000")
+        .containsEntry("ssl.endpoint.identification.algorithm", "");
+  }
+
+  @Test
+  void takesEachSettingAsALineOfTheEnvironment() throws JobSettings.WrongException {
+    assertThat(
+            JobSettings.read(
+                    NEEDED,
+                    Map.of("PING_KAFKA", "security.protocol=ssl\nssl.ca.location=/ca.pem\n"))
+                .kafkaProperties())
+        .containsEntry("security.protocol", "SSL")
+        .containsEntry("ssl.truststore.type", "PEM")
+        .containsEntry("ssl.truststore.location", "/ca.pem");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "--nonsense=1, is no setting",
@@ -74,7 +97,12 @@ class JobSettingsTest {
     "--flush-interval=2s, 1ms to 1s",
     "--allowed-lateness=5m, at least 30m",
     "--allowed-lateness=soon, is no duration",
+    "--store=cql://a, --store: expected",
     "--kafka=nothing, is no NAME=VALUE",
+    "--kafka=isolation.level=read_uncommitted, isolation.level is the job's own",
+    "--kafka=group.id=mine, group.id is the job's own",
+    "--kafka=socket.nagle.disable=true, socket.nagle.disable is no setting",
+    "--kafka=ssl.key.location=/nowhere, /nowhere cannot be read",
     "--lanes, lacks its value",
   })
   void refusesWhatIsWrongAndNamesIt(String argument, String words) {

@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -103,6 +104,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient RestingPartitions resting;
   private transient long heartbeatMs;
   private transient boolean finished;
+  private transient Counter deadLetters;
 
   LookupOperator(
       StreamOperatorParameters<Sighting> parameters,
@@ -143,6 +145,9 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
               return thread;
             });
     heartbeatMs = now();
+    deadLetters = metrics.counter("deadLetters");
+    metrics.gauge("lookupsOnTheirWay", () -> asked);
+    metrics.gauge("pingsWaiting", () -> waiting.size());
     schedule();
   }
 
@@ -162,6 +167,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     newest[entry.partition()] = entry.position();
     Ping ping = entry.ping();
     if (ping == null) {
+      deadLetters.inc();
       return;
     }
     Wanted wanted = seen.wantedFor(ping, now());

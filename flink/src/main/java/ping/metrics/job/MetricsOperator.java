@@ -75,7 +75,6 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   private transient Counter skipped;
   private transient Counter expired;
   private transient Counter readAgain;
-  private transient long freshnessMs;
 
   MetricsOperator(
       StreamOperatorParameters<ClientChanges> parameters,
@@ -101,7 +100,6 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     skipped = metrics.counter("skippedPings");
     expired = metrics.counter("expiredPings");
     readAgain = metrics.counter("rowsReadAgain");
-    metrics.gauge("freshnessMs", () -> freshnessMs);
     metrics.gauge("clientsAtHand", () -> clients.size());
     schedule();
   }
@@ -212,7 +210,6 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   /** Keeps what changed in state and hands it to the sink. */
   private void flush() {
     long nowMs = now();
-    long oldestMs = Long.MAX_VALUE;
     for (ClientMetrics client : dirty) {
       ClientChanges changes = client.collect();
       setCurrentKey(client.client());
@@ -221,12 +218,8 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
       if (client.size() > MAX_ROWS_OF_A_CLIENT) {
         client.trim();
       }
-      if (changes.receivedMs() != 0) {
-        oldestMs = Math.min(oldestMs, changes.receivedMs());
-      }
       output.collect(reused.replace(changes));
     }
-    freshnessMs = oldestMs == Long.MAX_VALUE ? 0 : nowMs - oldestMs;
     dirty.clear();
     for (Iterator<Address> eldest = clients.keySet().iterator();
         clients.size() > options.maxClients(); ) {

@@ -23,8 +23,11 @@ import ping.metrics.store.RowWriter;
  * the place of older ones; when that one is full the task waits. A flush waits for both.
  */
 final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
-  private static final int MAX_ROWS = 65_536;
+  /** Of the batch that gathers, but for the last client's. */
+  static final int MAX_ROWS = 65_536;
+
   private static final long KEEP_INTERVAL_MS = 1000;
+  private static final long NOTHING = Long.MAX_VALUE;
 
   private final RowWriter rows;
   private final MailboxExecutor mailbox;
@@ -37,7 +40,13 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
   private boolean writing;
   private boolean called;
   private boolean closed;
-  private long flushMs;
+  private boolean wroteLately;
+
+  // Of the newest batch, for the metrics alone: read on other threads.
+  private volatile long flushMs;
+  private volatile long writtenAgeMs;
+  private volatile long onTheWayMs = NOTHING;
+  private volatile long gatheredMs = NOTHING;
 
   MetricsSinkWriter(
       RowWriter rows,
@@ -49,6 +58,7 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
     this.time = time;
     this.metrics = metrics;
     metrics.gauge("flushMs", () -> flushMs);
+    metrics.gauge("freshnessMs", this::freshnessMs);
     metrics.gauge("rowsWaiting", () -> gatheredRows);
     executor =
         Executors.newSingleThreadExecutor(
@@ -66,11 +76,19 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
         at -> {
           if (!closed) {
             if (!writing) {
-              start(rows::keep);
+              keep();
             }
             schedule();
           }
         });
+  }
+
+  private void keep() {
+    if (!wroteLately) {
+      writtenAgeMs = 0;
+    }
+    wroteLately = false;
+    start(rows::keep, () -> {});
   }
 
   @Override
@@ -84,6 +102,9 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
     ClientChanges after = before == null ? changes : merge(before, changes);
     gathered.put(changes.client(), after);
     gatheredRows += after.size() - (before == null ? 0 : before.size());
+    if (changes.receivedMs() != 0) {
+      gatheredMs = Math.min(gatheredMs, changes.receivedMs());
+    }
     if (!called && !writing) {
       called = true;
       mailbox.execute(
@@ -111,7 +132,13 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
         newer.activity() != null ? newer.activity() : older.activity(),
         newer.listedDueMs() != 0 ? newer.listedDueMs() : older.listedDueMs(),
         Math.max(older.writtenUs(), newer.writtenUs()),
-        older.receivedMs());
+        earlier(older.receivedMs(), newer.receivedMs()));
+  }
+
+  private static long earlier(long receivedMs, long otherMs) {
+    return receivedMs == 0 || otherMs == 0
+        ? Math.max(receivedMs, otherMs)
+        : Math.min(receivedMs, otherMs);
   }
 
   private void begin() {
@@ -120,14 +147,21 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
     }
     List<ClientChanges> batch = new ArrayList<>(gathered.values());
     int count = gatheredRows;
+    onTheWayMs = gatheredMs;
     gathered = new LinkedHashMap<>();
     gatheredRows = 0;
+    gatheredMs = NOTHING;
     start(
         () -> {
           long beganNs = System.nanoTime();
           rows.write(batch);
           flushMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - beganNs);
           metrics.getNumRecordsSendCounter().inc(count);
+        },
+        () -> {
+          wroteLately = true;
+          writtenAgeMs = ageMs(onTheWayMs);
+          onTheWayMs = NOTHING;
         });
   }
 
@@ -135,30 +169,40 @@ final class MetricsSinkWriter implements SinkWriter<ClientChanges> {
     void run() throws IOException, InterruptedException;
   }
 
-  private void start(Work work) {
+  /** Whatever happens there is told to the task, which would wait for ever else. */
+  private void start(Work work, Runnable after) {
     writing = true;
     executor.execute(
         () -> {
           try {
             work.run();
-            mailbox.execute(this::done, "rows are written");
-          } catch (IOException | InterruptedException | RuntimeException e) {
+            mailbox.execute(() -> done(after), "rows are written");
+          } catch (Throwable e) {
             fail(e);
           }
         });
   }
 
-  private void done() {
+  private void done(Runnable after) {
     writing = false;
+    after.run();
     begin();
   }
 
-  private void fail(Exception failure) {
+  private void fail(Throwable failure) {
     mailbox.execute(
         () -> {
-          throw failure;
+          throw new IOException("rows could not be written: " + failure.getMessage(), failure);
         },
         "rows could not be written");
+  }
+
+  private static long ageMs(long receivedMs) {
+    return receivedMs == NOTHING ? 0 : Math.max(0, System.currentTimeMillis() - receivedMs);
+  }
+
+  private long freshnessMs() {
+    return Math.max(writtenAgeMs, ageMs(Math.min(onTheWayMs, gatheredMs)));
   }
 
   @Override

@@ -45,7 +45,7 @@ public record CqlUrl(
    */
   public static CqlUrl parse(String url) {
     if (!url.startsWith(SCHEME)) {
-      throw new IllegalArgumentException("store: " + FORM);
+      throw new IllegalArgumentException(FORM);
     }
     String rest = url.substring(SCHEME.length());
     int question = rest.indexOf('?');
@@ -109,7 +109,7 @@ public record CqlUrl(
   }
 
   private static IllegalArgumentException wrong(String part, String what) {
-    return new IllegalArgumentException("store: \"" + part + "\" is no " + what + "; " + FORM);
+    return new IllegalArgumentException("\"" + part + "\" is no " + what + "; " + FORM);
   }
 
   private static String unescape(String part, String what) {
@@ -127,7 +127,7 @@ public record CqlUrl(
               && HexFormat.isHexDigit(bytes[i + 2]);
       if (!digits) {
         throw new IllegalArgumentException(
-            "store: " + what + " has a % without two hexadecimal digits behind it");
+            what + " has a % without two hexadecimal digits behind it");
       }
       plain[size++] =
           (byte) HexFormat.fromHexDigits(new String(bytes, i + 1, 2, StandardCharsets.US_ASCII));

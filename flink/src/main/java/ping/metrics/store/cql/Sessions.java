@@ -4,6 +4,7 @@ import com.datastax.oss.driver.api.core.AllNodesFailedException;
 import com.datastax.oss.driver.api.core.CqlSession;
 import com.datastax.oss.driver.api.core.CqlSessionBuilder;
 import com.datastax.oss.driver.api.core.DefaultConsistencyLevel;
+import com.datastax.oss.driver.api.core.InvalidKeyspaceException;
 import com.datastax.oss.driver.api.core.config.DefaultDriverOption;
 import com.datastax.oss.driver.api.core.config.DriverConfigLoader;
 import com.datastax.oss.driver.api.core.metadata.Node;
@@ -26,12 +27,16 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /** Connections to a cluster: one for all tasks of a process that use the same URL. */
 final class Sessions {
+  private static final Pattern PRIVATE_KEY =
+      Pattern.compile("-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----", Pattern.DOTALL);
   private static final Map<CqlUrl, Shared> open = new HashMap<>();
 
   private static final class Shared {
@@ -106,6 +111,10 @@ final class Sessions {
           .withLocalDatacenter(datacenter == null ? findDatacenter(url) : datacenter)
           .withKeyspace(url.keyspace())
           .build();
+    } catch (InvalidKeyspaceException e) {
+      throw new IOException(
+          "store: there is no keyspace " + url.keyspace() + " in " + url + ": run pingctl migrate",
+          e);
     } catch (AllNodesFailedException e) {
       throw new IOException("store: no node of " + url + " can be reached: " + e.getMessage(), e);
     } catch (RuntimeException e) {
@@ -178,10 +187,15 @@ final class Sessions {
 
   private static PrivateKey key(String file, Certificate certificate)
       throws GeneralSecurityException, IOException {
-    String pem = Files.readString(Path.of(file));
-    String base64 =
-        pem.replaceAll("(?s).*-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----.*", "$1");
-    byte[] bytes = Base64.getMimeDecoder().decode(base64);
+    Matcher found = PRIVATE_KEY.matcher(Files.readString(Path.of(file)));
+    if (!found.find()) {
+      throw new IOException(
+          "store: TLS: "
+              + file
+              + " holds no key in PKCS #8 without a password (-----BEGIN PRIVATE KEY-----); openssl pkcs8 -topk8 -nocrypt"
+              + " makes one of it");
+    }
+    byte[] bytes = Base64.getMimeDecoder().decode(found.group(1));
     String algorithm = certificate.getPublicKey().getAlgorithm();
     return KeyFactory.getInstance(algorithm).generatePrivate(new PKCS8EncodedKeySpec(bytes));
   }
