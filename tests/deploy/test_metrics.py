@@ -48,7 +48,7 @@ def test_names_are_found_in_queries():
     assert metrics_in('sum by (le, a) (rate(x_bucket{b="c_d"}[5m])) / on (z) group_left (y) (w:v > bool 0) or absent(up{job=~"(e)f"} == 1)') == {"x_bucket", "w:v", "up"}
 
 
-def scrape(arguments, folder, listen="", scraped="--listen", seconds=60):
+def scrape(arguments, folder, listen="", scraped="--listen", seconds=180):
     """The metrics that a pingd exposes: {name as a query may have it}."""
     port = free_port()
     with open(folder / "pingd.log", "ab") as log:
@@ -60,13 +60,15 @@ def scrape(arguments, folder, listen="", scraped="--listen", seconds=60):
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
                 connection.request("GET", "/metrics")
                 text = connection.getresponse().read().decode()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < end, (folder / "pingd.log").read_text()[-2000:]
-                time.sleep(0.05)
+                if "\nhttp_connections " in text:  # what is told of the server itself comes last
+                    break
+            except (OSError, http.client.HTTPException):
+                pass
+            assert process.poll() is None and time.monotonic() < end, (folder / "pingd.log").read_text()[-2000:]
+            time.sleep(0.05)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
     found = set()
     for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
         found |= {f"{name}_bucket", f"{name}_sum", f"{name}_count"} if kind == "histogram" else {name}

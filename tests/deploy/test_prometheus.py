@@ -84,14 +84,14 @@ def world(tmp_path_factory):
 def test_under_load_all_is_quiet(world):
     wait_for("pings on both", lambda: (world.prometheus.value("min(rate(ping_ingest_accepted_total[10s]))") or 0) > 10)
     wait_for("what was so before the first scrape to be over", lambda: not world.prometheus.firing())
-    wait_for("the rule to have two scrapes of a pingd to go by", lambda: world.prometheus.value("ping:errors:ratio5m") is not None)
-    assert world.prometheus.value("ping:errors:ratio5m") == 0
+    # Its first value comes with a pingd's second scrape, and what the start cost falls out of it with time.
+    wait_for("no errors", lambda: world.prometheus.value("ping:errors:ratio5m") == 0)
 
 
 def test_an_outage_fires_the_alert_and_its_end_ends_it(world):
     world.postgres.stop()
     wait_for("PingErrorsBurnFast to fire", lambda: "PingErrorsBurnFast" in world.prometheus.firing())
-    assert world.prometheus.value("ping:errors:ratio5m") > 0.1
+    wait_for("the errors to be many", lambda: (world.prometheus.value("ping:errors:ratio5m") or 0) > 0.1)
     assert "PingNoPublisher" not in world.prometheus.firing(), "the other pingd is well"
     world.postgres.start()
     wait_for("the alerts to end", lambda: not world.prometheus.firing())
@@ -103,13 +103,18 @@ def test_boards_show_it(world, tmp_path):
         subprocess.run([BUILD / "pingctl", f"--address=http://127.0.0.1:{port}", "count"], check=True, capture_output=True)
     wait_for("the query to be scraped", lambda: (world.prometheus.value('sum(rate(rpc_requests_total{method=~".*PingCount"}[10s]))') or 0) > 0)
     for name in ("service", "pipeline", "postgresql"):
-        svg, found = render.board_svg(json.loads((CHART / f"files/dashboards/{name}.json").read_text()), world.prometheus, 120)
-        empty = {title for title, lines in found.items() if not lines}
+        board = json.loads((CHART / f"files/dashboards/{name}.json").read_text())
         others = {"service": {"Replicas"}, "pipeline": {
             "PostgreSQL's calls, p99", "Kafka's calls, p99", "Events that wait, by group", "Dead letters", "Audits that found something", "Batches that Kafka lacks (outbox)"},
                   # Kubernetes', the instance manager's own and the pooler's
                   "postgresql": {"Instances that are up", "Age of the newest backup", "WAL", "Disk that is left", "Clients", "Longest wait for a connection"}}[name]
-        assert empty <= others, f"{name}: nothing in {empty - others}"
+        last = []
+
+        def shows():
+            last[:] = render.board_svg(board, world.prometheus, 120)
+            return {title for title, lines in last[1].items() if not lines} <= others
+        wait_for(f"something in each panel of {name} but {others}", shows)
+        svg = last[0]
         folder = pathlib.Path(os.environ.get("PING_PICTURES") or tmp_path)
         (folder / f"{name}.svg").write_text(svg)
 

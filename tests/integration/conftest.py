@@ -120,7 +120,7 @@ class Pingd:
             self.kill()
 
     def connect(self):
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
 
     def get(self, path, headers=None):
         with contextlib.closing(self.connect()) as connection:

@@ -4,6 +4,7 @@ import functools
 import pathlib
 import shutil
 import subprocess
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -75,6 +76,13 @@ class Visit:
 
     def wait(self, expression, argument=None):
         self.page.wait_for_function(expression, arg=argument, timeout=DEADLINE_MS)
+
+    def wait_same(self, shown, wanted):
+        """Until the page shows what the API says; both are asked anew, for the 24 hours go on meanwhile."""
+        end = time.monotonic() + DEADLINE_S
+        while (last := (shown(), wanted()))[0] != last[1]:
+            assert time.monotonic() < end, f"shown is {last[0]}, and should be {last[1]}"
+            self.page.wait_for_timeout(100)
 
     def figure(self, label):
         return self.page.locator(".figure", has_text=label).locator("dd")

@@ -111,7 +111,7 @@ class Peer:
         except (ConnectionResetError, BrokenPipeError):
             self.over = True
 
-    def send(self, payload, seconds=60, reading=True):
+    def send(self, payload, seconds=120, reading=True):
         """False: the server has closed, or takes no more within the time."""
         view, end = memoryview(payload), time.monotonic() + seconds
         while view and not self.over:
@@ -129,7 +129,7 @@ class Peer:
                 self.over = True
         return not view
 
-    def wait(self, condition, seconds=60):
+    def wait(self, condition, seconds=120):
         """What the condition gives of the peer, as soon as it is true; fails when the time is over. The last look is after the
         connection's end."""
         end = time.monotonic() + seconds
@@ -142,7 +142,7 @@ class Peer:
             assert time.monotonic() < end, f"waited {seconds} s in vain; frames: {self.summary()}"
             time.sleep(0.002)
 
-    def wait_over(self, seconds=60):
+    def wait_over(self, seconds=120):
         self.wait(lambda peer: peer.over, seconds)
 
     def summary(self):

@@ -24,7 +24,7 @@ from maven import java  # noqa: E402
 from ports import reserve as reserve_ports  # noqa: E402
 
 SOURCES = HERE / "kafka"
-START_S = 90
+START_S = 240
 TOPICS = ("raw-pings", "raw-pings-dead", "ping-publishers")  # pingd's own
 
 
@@ -187,7 +187,7 @@ class Cluster:
 
     def tool(self, main, *arguments, text=True, **more):
         """One of Kafka's own tools; what it printed."""
-        done = subprocess.run(java_command(256, main, *map(str, arguments)), capture_output=True, check=False, timeout=120, **more)
+        done = subprocess.run(java_command(256, main, *map(str, arguments)), capture_output=True, check=False, timeout=300, **more)
         assert done.returncode == 0, f"{main} ended with {done.returncode}: {done.stdout[-2000:]} {done.stderr[-2000:]}"
         return done.stdout.decode() if text else done.stdout
 
@@ -209,13 +209,29 @@ class Cluster:
             assert time.monotonic() < end, f"topics are still there: {there}"
             time.sleep(0.02)
 
-    def configs(self, *arguments):
-        return self.tool("kafka.admin.ConfigCommand", "--bootstrap-server", self.addresses, *arguments)
+    def alter_topic(self, topic, **settings):
+        """Returns when the brokers themselves tell the new values: they hear of a change that was accepted a moment later."""
+        from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+        admin, wanted = AdminClient({"bootstrap.servers": self.addresses}), {name.replace("_", "."): str(value) for name, value in settings.items()}
+        entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
+        for altered in admin.incremental_alter_configs([ConfigResource("TOPIC", topic, incremental_configs=entries)], request_timeout=60).values():
+            altered.result()
+        end = time.monotonic() + START_S
+        while True:
+            [described] = admin.describe_configs([ConfigResource("TOPIC", topic)], request_timeout=60).values()
+            if {name: described.result()[name].value for name in wanted} == wanted:
+                return
+            assert time.monotonic() < end, f"{topic} is not as it was set: {wanted}"
+            time.sleep(0.02)
+
+    def partitions(self, topic):
+        from confluent_kafka.admin import AdminClient
+        return len(AdminClient({"bootstrap.servers": self.addresses}).list_topics(topic, timeout=60).topics[topic].partitions)
 
     def console_consume(self, topic, count):
         """What Java's console consumer sees, reading committed: `count` records as (partition, offset, headers, key, value)."""
         output = self.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", self.addresses, "--topic", topic,
-                           "--from-beginning", "--isolation-level", "read_committed", "--max-messages", count, "--timeout-ms", 30000,
+                           "--from-beginning", "--isolation-level", "read_committed", "--max-messages", count, "--timeout-ms", 120000,
                            *(option for name in ("partition", "offset", "headers", "key")
                              for option in ("--formatter-property", f"print.{name}=true")),
                            text=False)

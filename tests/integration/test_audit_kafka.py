@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from conftest import wait_for
+from conftest import DEADLINE_S, wait_for
 from kafka import kafka  # noqa: F401  (fixtures, here and below)
 from test_kafka import Tool
 from test_postgres_kafka import NOW_MS, agree, database, loading, make_pair, postgres, progress, pytestmark  # noqa: F401
@@ -91,10 +91,10 @@ def test_nothing_differs_while_pings_pour_in(mode, make_pair, postgres, database
 def test_a_batch_that_was_left_unpublished_is_pending_until_it_is_there(make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
     pingd = make_pair("--publishers", "1").start()
     ping(pingd, 5)
+    agree(postgres, kafka, database)
     pingd.kill()
     pingd.env = {"PING_CRASH_AT": "publishing:1"}
-    pingd.spawn()
-    wait_for("pingd to be ready", pingd.ready_or_gone)
+    pingd.start()
     with pytest.raises(OSError):
         pingd.ping(NOW_MS, client="203.0.113.9")
     assert pingd.wait() == -signal.SIGKILL
@@ -186,13 +186,19 @@ def test_what_the_log_no_longer_holds_is_no_leak(pingd, postgres, kafka, databas
     assert apart(audit(pingd)) == {"rows_no_longer_in_the_log": 40}
 
 
-def test_a_transaction_that_is_left_open_hides_rows_and_is_no_difference(pingd, tool, postgres, kafka, database):  # noqa: F811
-    tool.open(FREE_SLOT)
-    tool.produce(1, 0, 1000)  # in every partition; readers see nothing behind it
+def test_a_transaction_that_is_left_open_hides_rows_and_is_no_difference(pingd, postgres, kafka, database):  # noqa: F811
+    """Somebody else's, which may be open for longer than a test takes."""
+    confluent_kafka = pytest.importorskip("confluent_kafka")
+    other = confluent_kafka.Producer({"bootstrap.servers": kafka.addresses, "transactional.id": "left-open", "transaction.timeout.ms": 600_000})
+    other.init_transactions(DEADLINE_S)
+    other.begin_transaction()
+    for partition in range(6):  # readers see nothing behind these
+        other.produce("raw-pings", b"{}", partition=partition)
+    assert other.flush(DEADLINE_S) == 0
     ping(pingd, 20)
     report = audit(pingd)
     assert (differences(report), checked(report), apart(report)) == ((0, 0), (0, 0), {"pending_rows": 20})
-    tool.ok("abort")
+    other.abort_transaction(DEADLINE_S)
     wait_for("the rows to show", lambda: checked(audit(pingd)) == (20, 20))
 
 

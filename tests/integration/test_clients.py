@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Pingd, free_port, wait_for
+from conftest import DEADLINE_S, ROOT, Pingd, free_port, wait_for
 from kafka import make_certificates
 from test_tls import SERVER, TlsPingd
 
@@ -46,7 +46,7 @@ def times(pingd, count=1):
 
 
 def run(command, **env):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=2 * DEADLINE_S, env={**os.environ, **env})
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -191,7 +191,7 @@ def test_grpcurl_with_our_proto(target):
     flags = ["-import-path", ROOT / "proto", "-proto", "ping/v1/ping.proto"]
     assert json.loads(grpcurl(target, *flags, "-d", json.dumps({"timestampMs": when}), "ping.v1.PingService/Ping")) == {}
     wrong = subprocess.run([CLIENTS / "bin/grpcurl", "-plaintext", *map(str, flags), "-d", "{}", f"127.0.0.1:{target.port}", "ping.v1.PingService/Ping"],
-                           capture_output=True, text=True, timeout=60)
+                           capture_output=True, text=True, timeout=DEADLINE_S)
     assert wrong.returncode != 0 and "InvalidArgument" in wrong.stderr and "timestamp_ms" in wrong.stderr, wrong
 
 
@@ -245,6 +245,6 @@ def test_many_clients_at_once(target):
     kinds = [kind for kind in GO for _ in range(4)]
     children = [subprocess.Popen([CLIENTS / "bin/client", kind, target.address, times(target)], stdout=subprocess.PIPE, text=True) for kind in kinds]
     for child in children:
-        text, _ = child.communicate(timeout=60)
+        text, _ = child.communicate(timeout=2 * DEADLINE_S)
         check(json.loads(text))
     wait_for("all to be gone", lambda: b"http_connections 1\n" in target.get("/metrics")[1])

@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 
 import cassandra_ring
 import kafka as kafka_module
-from conftest import BUILD, ROOT, SCALE, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, SCALE, wait_for
 from postgres import Postgres, binaries
 from test_kafka import TOOL
 from test_scylla import SECURE
@@ -117,7 +117,7 @@ def test_the_engine_s_user_reads_and_no_more(rights):
     consumer = confluent.Consumer({**login, "group.id": "ping-metrics", "auto.offset.reset": "earliest", "isolation.level": "read_committed", "enable.auto.commit": False})
     try:
         consumer.subscribe(["raw-pings"])
-        end, first = time.monotonic() + 120, None
+        end, first = time.monotonic() + DEADLINE_S, None
         while first is None and time.monotonic() < end:
             message = consumer.poll(1)
             if message is not None:
@@ -127,10 +127,10 @@ def test_the_engine_s_user_reads_and_no_more(rights):
         consumer.commit(first, asynchronous=False)
     finally:
         consumer.close()
-    producer, outcome = confluent.Producer({**login, "message.timeout.ms": 30000}), {}
+    producer, outcome = confluent.Producer({**login, "message.timeout.ms": DEADLINE_S * 1000}), {}
     for topic in ("raw-pings-dead", "raw-pings"):
         producer.produce(topic, b"x", on_delivery=lambda error, message: outcome.update({message.topic(): error}))
-    producer.flush(60)
+    producer.flush(DEADLINE_S)
     assert outcome["raw-pings-dead"] is None
     assert outcome["raw-pings"].code() == confluent.KafkaError.TOPIC_AUTHORIZATION_FAILED
 

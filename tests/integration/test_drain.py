@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-from conftest import wait_for
+from conftest import DEADLINE_S, wait_for
 
 PING, REFLECTION = "/ping.v1.PingService/Ping", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 WATCH = "/ping.v1.MetricsService/WatchWindowStats"
@@ -20,7 +20,7 @@ class H2:
     """A client that shows every event."""
 
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
         self.state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         self.state.initiate_connection()
         self.flush()
@@ -41,6 +41,12 @@ class H2:
             self.events += self.state.receive_data(data)
             self.flush()
         return [event for event in self.events if isinstance(event, kind)][count - 1]
+
+
+def refuses(pingd):
+    with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", pingd.port), timeout=DEADLINE_S):
+        return False
+    return True
 
 
 @pytest.mark.sanitized
@@ -65,8 +71,7 @@ def test_calls_in_flight_finish_between_two_goaways(pingd):
         assert piece, "the connection ended before the second GOAWAY"
         data += piece
     assert data.partition(goaway)[2][:8] == struct.pack(">II", 1, 0)
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", pingd.port), timeout=30).close()
+    wait_for("nobody to listen any more", lambda: refuses(pingd))  # each thread stops for itself
     rest = body[5:]
     client.sock.sendall(struct.pack(">I", len(rest))[1:] + b"\x00\x01" + struct.pack(">I", 1) + rest)
     while piece := client.sock.recv(65536):
@@ -91,7 +96,7 @@ def test_what_does_not_finish_ends_with_the_drain(make_pingd):
 def test_a_method_that_there_is_not(pingd):
     channel = grpc.insecure_channel(f"127.0.0.1:{pingd.port}")
     with contextlib.closing(channel), pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/ping.v1.PingService/Pong")(b"", timeout=30)
+        channel.unary_unary("/ping.v1.PingService/Pong")(b"", timeout=DEADLINE_S)
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert caught.value.details() == "there is no method /ping.v1.PingService/Pong here"
     with contextlib.closing(pingd.connect()) as connection:
@@ -101,14 +106,14 @@ def test_a_method_that_there_is_not(pingd):
 
 def start_stream(pingd, path, first):
     """A Connect stream over HTTP/1.1 whose request stays open: its connection."""
-    sock = socket.create_connection(("127.0.0.1", pingd.port), timeout=30)
-    sock.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+json\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-    send_chunk(sock, first)
+    sock = socket.create_connection(("127.0.0.1", pingd.port), timeout=DEADLINE_S)
+    sock.sendall(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/connect+json\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+                 + chunk(first))
     return sock
 
 
-def send_chunk(sock, data):
-    sock.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def envelope(message):
@@ -133,10 +138,10 @@ def test_a_message_of_a_stream_has_its_time(make_pingd):
     steady = start_stream(pingd, REFLECTION, question)
     for sock in halting, steady:
         read_until(sock, b"ping.v1.PingService")
-    send_chunk(halting, question[:7])
+    halting.sendall(chunk(question[:7]))
     assert b"deadline_exceeded" in read_until(halting, b"deadline_exceeded")
-    send_chunk(steady, question[:7])  # it was silent for longer than that, between messages
-    send_chunk(steady, question[7:])
+    # It was silent for longer than that, between messages. At once: this process may be kept waiting for as long.
+    steady.sendall(chunk(question[:7]) + chunk(question[7:]))
     read_until(steady, b"ping.v1.PingService")
     halting.close()
     steady.close()
@@ -159,9 +164,9 @@ def test_a_stream_without_deadline_ends_at_the_longest_timeout_but_a_watch(make_
 
 
 def test_what_is_held_is_bounded_over_all_connections(make_pingd):
-    pingd = make_pingd("--max-held", "1MiB").start()
+    pingd = make_pingd("--max-held", "1MiB", "--body-timeout", "1h", "--default-timeout", "1h", "--max-timeout", "1h").start()
     head = (f"POST {PING} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n").encode()
-    socks = [socket.create_connection(("127.0.0.1", pingd.port), timeout=30) for _ in range(30)]
+    socks = [socket.create_connection(("127.0.0.1", pingd.port), timeout=DEADLINE_S) for _ in range(30)]
     for sock in socks:
         sock.sendall(head + b" " * 60000)
 

@@ -299,9 +299,9 @@ def test_who_watches_one_process_hears_of_what_an_engine_in_another_writes(store
     engine = make_pingd("--log", kafka.url, *store.arguments, "--roles", "stream", name="engine").start()
     assert 'msg="without a ledger' in engine.log()
     api = make_pair(*store.arguments, "--roles", "api", name="api").start()
-    assert health(engine) == {"": {"status": "SERVING"}}, "no API there"
+    wait_for("the engine alone to serve, without an API", lambda: health(engine) == {"": {"status": "SERVING"}})
     everybody = watch_once_it_can(api)
-    assert health(api)["ping.v1.MetricsService"] == {"status": "SERVING"}
+    wait_for("the metrics to be served", lambda: health(api)["ping.v1.MetricsService"] == {"status": "SERVING"})
     one = Watcher(api, "203.0.113.7")
     for n in range(60):
         assert api.ping(START_MS + n * 1000, client=f"203.0.113.{n % 20}")[0] == 200

@@ -26,11 +26,25 @@ pytestmark = [pytest.mark.skipif(not TOOL.exists(), reason="pingd was built with
 CUTS = 6
 
 
-def die_in(pingd, where, provoke=None):
-    """Ends pingd as a power cut would when a publisher enters that state; it is there again afterwards."""
+def start_to_die(pingd, where):
+    """Killed, and started again to die there. Returns when it is ready, or has died already."""
     pingd.kill()
     pingd.env = {"PING_CRASH_AT": where}
-    pingd.start()
+    pingd.spawn()
+
+    def ready_or_dead():
+        try:
+            return pingd.ready_or_gone()
+        except pytest.fail.Exception:
+            if pingd.process.poll() == -signal.SIGKILL:
+                return True
+            raise
+    wait_for("pingd to be ready, or to die", ready_or_dead)
+
+
+def die_in(pingd, where, provoke=None):
+    """Ends pingd as a power cut would when a publisher enters that state, be it before anybody saw it ready; it is there again afterwards."""
+    start_to_die(pingd, where)
     if provoke:
         provoke()
     assert pingd.wait() == -signal.SIGKILL
@@ -189,9 +203,7 @@ def test_a_key_is_one_ping_on_two_replicas_whichever_dies(make_pair, postgres, k
         replica.start()
     for where in ("claiming:2", "producing:2", "committing:2", "publishing:2", "ready:3"):
         for first, second in (replicas, replicas[::-1]):
-            first.kill()
-            first.env = {"PING_CRASH_AT": where}
-            first.start()
+            start_to_die(first, where)
             while first.process.poll() is None:
                 used.append(f"key {next(keys)}")
                 with contextlib.suppress(OSError, ValueError):

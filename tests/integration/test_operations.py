@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, wait_for
 
 NOW_MS = 1_728_926_331_000
 
@@ -66,7 +66,7 @@ def test_the_config_file_and_its_errors(make_pingd, tmp_path):
     (["--store", "scylla://127.0.0.1"], "--log"), (["--log", "kafka://127.0.0.1"], "--ledger"), (["--roles", "dance"], "roles"),
     (["--listen", "nowhere"], "listen"), (["--listen", ""], "listen"), (["--roles", ""], "roles"), (["--ledger", "mysql://x"], "ledger")])
 def test_what_does_not_go_together_is_refused_naming_the_way_out(tmp_path, arguments, words):
-    done = subprocess.run([BUILD / "pingd", "--data-dir", tmp_path / "data", *arguments], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([BUILD / "pingd", "--data-dir", tmp_path / "data", *arguments], capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 2 and words in done.stderr, done
 
 
@@ -108,7 +108,7 @@ def test_without_standard_files_the_log_goes_into_no_file(make_pingd, closed):
 
 
 def test_connections_leave_files_for_queries(make_pingd):
-    pingd = make_pingd(prefix=["bash", "-c", 'ulimit -n 100; exec "$0" "$@"']).start()
+    pingd = make_pingd("--header-timeout", "1h", prefix=["bash", "-c", 'ulimit -n 100; exec "$0" "$@"']).start()
     with contextlib.ExitStack() as stack:
         first = pingd.connect()
         first.connect()
@@ -137,7 +137,7 @@ def test_pingctl_commands_on_a_living_pingd(pingd):
 
 def test_pingctl_without_standard_output_prints_into_no_file(pingd, tmp_path):
     subprocess.run(["bash", "-c", 'exec "$0" "$@" >&-', BUILD / "pingctl", "load", "--pings", "10", "--clients", "2", "--record",
-                    tmp_path / "record", "--address", pingd.address], check=True, timeout=60)
+                    tmp_path / "record", "--address", pingd.address], check=True, timeout=DEADLINE_S)
     lines = (tmp_path / "record").read_text().splitlines()
     assert len(lines) == 10 and all(re.fullmatch(r"[0-9.]+ \d+", line) for line in lines), lines
 

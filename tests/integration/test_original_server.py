@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from conftest import ROOT, free_port, wait_for
+from conftest import DEADLINE_S, ROOT, free_port, wait_for
 from kafka import kafka  # noqa: F401  (a fixture)
 from test_audit_kafka import apart, audit, checked, differences
 from test_kafka import Tool
@@ -61,14 +61,14 @@ def original(program, make_pair, postgres, kafka, database):  # noqa: F811
         wait_for("the original server", answers)
         yield pingd, f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()
+        process.wait()
 
 
 def call(address, method, message):
     request = urllib.request.Request(f"{address}/ping.v1.PingService/{method}", json.dumps(message).encode(),
                                      {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
         return json.loads(answer.read())
 
 
@@ -83,7 +83,8 @@ def test_both_count_each_others_pings_and_the_audit_tells_them_apart(original, k
 
     reader = Tool(kafka.addresses)
     try:
-        lines = [line.split(" ") for line in reader.ok("read", "raw-pings", 6)]
+        # Readers see what was committed a moment after it was answered.
+        lines = wait_for("all events to show", lambda: len(found := [line.split(" ") for line in reader.ok("read", "raw-pings", 6)]) >= 2 * COUNT and found)
     finally:
         reader.end()
     assert all(partition == expected for partition, expected, *_ in lines)

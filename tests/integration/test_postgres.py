@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 
 import pytest
-from conftest import BUILD, ROOT, free_port, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, free_port, scaled, wait_for
 
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 from postgres import Postgres, binaries, unprivileged  # noqa: E402
@@ -66,16 +67,24 @@ class Database:
     def number(self, text):
         return int(self.sql(text))
 
-    def bench(self, seconds, clients, *scripts, timeout_s=5):
-        """pgbench, by which others write: scripts of SQL, in turns. No statement of theirs may take longer than timeout_s."""
+    def bench(self, clients, *scripts, timeout_s=30):
+        """pgbench, by which others write until end_bench: scripts of SQL, in turns. No statement of theirs may take longer than timeout_s."""
         files = []
         for number, script in enumerate(scripts):
             files.append(self.server.folder / f"{self.name}-{number}.sql")
             files[-1].write_text(script)
         return subprocess.Popen(
-            [self.server.bin / "pgbench", "-n", "-T", str(seconds), "-c", str(clients), *(part for f in files for part in ("-f", f)),
+            [self.server.bin / "pgbench", "-n", "-T", "3600", "-c", str(clients), *(part for f in files for part in ("-f", f)),
              self.url()], env={**os.environ, "PGOPTIONS": f"-c statement_timeout={timeout_s}s"}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
+
+
+def end_bench(process):
+    """As when its time is over, which an alarm tells it: each client ends what it has begun, and none has failed."""
+    assert process.poll() is None, process.stdout.read()  # they were at it all the time
+    process.send_signal(signal.SIGALRM)
+    output, _ = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0 and "number of failed transactions: 0 " in output, output
 
 
 @pytest.fixture
@@ -142,15 +151,13 @@ def test_a_key_is_one_ping_on_whichever_replica_it_comes(make_pingd, database):
 def test_the_rollup_is_exact_whoever_writes_deletes_and_empties(make_pingd, database):
     pingd = make_pingd("--ledger", database.url()).start()
     others = database.bench(
-        4, 16, "INSERT INTO pings (pinged_at) SELECT now() - n * interval '7 ms' FROM generate_series(1, 3) n;",
+        16, "INSERT INTO pings (pinged_at) SELECT now() - n * interval '7 ms' FROM generate_series(1, 3) n;",
         "DELETE FROM pings WHERE id IN (SELECT id FROM pings TABLESAMPLE SYSTEM (1) LIMIT 2);",
         "\\set day random(0, 3)\nBEGIN; INSERT INTO pings (pinged_at, received_at) VALUES (now() - :day * interval '400 days', now() - :day *"
         " interval '1 day'); INSERT INTO pings_default (pinged_at, received_at) VALUES ('1960-01-01', '2000-01-01'); COMMIT;")
     own = load(pingd, "--pings", str(scaled(20_000)), "--clients", "50", "--timestamps", "spread:90d")
     assert own.wait(400) == 0, own.stdout.read()
-    output, _ = others.communicate(timeout=120)
-    assert others.returncode == 0, output
-    assert "number of failed transactions: 0 " in output, output
+    end_bench(others)
     assert database.sql(ROLLUP_IS_EXACT) == "t"
     assert count(pingd) == database.number("SELECT count(*) FROM pings") > scaled(20_000)
     middle = int(time.time() * 1000) - 40 * 86_400_000
@@ -219,7 +226,11 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client = self.listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self.target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.target))
+                except OSError:  # it is not there just now
+                    client.close()
+                    continue
                 unheard = threading.Event()  # the client is to hear no more
                 for pair in ((client, server, True), (server, client, False)):
                     threading.Thread(target=self.pump, args=(*pair, unheard), daemon=True).start()
@@ -290,7 +301,8 @@ def test_a_key_that_another_transaction_holds_fails_keyed_pings_alone(make_pingd
     holder = subprocess.Popen([database.server.bin / "psql", "-X", "-q", "-d", database.url()], stdin=subprocess.PIPE, text=True)
     holder.stdin.write("BEGIN; INSERT INTO idempotency_keys VALUES ('203.0.113.7', 'held', now(), now());\n")
     holder.stdin.flush()
-    wait_for("the key to be held", lambda: database.number("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == 1)
+    wait_for("the key to be held", lambda: database.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                                                          " AND state = 'idle in transaction' AND application_name = 'psql'") == 1)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         held = pool.submit(pingd.ping, NOW_MS, "203.0.113.7", "held")
         plain = [pool.submit(pingd.ping, NOW_MS + i, "203.0.113.7") for i in range(20)]
@@ -347,14 +359,12 @@ def test_the_original_table_is_upgraded_in_place_while_others_write(make_pingd, 
     rows = scaled(200_000)
     database.sql(f"{ORIGINAL}; INSERT INTO pings (pinged_at) SELECT '2024-10-14'::timestamptz + n * interval '17 ms' FROM"
                  f" generate_series(1, {rows}) n; INSERT INTO pings (pinged_at) VALUES (NULL), ('infinity')")
-    others = database.bench(6, 4, "INSERT INTO pings (pinged_at) VALUES (now());", "INSERT INTO pings (pinged_at) VALUES (now());",
+    others = database.bench(4, "INSERT INTO pings (pinged_at) VALUES (now());", "INSERT INTO pings (pinged_at) VALUES (now());",
                             "DELETE FROM pings WHERE id = (SELECT id FROM pings TABLESAMPLE SYSTEM (0.1) LIMIT 1);")
     wait_for("others to write", lambda: database.number("SELECT count(*) FROM pings") > rows + 50)
     pingd = make_pingd("--ledger", database.url()).start()
-    assert others.poll() is None  # they were at it all the time
     assert pingd.ping(NOW_MS, "203.0.113.7", "k")[0] == 200
-    output, _ = others.communicate(timeout=120)
-    assert others.returncode == 0 and "number of failed transactions: 0 " in output, output
+    end_bench(others)
     assert database.sql(ROLLUP_IS_EXACT) == "t"
     assert count(pingd) == database.number("SELECT count(*) FROM pings")
     edge = 1728864000000 + 17 * (rows // 2)
@@ -384,7 +394,7 @@ class Session:
         pytest.fail(f"psql ended at: {text}")
 
     def end(self, text):
-        self.process.communicate(text, timeout=60)
+        self.process.communicate(text, timeout=DEADLINE_S)
         assert self.process.returncode == 0
 
 

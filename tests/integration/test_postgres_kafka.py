@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 
-from conftest import BUILD, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, scaled, wait_for
 from kafka import TOPICS, kafka  # noqa: F401  (a fixture)
 from postgres import Postgres, binaries
 from test_kafka import TOOL, Tool
@@ -97,7 +97,7 @@ CRASHES = ["producing:40", "committing:40", "publishing:40", "reproducing:1", "m
 @contextlib.contextmanager
 def loading(pingd, record):
     """A steady load, each ping again until it is acknowledged, for as long as the body does things to the servers."""
-    command = [BUILD / "pingctl", "load", "--pings", "100000000", "--rate", str(scaled(3000)), "--duration", "500s", "--retry",
+    command = [BUILD / "pingctl", "load", "--pings", "100000000", "--rate", str(scaled(3000)), "--duration", "3000s", "--retry",
                "--record", record, "--clients", "500"]
     client = subprocess.Popen(command, env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
@@ -209,7 +209,7 @@ def test_a_batch_costs_the_same_whatever_the_day_holds(mode, make_pair, postgres
     postgres.sql(f"INSERT INTO pings (pinged_at) SELECT now() FROM generate_series(1, {ROWS_THERE})", database)
     read, placed = rows_read(postgres, database)
     subprocess.run([BUILD / "pingctl", "load", "--pings", str(PINGS_MORE), "--clients", "50", "--connections", "16", "--streams", "8"],
-                   env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL, check=True, timeout=120)
+                   env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL, check=True, timeout=4 * DEADLINE_S)
     if mode != "transactional":  # that one's rows have their position from the start
         wait_for("the statistics to tell of all positions", lambda: rows_read(postgres, database)[1] - placed >= PINGS_MORE)
     assert pingd.stop() == 0
@@ -220,7 +220,7 @@ def test_a_frozen_process_whose_slots_were_taken_publishes_nothing_more(make_pai
     record = tmp_path / "acknowledged"
     zombie, other = make_pair().start(), make_pair(name="other").start()
     with loading(other, record):
-        client = subprocess.Popen([BUILD / "pingctl", "load", "--duration", "40s", "--clients", "300", "--timeout", "5s"],
+        client = subprocess.Popen([BUILD / "pingctl", "load", "--duration", "3000s", "--clients", "300", "--timeout", "5s"],
                                   env={"PINGCTL_ADDRESS": zombie.address}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for("the other's pings", lambda: int(other.ask("PingCount", {}).get("pingCount", 0)) > 2000)

@@ -8,7 +8,7 @@ import time
 import uuid
 
 import pytest
-from conftest import BUILD, ROOT, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, scaled, wait_for
 from kafka import kafka  # noqa: F401  (a fixture)
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
@@ -33,9 +33,9 @@ def events_of(cluster):
     consumer = confluent_kafka.Consumer({"bootstrap.servers": cluster.addresses, "group.id": f"check-{uuid.uuid4()}", "enable.auto.commit": False,
                                          "isolation.level": "read_committed", "auto.offset.reset": "earliest", "enable.partition.eof": True})
     try:
-        partitions = consumer.list_topics("raw-pings", timeout=30).topics["raw-pings"].partitions
+        partitions = consumer.list_topics("raw-pings", timeout=DEADLINE_S).topics["raw-pings"].partitions
         consumer.assign([confluent_kafka.TopicPartition("raw-pings", p, confluent_kafka.OFFSET_BEGINNING) for p in partitions])
-        events, ended, deadline = [], set(), time.monotonic() + 120
+        events, ended, deadline = [], set(), time.monotonic() + DEADLINE_S
         while len(ended) < len(partitions):
             assert time.monotonic() < deadline, "the log could not be read to its end"
             message = consumer.poll(1)
@@ -122,8 +122,7 @@ def test_a_ping_is_a_row_and_an_event(make_publisher, server, kafka):  # noqa: F
     assert pingd.ask("PingCount", {}) == {"pingCount": "2"}
     assert_agree(server, kafka)
     assert {event[3] for event in events_of(kafka)} == {"203.0.113.7", "2001:db8::7"}
-    status, body = pingd.get("/metrics")
-    assert status == 200 and b"\nping_publishers_ready 2\n" in body
+    wait_for("both publishers to be ready", lambda: b"\nping_publishers_ready 2\n" in pingd.get("/metrics")[1])
     assert pingd.stop() == 0
     held = server.sql("SELECT count(*) FROM publisher_slots WHERE held").strip()
     assert held == "0", "a clean stop frees its slots"

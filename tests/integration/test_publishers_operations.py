@@ -45,11 +45,19 @@ def lines(pingd, message):
     return [line for line in pingd.log().splitlines() if f'msg="{message}"' in line]
 
 
+TOLD_OF_A_BATCH = ("ping_publisher_batches_total", "ping_ingest_batch_pings_count", "ping_ingest_commit_seconds_count",
+                   'ping_ingest_batches_total{outcome="kept"}', 'ping_ledger_call_seconds_count{call="commit"}')
+
+
 def test_the_numbers_of_publishers(make_pair):  # noqa: F811
     pingd = make_pair().start()
     for n in range(8):
         assert pingd.ping(NOW_MS + n, client=f"203.0.113.{n}", key="once" if n == 0 else None)[0] == 200
     wait_until_ready(pingd)
+    wait_for("both to be idle", lambda: all(metrics(pingd)[f'ping_publisher_state{{publisher="{n}",role="publisher",state="ready"}}'] == 1
+                                            for n in (0, 1)))
+    # A ping is answered a moment before all is told of its batch.
+    wait_for("the last batch to be told", lambda: len({numbers[name] for numbers in [metrics(pingd)] for name in TOLD_OF_A_BATCH}) == 1)
     numbers = metrics(pingd)
     assert numbers["ping_ingest_accepted_total"] == 8
     assert numbers["ping_ingest_queue_pings"] == 0
@@ -59,21 +67,23 @@ def test_the_numbers_of_publishers(make_pair):  # noqa: F811
     assert numbers["ping_ingest_commit_seconds_count"] == batches
     assert numbers['ping_ingest_batches_total{outcome="kept"}'] == batches
     assert numbers['ping_ledger_call_seconds_count{call="commit"}'] == batches
-    assert numbers['ping_ledger_call_seconds_count{call="claim"}'] == 1
+    assert numbers['ping_ledger_call_seconds_count{call="claim"}'] >= 1
     assert numbers['ping_log_call_seconds_count{call="commit"}'] >= batches
     assert numbers['ping_log_call_seconds_count{call="produce"}'] >= batches
-    assert numbers['ping_log_failed_calls_total{call="commit"}'] == 0
     assert numbers["ping_ledger_connections_total"] >= 3 and numbers["ping_ledger_failed_connections_total"] == 0, "one each, and those that prepare"
-    assert numbers["ping_log_client_errors_total"] == 0
     held = {numbers[f'ping_publisher_slot{{publisher="{n}",role="publisher"}}'] for n in (0, 1)}
     assert len(held) == 2 and -1 not in held, held
     assert numbers['ping_publisher_slot{publisher="2",role="rescuer"}'] == -1
     states = {name: value for name, value in numbers.items() if name.startswith("ping_publisher_state{")}
     for n in range(3):
         assert sum(value for name, value in states.items() if f'publisher="{n}"' in name) == 1, "each is in one state"
-    wait_for("both to be idle", lambda: all(metrics(pingd)[f'ping_publisher_state{{publisher="{n}",role="publisher",state="ready"}}'] == 1
-                                            for n in (0, 1)))
-    assert len(lines(pingd, "a publisher took a slot")) == 2
+    taken = dict(re.search(r"publisher=(\d+) .*slot=(\d+)", line).groups() for line in lines(pingd, "a publisher took a slot"))
+    assert {float(slot) for slot in taken.values()} == held
+    if numbers["ping_publisher_retries_total"] == 0:  # where Kafka was too slow for one it begins anew
+        assert len(lines(pingd, "a publisher took a slot")) == 2
+        assert numbers['ping_ledger_call_seconds_count{call="claim"}'] == 1
+        assert numbers['ping_log_failed_calls_total{call="commit"}'] == 0
+        assert numbers["ping_log_client_errors_total"] == 0
     if promtool():
         done = subprocess.run([promtool(), "check", "metrics"], input=pingd.get("/metrics")[1], capture_output=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -90,10 +100,10 @@ def test_without_a_free_slot_it_is_not_ready_and_says_what_to_do(make_pair, post
     assert second.get("/livez")[0] == 200
     status, body = second.ping(NOW_MS, client="203.0.113.1")
     assert (status, body["code"]) == (503, "unavailable")
-    assert metrics(second)["ping_publisher_retries_total"] > 0
+    wait_for("tries to be counted", lambda: metrics(second)["ping_publisher_retries_total"] > 0)
     assert first.stop() == 0
     wait_until_ready(second)
-    assert lines(second, "a publisher is well again"), second.log()
+    wait_for("a line that says so", lambda: lines(second, "a publisher is well again"))
 
 
 def test_while_kafka_is_down_it_is_not_ready(make_pair, kafka):  # noqa: F811
@@ -105,7 +115,7 @@ def test_while_kafka_is_down_it_is_not_ready(make_pair, kafka):  # noqa: F811
         _, found = wait_until_down(pingd, "log", "Kafka")
         assert found["ledger"]["state"] == "ok", found
     wait_until_ready(pingd)
-    assert metrics(pingd)["ping_publisher_retries_total"] > 0
+    wait_for("tries to be counted", lambda: metrics(pingd)["ping_publisher_retries_total"] > 0)
     wait_for("a line that says so", lambda: re.search(r"a publisher is well again.* after_s=\d+", pingd.log()))
 
 
@@ -117,9 +127,9 @@ def test_while_kafka_is_down_an_outbox_stays_ready(make_pair, kafka):  # noqa: F
     try:
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
         wait_until_down(pingd, "log", "Kafka", 200)
-        assert metrics(pingd)["ping_log_client_errors_total"] > 0
+        wait_for("errors to be counted", lambda: metrics(pingd)["ping_log_client_errors_total"] > 0)
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
-        assert any(value == 1 for name, value in metrics(pingd).items() if name.startswith("ping_publisher_behind{"))
+        wait_for("a publisher to be behind", lambda: any(value == 1 for name, value in metrics(pingd).items() if name.startswith("ping_publisher_behind{")))
     finally:
         kafka.brokers[0].start()
     wait_until_ready(pingd)
@@ -134,19 +144,19 @@ def test_while_postgresql_is_down_it_is_not_ready(make_pair, postgres):  # noqa:
         _, found = wait_until_down(pingd, "ledger", "PostgreSQL")
         assert found["log"]["state"] == "ok", found
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 503
-        assert metrics(pingd)["ping_ledger_failed_connections_total"] > 0
+        wait_for("failures to be counted", lambda: (numbers := metrics(pingd))["ping_ledger_failed_connections_total"] > 0
+                 and numbers['ping_ledger_failed_calls_total{call="renew"}'] > 0)
     finally:
         postgres.start()
     wait_until_ready(pingd)
     assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
-    assert metrics(pingd)['ping_ledger_failed_calls_total{call="renew"}'] > 0
-    assert lines(pingd, "a publisher is in trouble and tries again") and lines(pingd, "a publisher is well again")
+    wait_for("lines that say so", lambda: lines(pingd, "a publisher is in trouble and tries again") and lines(pingd, "a publisher is well again"))
 
 
 def test_a_topic_that_differs_is_told(make_pair, kafka):  # noqa: F811
     pingd = make_pair().start()
     assert pingd.stop() == 0
-    kafka.configs("--alter", "--entity-type", "topics", "--entity-name", "raw-pings", "--add-config", "retention.ms=3600000")
+    kafka.alter_topic("raw-pings", retention_ms=3600000)
     pingd.start()
     told = lines(pingd, "a topic is not as it should be")
     assert len(told) == 1 and "raw-pings" in told[0] and "retention.ms is 3600000, meant is 604800000" in told[0], told
@@ -226,7 +236,7 @@ def test_what_is_configured_wrongly_still_ends_it_also_when_the_servers_come_lat
 
 def test_publisher_slots_are_as_many_as_configured_and_can_be_added(make_pair, postgres, kafka, database):  # noqa: F811
     def partitions():
-        return int(re.search(r"PartitionCount: (\d+)", kafka.topics("--describe", "--topic", "ping-publishers"))[1])
+        return kafka.partitions("ping-publishers")
     small = make_pair("--publisher-slots", "2").start()
     wait_until_ready(small)
     assert partitions() == 2
@@ -239,11 +249,11 @@ def test_publisher_slots_are_as_many_as_configured_and_can_be_added(make_pair, p
     subprocess.run([BUILD / "pingctl", "migrate", "--ledger", postgres.url(database), "--log", kafka.url, "--publisher-slots", "40"], check=True)
     grown.start()
     wait_until_ready(grown)
-    assert partitions() == 40
+    wait_for("all brokers to know of the partitions", lambda: partitions() == 40)
     assert postgres.number("SELECT count(*) FROM publisher_slots", database) == 40
     more = make_pair("--publisher-slots", "40", "--publishers", "16", name="more").start()
     wait_until_ready(more)
-    assert postgres.number("SELECT max(slot) FROM publisher_slots WHERE held", database) > 31
+    wait_for("all publishers to have slots", lambda: postgres.number("SELECT max(slot) FROM publisher_slots WHERE held", database) > 31)
     for pingd in (small, grown, more):
         assert pingd.ping(NOW_MS, client="203.0.113.1")[0] == 200
     assert [pingd.stop() for pingd in (more, grown, crowded, small)] == [0] * 4

@@ -34,7 +34,7 @@ def running(tmp_path):
         def listening():
             assert process.poll() is None, log_path.read_text()
             return "listening" in log_path.read_text()
-        wait_for("make run to listen", listening, 600)
+        wait_for("make run to listen", listening, 1500)
         yield checkout, port, process
     finally:
         if process.poll() is None:
@@ -47,6 +47,7 @@ def test_the_two_commands_are_the_makefile_s():
     assert (first, second) == ("make run", "make test")
 
 
+@pytest.mark.timeout(1800)  # it builds everything
 def test_the_tour(running):
     checkout, port, process = running
     tour = blocks()[2]

@@ -6,11 +6,10 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import grpc
 import pytest
-from conftest import BUILD, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, scaled, wait_for
 from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -42,9 +41,9 @@ class Client:
 
     def ping(self, timestamp_ms, client):
         request, call = self.method("ping.v1.PingService/Ping")
-        return call(request(timestamp_ms=timestamp_ms), metadata=[("x-forwarded-for", client)], timeout=30)
+        return call(request(timestamp_ms=timestamp_ms), metadata=[("x-forwarded-for", client)], timeout=DEADLINE_S)
 
-    def watch(self, *clients, timeout=60):
+    def watch(self, *clients, timeout=4 * DEADLINE_S):
         request, call = self.method("ping.v1.MetricsService/WatchWindowStats")
         stream = call(request(client_ips=clients), timeout=timeout)
         assert not next(stream).window_stats  # it watches
@@ -82,7 +81,7 @@ def test_a_client_needs_no_proto_file(pingd, connect):
     client = connect(pingd)
     client.ping(BASE_MS, "203.0.113.7")
     request, count = client.method("ping.v1.PingService/PingCount")
-    assert count(request(), timeout=30).ping_count == 1
+    assert count(request(), timeout=DEADLINE_S).ping_count == 1
 
 
 @pytest.mark.sanitized
@@ -97,7 +96,7 @@ def test_reflection_lists_services_files_and_symbols(pingd, connect):
         reflection_pb2.ServerReflectionRequest(all_extension_numbers_of_type="ping.v1.WindowStats"),
         reflection_pb2.ServerReflectionRequest(file_containing_extension={"containing_type": "ping.v1.WindowStats", "extension_number": 1}),
     ]
-    answers = list(stub.ServerReflectionInfo(iter(questions), timeout=30))
+    answers = list(stub.ServerReflectionInfo(iter(questions), timeout=DEADLINE_S))
     assert [answer.original_request for answer in answers] == questions
     assert {service.name for service in answers[0].list_services_response.service} == {
         "ping.v1.PingService", "ping.v1.MetricsService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"}
@@ -114,7 +113,7 @@ def test_both_versions_of_reflection_answer(pingd, connect):
         call = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
                                      request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
                                      response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
-        (answer,) = call(iter([reflection_pb2.ServerReflectionRequest(list_services="*")]), timeout=30)
+        (answer,) = call(iter([reflection_pb2.ServerReflectionRequest(list_services="*")]), timeout=DEADLINE_S)
         assert len(answer.list_services_response.service) == 4
 
 
@@ -124,22 +123,22 @@ def test_both_versions_of_reflection_answer(pingd, connect):
 def test_health_of_each_service(pingd, connect):
     stub = health_pb2_grpc.HealthStub(connect(pingd).channel)
     for service in "", "ping.v1.PingService", "ping.v1.MetricsService":
-        assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30).status == SERVING
-        stream = stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=30)
+        assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=DEADLINE_S).status == SERVING
+        stream = stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=DEADLINE_S)
         assert next(stream).status == SERVING
         stream.cancel()
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Check(health_pb2.HealthCheckRequest(service="ping.v1.Other"), timeout=30)
+        stub.Check(health_pb2.HealthCheckRequest(service="ping.v1.Other"), timeout=DEADLINE_S)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-    assert next(stub.Watch(health_pb2.HealthCheckRequest(service="ping.v1.Other"), timeout=30)).status == SERVICE_UNKNOWN
+    assert next(stub.Watch(health_pb2.HealthCheckRequest(service="ping.v1.Other"), timeout=DEADLINE_S)).status == SERVICE_UNKNOWN
 
 
 @pytest.mark.sanitized
 def test_before_it_ends_it_says_so_and_still_takes_pings(make_pingd, connect):
-    pingd = make_pingd("--drain-delay", "3s").start()
+    pingd = make_pingd("--drain-delay", "6s").start()  # as long as the questions below may take
     client = connect(pingd)
     client.ping(BASE_MS, "203.0.113.7")
-    stream = health_pb2_grpc.HealthStub(client.channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
+    stream = health_pb2_grpc.HealthStub(client.channel).Watch(health_pb2.HealthCheckRequest(), timeout=DEADLINE_S)
     assert next(stream).status == SERVING
     pingd.signal(15)
     wait_for("readyz to fail", lambda: pingd.get("/readyz")[0] == 503)
@@ -175,7 +174,7 @@ def test_windows_come_as_they_change(pingd, connect):
 def test_a_wrong_address_is_named(pingd, connect):
     request, call = connect(pingd).method("ping.v1.MetricsService/WatchWindowStats")
     with pytest.raises(grpc.RpcError) as caught:
-        next(call(request(client_ips=["203.0.113.300"]), timeout=30))
+        next(call(request(client_ips=["203.0.113.300"]), timeout=DEADLINE_S))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert '"203.0.113.300" is not an IP address' in caught.value.details()
 
@@ -201,6 +200,8 @@ def test_connect_streams_over_http_1(pingd):
         assert envelope() == (0, {})
         pingd.ping(BASE_MS, "203.0.113.7")
         flags, rows = envelope()
+        while (flags, rows) == (0, {}):  # it beats while it has nothing to say
+            flags, rows = envelope()
         assert flags == 0 and rows["windowStats"][0]["pingCount"] == "1"
         pingd.signal(15)
         flags, last = envelope()
@@ -220,7 +221,7 @@ def open_h2_watch(port, window=65535):
     head = b"".join(field(*pair) for pair in [
         (b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/ping.v1.MetricsService/WatchWindowStats"), (b":authority", b"a"),
         (b"content-type", b"application/grpc"), (b"te", b"trailers")])
-    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S)
     sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, struct.pack(">HI", 4, window)) + frame(1, 4, 1, head)
                  + frame(0, 1, 1, b"\0\0\0\0\0"))
     return sock
@@ -263,7 +264,7 @@ def test_many_watchers_hear_the_same(pingd, connect):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
     assert len(done) == watchers
 
 
@@ -290,7 +291,7 @@ def test_pingctl_watches(pingd):
         for count in "1", "2":
             pingd.ping(BASE_MS + int(count), "203.0.113.7")
             assert json.loads(watch.stdout.readline())["pingCount"] == count
-        assert watch.wait(30) == 0
+        assert watch.wait(DEADLINE_S) == 0
     assert pingd.ctl("watch", "--for", "300ms").stdout == ""
 
 
@@ -309,10 +310,10 @@ def test_pingctl_watches_on_when_pingd_is_back(pingd):
 
 
 @pytest.mark.sanitized
-def test_watchers_are_told_when_it_ends(pingd, connect):
+def test_watchers_are_told_when_it_ends(make_pingd, connect):
+    pingd = make_pingd("--drain-timeout", "1h").start()  # they don't end by that
     client = connect(pingd)
     streams = [client.watch() for _ in range(10)]
-    start = time.monotonic()
     pingd.signal(15)
     for stream in streams:
         with pytest.raises(grpc.RpcError) as caught:
@@ -320,4 +321,3 @@ def test_watchers_are_told_when_it_ends(pingd, connect):
                 pass
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
     assert pingd.wait() == 0
-    assert time.monotonic() - start < 25  # and not at the drain's timeout

@@ -17,9 +17,10 @@ import tempfile
 import time
 
 import ports
+import processes
 
 SKIPPED = 77
-DEADLINE_S = 60
+DEADLINE_S = 180
 
 
 def binaries():
@@ -91,12 +92,16 @@ class Postgres:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def kill(self):
-        """As a machine that loses its power, but for the disk's caches: the postmaster, then every process of it."""
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False)
-        for pid in [self.process.pid, *map(int, children.stdout.split())]:
+        """As a machine that loses its power, but for the disk's caches: the postmaster and every process of it. Returns when all are
+        gone: the next one does not start while any holds the memory that they share. Frozen first, it makes no more of them."""
+        processes.freeze(self.process.pid)
+        children = processes.children(self.process.pid)
+        for pid in [self.process.pid, *children]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        for pid in children:
+            processes.wait_gone(pid)
 
     def stop(self, number=signal.SIGINT):
         if self.process and self.process.poll() is None:

@@ -1,4 +1,4 @@
-"""Stopping a process for a while, so that it does nothing at all from then on."""
+"""Processes that tests start: stopped for a while, so that one does nothing at all from then on; and gone for good."""
 import contextlib
 import os
 import pathlib
@@ -15,6 +15,24 @@ def threads(pid):
         with contextlib.suppress(OSError):  # ended meanwhile
             states.append(stat.read_text().rpartition(") ")[2][0])
     return states
+
+
+def children(pid):
+    """Those whose parent it is now."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(") ")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_gone(pid):
+    """Returns when it has ended, be it that nobody has asked yet how: it holds nothing any more."""
+    end = time.monotonic() + DEADLINE_S
+    while set(threads(pid)) - set("ZX"):
+        assert time.monotonic() < end, f"process {pid} did not end"
+        time.sleep(0.001)
 
 
 def freeze(pid):

@@ -20,7 +20,7 @@ void rd_kafka_mock_push_request_errors(rd_kafka_mock_cluster_t *cluster, int16_t
 rd_kafka_resp_err_t rd_kafka_mock_broker_set_down(rd_kafka_mock_cluster_t *cluster, int32_t broker);
 rd_kafka_resp_err_t rd_kafka_mock_broker_set_up(rd_kafka_mock_cluster_t *cluster, int32_t broker);
 
-enum { API_PRODUCE = 0, SLOT = 3, WAIT_MS = 20000 };
+enum { API_PRODUCE = 0, SLOT = 3, WAIT_MS = 120000 };
 
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *cluster;

@@ -92,7 +92,7 @@ static void what_comes_late_from_the_old_connection_raises(void **state)
 static void a_frozen_transaction_is_ended_by_the_server(void **state)
 {
 	(void)state;
-	on_old("SET idle_in_transaction_session_timeout = 200");
+	on_old("SET idle_in_transaction_session_timeout = 1000");
 	begin_batch_on_old();
 	assert_int_equal(ledger->vtable->settle(ledger, &slot, NULL), ERROR_OK);
 	assert_int_equal(slot.batch_seq, 0);
