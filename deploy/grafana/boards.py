@@ -8,6 +8,7 @@ import re
 SUBJECT = re.compile(r"^(ping_(ingest|publisher|engine|store)|ping|http|kafka_server_brokertopicmetrics|scylla_storage_proxy_coordinator)_")  # the panel's title says it
 PING = 'method="ping.v1.PingService/Ping"'
 SECONDS, PER_SECOND, BYTES, SHARE, COUNT = "s", "ops", "bytes", "percentunit", "short"
+OF_TOPICS = '{topic!=""}'  # beside each topic's there is the sum of all
 OWED = "unknown|deadline_exceeded|resource_exhausted|internal|unavailable|data_loss"
 
 
@@ -92,10 +93,11 @@ KAFKA = ("Ping: Kafka", [
         ("Unclean elections", COUNT, [("sum(kafka_controller_controllerstats_uncleanleaderelectionspersec_total)", "since the start")]),
     ]),
     ("Flow", [
-        ("Messages in", PER_SECOND, per_second("kafka_server_brokertopicmetrics_messagesinpersec_total", by="topic")),
-        ("Bytes in", BYTES, per_second("kafka_server_brokertopicmetrics_bytesinpersec_total", by="kubernetes_pod_name")),
-        ("Bytes out", BYTES, per_second("kafka_server_brokertopicmetrics_bytesoutpersec_total", by="kubernetes_pod_name")),
-        ("Requests that failed", PER_SECOND, per_second("kafka_server_brokertopicmetrics_failedproducerequestspersec_total") + per_second("kafka_server_brokertopicmetrics_failedfetchrequestspersec_total")),
+        ("Messages in", PER_SECOND, per_second("kafka_server_brokertopicmetrics_messagesinpersec_total", by="topic", where=OF_TOPICS)),
+        ("Bytes in", BYTES, per_second("kafka_server_brokertopicmetrics_bytesinpersec_total", by="kubernetes_pod_name", where=OF_TOPICS)),
+        ("Bytes out", BYTES, per_second("kafka_server_brokertopicmetrics_bytesoutpersec_total", by="kubernetes_pod_name", where=OF_TOPICS)),
+        ("Requests that failed", PER_SECOND, per_second("kafka_server_brokertopicmetrics_failedproducerequestspersec_total", where=OF_TOPICS)
+         + per_second("kafka_server_brokertopicmetrics_failedfetchrequestspersec_total", where=OF_TOPICS)),
     ]),
     ("Topics and groups", [
         ("Lag by partition", COUNT, [('max by (consumergroup, partition) (kafka_consumergroup_lag{topic="raw-pings"})', "{{consumergroup}} {{partition}}")]),
@@ -193,7 +195,8 @@ WIDTH, HEIGHT = 24, 7
 def panel(number, title, unit, queries, place):
     return {"id": number, "type": "timeseries", "title": title, "datasource": SOURCE, "gridPos": place,
             "fieldConfig": {"defaults": {"unit": unit, "min": 0, "custom": {"lineWidth": 1, "fillOpacity": 8, "showPoints": "never"}}, "overrides": []},
-            "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}},
+            "options": {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
+                        "tooltip": {"mode": "multi", "sort": "desc"}},
             "targets": [{"refId": chr(ord("A") + i), "datasource": SOURCE, "expr": expression, "legendFormat": legend} for i, (expression, legend) in enumerate(queries)]}
 
 
@@ -211,7 +214,7 @@ def dashboard(name):
             number += 1
             panels.append(panel(number, label, unit, queries, {"x": i % columns * width, "y": y + i // columns * HEIGHT, "w": width, "h": HEIGHT}))
         y += -(-len(found) // columns) * HEIGHT
-    source = {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}, "hide": 0}
+    source = {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0}
     return {"uid": f"ping-{name}", "title": title, "tags": ["ping"], "schemaVersion": 39, "version": 1, "editable": False, "refresh": "30s", "timezone": "browser",
             "time": {"from": "now-3h", "to": "now"}, "templating": {"list": [source]}, "annotations": {"list": []}, "panels": panels,
-            "links": [{"type": "dashboards", "tags": ["ping"], "title": "Ping", "asDropdown": True, "includeVars": True, "keepTime": True}]}
+            "links": [{"type": "dashboards", "tags": ["ping"], "title": "Ping", "tooltip": "", "icon": "", "asDropdown": True, "includeVars": True, "keepTime": True, "targetBlank": False}]}

@@ -2,6 +2,7 @@
 import http.server
 import json
 import re
+import subprocess
 import threading
 
 import programs
@@ -14,7 +15,11 @@ class Exporter:
     def __init__(self, read):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                lines = "".join(f"{name}{{{','.join(f'{key}={json_text(value)}' for key, value in labels.items())}}} {value}\n" for name, labels, value in read())
+                try:
+                    lines = "".join(f"{name}{{{','.join(f'{key}={json_text(value)}' for key, value in labels.items())}}} {value}\n" for name, labels, value in read())
+                except Exception as error:  # the server is away, as in an outage that is made: so is this scrape
+                    self.send_error(503, str(type(error)))
+                    return
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
@@ -44,22 +49,43 @@ def is_for(condition, version):
     return {"<": version < int(number), ">=": version >= int(number)}[sign]
 
 
+JMX = "io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1"
+# MBeans of Kafka by the names that Strimzi's reporter gives them.
+JMX_RULES = [
+    {"pattern": r"kafka.server<type=BrokerTopicMetrics, name=(\w+PerSec), topic=(.+)><>Count", "name": "kafka_server_brokertopicmetrics_$1_total",
+     "labels": {"topic": "$2"}, "type": "COUNTER"},
+    {"pattern": r"kafka.server<type=BrokerTopicMetrics, name=(\w+PerSec)><>Count", "name": "kafka_server_brokertopicmetrics_$1_total", "type": "COUNTER"},
+    {"pattern": r"kafka.controller<type=ControllerStats, name=(\w+PerSec)><>Count", "name": "kafka_controller_controllerstats_$1_total", "type": "COUNTER"},
+    {"pattern": r"kafka.(\w+)<type=(\w+), name=(\w+)><>Value", "name": "kafka_$1_$2_$3", "type": "GAUGE"},
+]
+
+
+def jmx_agent(folder, port):
+    """The flag with which Kafka shows its own numbers on a port; the agent is fetched once."""
+    jar = programs.CACHE / f"{JMX.split(':')[1]}-{JMX.split(':')[2]}.jar"
+    if not jar.exists():
+        subprocess.run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={JMX}", f"-DoutputDirectory={programs.CACHE}"], check=True, cwd=folder)
+    (folder / "jmx.yaml").write_text(yaml.safe_dump({"lowercaseOutputName": True, "rules": JMX_RULES}))
+    return f"-javaagent:{jar}=127.0.0.1:{port}:{folder / 'jmx.yaml'}"
+
+
 def cloudnative_pg(postgres):
     """The queries that CloudNativePG's instance manager makes, from its release; each column is cnpg_QUERY_COLUMN."""
     text = (programs.get("schemas") / "cnpg-monitoring.yaml").read_text()
     queries = yaml.safe_load(next(yaml.safe_load_all(text))["data"]["queries"])
     version = postgres.number("SHOW server_version_num") // 10000
+    usages = {name: {column: about["usage"] for metric in query["metrics"] for column, about in metric.items()} for name, query in queries.items()
+              if is_for(query.get("runonserver"), version)}
+    wanted = [name for name in usages if {"GAUGE", "COUNTER"} & set(usages[name].values())]
+    # All in one statement, as a psql is started for it.
+    parts = [f"'{name}', (SELECT coalesce(json_agg(t), '[]') FROM ({queries[name]['query'].strip().rstrip(';')}) t)" for name in wanted]
+    statement = f"SELECT json_build_object({', '.join(parts)})"
 
     def read():
-        for name, query in queries.items():
-            if not is_for(query.get("runonserver"), version):
-                continue
-            usages = {column: about["usage"] for metric in query["metrics"] for column, about in metric.items()}
-            if not any(usage in ("GAUGE", "COUNTER") for usage in usages.values()):
-                continue
-            for row in json.loads(postgres.sql(f"SELECT coalesce(json_agg(t), '[]') FROM ({query['query'].strip().rstrip(';')}) t")):
-                labels = {column: row[column] for column, usage in usages.items() if usage == "LABEL"}
-                for column, usage in usages.items():
+        for name, rows in json.loads(postgres.sql(statement)).items():
+            for row in rows:
+                labels = {column: row[column] for column, usage in usages[name].items() if usage == "LABEL"}
+                for column, usage in usages[name].items():
                     if usage in ("GAUGE", "COUNTER") and row.get(column) is not None:
                         yield f"cnpg_{name}_{column}", labels, float(row[column])
 

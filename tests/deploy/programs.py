@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The programs and schemas that check deploy/, from Go modules, each cached by its version under $XDG_CACHE_HOME/ping.
+"""The programs and schemas that check deploy/, from Go modules and npm, each cached by its version under $XDG_CACHE_HOME/ping.
 
-usage: programs.py [find] WHAT...     WHAT: kustomize, helm, gofakes3, schemas (quick), kube-apiserver, etcd, kubectl (minutes)
+usage: programs.py [find] WHAT...     WHAT: kustomize, helm, gofakes3, grafana, schemas (quick), kube-apiserver, etcd, kubectl (minutes)
 
 Prints where each is, one a line. With `find` nothing is made: exit 1 when one is missing.
 """
@@ -100,6 +100,16 @@ def make_installed(folder, name):
         go("install", "-trimpath", INSTALLED[name], folder=scratch, GOBIN=str(folder))
 
 
+def make_grafana(folder, _):
+    """node_modules with Grafana's schema of its boards, and TypeScript to check by it."""
+    command, environment = toolchains.npm(CACHE / "toolchains")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(HERE / "grafana" / name, folder / name)
+    done = subprocess.run([*command, "ci", "--no-audit", "--no-fund", "--silent", "--prefix", folder], env={**os.environ, **environment}, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"npm ci of tests/deploy/grafana: {done.stderr[-2000:]}")
+
+
 def plan(name):
     """(cached folder's name, what makes it, path of the thing in it)"""
     if name in INSTALLED:
@@ -108,6 +118,8 @@ def plan(name):
         return f"{name}-{KUBERNETES}", make_kubernetes, name
     if name == "etcd":
         return f"etcd-{hashlib.sha256((HERE / 'etcd/go.sum').read_bytes()).hexdigest()[:16]}", make_etcd, name
+    if name == "grafana":
+        return f"grafana-schema-{hashlib.sha256((HERE / 'grafana/package-lock.json').read_bytes()).hexdigest()[:16]}", make_grafana, "."
     if name == "schemas":
         key = hashlib.sha256(repr((KUBERNETES, MODULES, COMPOSE, "queries")).encode()).hexdigest()[:16]
         return f"kubernetes-schemas-{key}", make_schemas, "."

@@ -41,6 +41,10 @@ class Prometheus:
         """targets: {job: [HOST:PORT]}, or {job: ([HOST:PORT], {label: value})}"""
         self.folder, self.process = pathlib.Path(folder), None
         (self.folder / "rules.yaml").write_text(quick(rules))
+        self.configure(targets)
+
+    def configure(self, targets):
+        """Before its start."""
         (self.folder / "prometheus.yaml").write_text(yaml.safe_dump({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
             "scrape_configs": [{"job_name": job, "static_configs": [{"targets": found[0], "labels": found[1]} if isinstance(found, tuple) else {"targets": found}]}

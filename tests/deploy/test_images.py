@@ -39,7 +39,7 @@ by_steps = pytest.mark.skipif(not BUILT or os.geteuid() != 0 or not shutil.which
                               reason="the images' steps, which take minutes: left to make soak (root, debootstrap)")
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(3 * 3600)
 @by_steps
 def test_pingd_s_image_by_its_steps(tmp_path):
     """Built stage by stage in a Debian of its own, then run as the image would be: as its user, with its entrypoint."""

@@ -4,13 +4,14 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 
 import pytest
 import yaml
 
-import programs  # noqa: F401  (it knows the way to tests/tools)
+import programs
 from ports import reserve_one as free_port
 from conftest import CHART, HERE, ROOT
 from test_rules import RULES, promtool
@@ -132,3 +133,28 @@ def test_boards_are_whole():
             assert not cells & taken and place["x"] + place["w"] <= 24, f"{name}: {panel['title']} lies on another"
             taken |= cells
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]), name
+
+
+def check_types(folder, found):
+    """What TypeScript says of boards by Grafana's own schema; empty: nothing."""
+    (folder / "node_modules").symlink_to(programs.get("grafana") / "node_modules")
+    shutil.copy(HERE / "grafana/board.ts", folder)
+    (folder / "boards.ts").write_text("\n".join(['import type { Board } from "./board";', *(f"export const {name}: Board = {json.dumps(board)};" for name, board in found.items())]))
+    node = programs.toolchains.node(programs.CACHE / "toolchains")
+    done = subprocess.run([folder / "node_modules/.bin/tsc", "--noEmit", "--strict", "--skipLibCheck", "--moduleResolution", "bundler", "--module", "esnext", "--target", "es2022", "boards.ts"],
+                          cwd=folder, capture_output=True, text=True, env={**os.environ, "PATH": f"{node}:{os.environ['PATH']}"})
+    assert (done.returncode == 0) == (not done.stdout.strip()), done.stdout + done.stderr
+    return done.stdout
+
+
+def test_grafana_s_schema_takes_the_boards(tmp_path):
+    """Of the version that compose.yaml runs; a field that it does not have is found, and one that lacks."""
+    version = json.loads((HERE / "grafana/package.json").read_text())["dependencies"]["@grafana/schema"]
+    assert f"grafana:{version}}}" in (ROOT / "deploy/compose.yaml").read_text()
+    for name, change, word in (("whole", lambda panel: None, None), ("misspelt", lambda panel: panel["options"]["legend"].update(showLegends=True), "showLegends"),
+                               ("lacking", lambda panel: panel["options"]["legend"].pop("showLegend"), "showLegend")):
+        (tmp_path / name).mkdir()
+        found = boards()
+        change(next(panel for panel in found["service"]["panels"] if panel["type"] == "timeseries"))
+        text = check_types(tmp_path / name, found)
+        assert word in text if word else not text, text

@@ -45,6 +45,45 @@ def test_every_container_has_requests_and_limits(everything):
                 assert {"cpu", "memory"} <= set(container["resources"][kind]), name
 
 
+def test_flink_s_pods_are_held_to_the_same(everything):
+    """But for the root file system, which its entrypoint writes settings to; limits are the resources of the FlinkDeployment."""
+    found = [(source, manifest["spec"]) for source, manifest in everything if manifest["kind"] == "FlinkDeployment"]
+    assert len(found) >= 4
+    for source, spec in found:
+        pod = spec["podTemplate"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True and pod["securityContext"]["runAsUser"] > 0, source
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, source
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False and container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, source
+        assert all(spec[part]["resource"].keys() == {"cpu", "memory"} for part in ("jobManager", "taskManager")), source
+        assert spec["job"]["upgradeMode"] == "savepoint" and spec["job"]["allowNonRestoredState"] is False, source
+
+
+def test_what_serves_may_be_drained_one_by_one(charts):
+    """Each of our Deployments has a budget that selects its pods, and lets one go."""
+    for name, manifests in charts.items():
+        budgets = [one["spec"] for one in manifests if one["kind"] == "PodDisruptionBudget"]
+        for deployment in (one for one in manifests if one["kind"] == "Deployment"):
+            labels = pod_template(deployment)["metadata"]["labels"]
+            selecting = [budget for budget in budgets if budget["selector"]["matchLabels"].items() <= labels.items()]
+            assert [budget["maxUnavailable"] for budget in selecting] == [1], f"{name}: {deployment['metadata']['name']}"
+
+
+def test_a_proxy_s_word_is_taken_where_there_is_one(charts):
+    """Behind a gateway or an ingress pingd is told whose; the way in leads to the API and the dashboard, not to what is for operators."""
+    for name, manifests in charts.items():
+        ways = [one for one in manifests if one["kind"] in ("HTTPRoute", "Ingress")]
+        env = {entry["name"]: entry.get("value") for one in manifests if one["kind"] == "Deployment" and one["metadata"]["name"] == "pingd"
+               for entry in pod_template(one)["spec"]["containers"][0]["env"]}
+        assert bool(ways) == bool(env.get("PING_TRUSTED_PROXIES")), name
+        for way in ways:
+            paths = set(re.findall(r'"(?:path|value)": "(/[^"]*)"', json.dumps(way)))
+            assert {"/ping.v1.PingService", "/ping.v1.MetricsService", "/grpc.health.v1.Health"} <= paths, name
+            assert not [path for path in paths if path.startswith(("/metrics", "/readyz", "/livez", "/healthz"))], name
+            if way["kind"] == "Ingress":
+                assert all(one["pathType"] == "Exact" for one in way["spec"]["rules"][0]["http"]["paths"] if one["path"] == "/"), name
+
+
 def images(value):
     if isinstance(value, dict):
         for key, inner in value.items():

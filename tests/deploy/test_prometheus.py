@@ -97,26 +97,27 @@ def test_an_outage_fires_the_alert_and_its_end_ends_it(world):
     wait_for("the alerts to end", lambda: not world.prometheus.firing())
 
 
+def draw(board, prometheus, file):
+    """The panels that have nothing to show."""
+    svg, found = render.board_svg(board, prometheus, 120)
+    file.write_text(svg)
+    return {title for title, lines in found.items() if not lines}
+
+
 def test_boards_show_it(world, tmp_path):
     """Every panel of ours that these two programs can fill has lines; where PING_PICTURES says, the pages are left there."""
     for port in world.ports:
         subprocess.run([BUILD / "pingctl", f"--address=http://127.0.0.1:{port}", "count"], check=True, capture_output=True)
     wait_for("the query to be scraped", lambda: (world.prometheus.value('sum(rate(rpc_requests_total{method=~".*PingCount"}[10s]))') or 0) > 0)
-    for name in ("service", "pipeline", "postgresql"):
+    others = {
+        "service": {"Replicas"},
+        "pipeline": {"PostgreSQL's calls, p99", "Kafka's calls, p99", "Events that wait, by group", "Dead letters", "Audits that found something", "Batches that Kafka lacks (outbox)"},
+        # Kubernetes', the instance manager's own and the pooler's
+        "postgresql": {"Instances that are up", "Age of the newest backup", "WAL", "Disk that is left", "Clients", "Longest wait for a connection"}}
+    folder = pathlib.Path(os.environ.get("PING_PICTURES") or tmp_path)
+    for name, elsewhere in others.items():
         board = json.loads((CHART / f"files/dashboards/{name}.json").read_text())
-        others = {"service": {"Replicas"}, "pipeline": {
-            "PostgreSQL's calls, p99", "Kafka's calls, p99", "Events that wait, by group", "Dead letters", "Audits that found something", "Batches that Kafka lacks (outbox)"},
-                  # Kubernetes', the instance manager's own and the pooler's
-                  "postgresql": {"Instances that are up", "Age of the newest backup", "WAL", "Disk that is left", "Clients", "Longest wait for a connection"}}[name]
-        last = []
-
-        def shows():
-            last[:] = render.board_svg(board, world.prometheus, 120)
-            return {title for title, lines in last[1].items() if not lines} <= others
-        wait_for(f"something in each panel of {name} but {others}", shows)
-        svg = last[0]
-        folder = pathlib.Path(os.environ.get("PING_PICTURES") or tmp_path)
-        (folder / f"{name}.svg").write_text(svg)
+        wait_for(f"the board {name} to be filled", lambda: draw(board, world.prometheus, folder / f"{name}.svg") <= elsewhere)
 
 
 def test_nobody_there_fires_too(world):
