@@ -1,6 +1,7 @@
 """The Flink job on real Kafka, Flink and Cassandra: every row is what the native engine makes of the same log, whoever is killed on the way."""
 import contextlib
 import ipaddress
+import itertools
 import json
 import os
 import pathlib
@@ -21,13 +22,14 @@ import generate as vectors
 from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
 from conftest import BUILD, SCALE, wait_for
 from kafka import TOPICS, java, kafka, reserve_ports  # noqa: F401
-from metric_rows import DAY_MS, HOUR_MS, check_activities, check_lives, differences, expected, stored, time_text, watched
+from metric_rows import DAY_MS, HOUR_MS, WINDOW_MS, check_activities, check_lives, differences, expected, stored, time_text, watched
 from test_engine_kafka import CQL, Store, audit, metrics_agree
 from test_postgres_kafka import agree, assert_kept, database, loading, make_pair, postgres, progress  # noqa: F401
 from test_postgres_kafka import pytestmark as needs_servers
 
 ROOT = HERE.parents[1]
 PARTITIONS = 6
+EVENTS = int((100_000 if SCALE <= 1 else 200_000) * SCALE)  # a million in the soak
 pytestmark = [*needs_servers,
               pytest.mark.skipif(not os.environ.get("PING_TEST_FLINK"), reason="the Flink job on a real cluster: only with PING_TEST_FLINK=1"),
               pytest.mark.skipif(not CQL.exists(), reason="pingd was built without ScyllaDB: `make drivers` (drivers/README.md)"),
@@ -74,17 +76,15 @@ class Metrics:
         done = subprocess.run([BUILD / "pingctl", "migrate", "--ledger", ledger, "--log", log.url, "--store", self.url], capture_output=True,
                               text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
+        self.opened = contextlib.ExitStack()
+        self.session = self.opened.enter_context(ring.session(self.keyspace))
 
     @property
     def arguments(self):
         return ["--log", self.log.url, "--store", self.url, "--checkpoint-interval", "500ms", "--lanes", "4"]
 
-    def session(self):
-        return self.ring.session(self.keyspace)
-
     def writers(self):
-        with self.session() as session:
-            return {row.writer: row for row in session.execute("SELECT * FROM engine_writers")}
+        return {row.writer: row for row in self.session.execute("SELECT * FROM engine_writers")}
 
     def wait_for_positions(self, ends):
         def there():
@@ -96,45 +96,46 @@ class Metrics:
 @pytest.fixture
 def new_metrics(cassandra, kafka, postgres, database):  # noqa: F811
     kafka.delete_topics(*TOPICS)
-    return lambda name="metrics": Metrics(cassandra, kafka, postgres.url(database), name)
+    with contextlib.ExitStack() as opened:
+        def make(name="metrics"):
+            metrics = Metrics(cassandra, kafka, postgres.url(database), name)
+            opened.callback(metrics.opened.close)
+            return metrics
+        yield make
 
 
 class Feed(threading.Thread):
-    """Produces events in the background, as Java's producer would place them."""
+    """Produces events in the background, as Java's producer would place them; they may be without end."""
 
     def __init__(self, log, pairs, rate):
         super().__init__()
         from confluent_kafka import Producer
         self.producer = Producer({"bootstrap.servers": log.addresses, "partitioner": "murmur2_random", "linger.ms": 20})
-        self.pairs, self.rate, self.count, self.stopped = list(pairs), rate, 0, False
-        self.start()
+        self.pairs, self.rate, self.count, self.stopped = pairs, rate, 0, False
 
     def run(self):
-        begun, ahead = time.monotonic(), 0
+        begun = time.monotonic()
         for key, value in self.pairs:
             if self.stopped:
                 break
             self.producer.produce("raw-pings", key=key, value=value)
             self.count += 1
-            if self.count >= ahead:
+            if self.count % 50 == 0:
                 self.producer.poll(0)
-                ahead = self.count + 50
                 time.sleep(max(0, self.count / self.rate - (time.monotonic() - begun)))
         self.producer.flush(120)
+        self.producer = None  # else it goes on when its Kafka has ended
 
-    def reach(self, share):
-        """Waits until so much of it is in the log."""
-        wait_for(f"{share:.0%} to be produced", lambda: self.count >= share * len(self.pairs), 600)
+    def reach(self, count):
+        wait_for(f"{count} events to be produced", lambda: self.count >= count or not self.is_alive(), 900)
 
-    @contextlib.contextmanager
-    def ended(self):
-        try:
-            yield self
-        except BaseException:
-            self.stopped = True
-            raise
-        finally:
-            self.join()
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stopped = self.stopped or kind is not None
+        self.join()
 
 
 CLIENTS = [name for name in [f"10.1.{n // 200}.{n % 200}" for n in range(80)] + [f"2001:db8::{n:x}" for n in range(1, 40)]
@@ -210,8 +211,7 @@ def native_rows(make_pingd, new_metrics, ends):
     engine = make_pingd("--log", metrics.log.url, "--store", metrics.url, "--roles", "stream", name="native").start()
     metrics.wait_for_positions(ends)
     assert engine.stop() == 0
-    with metrics.session() as session:
-        return stored(session)
+    return stored(metrics.session)
 
 
 def check_rows(metrics, make_pingd, new_metrics, now_ms):
@@ -220,12 +220,11 @@ def check_rows(metrics, make_pingd, new_metrics, now_ms):
     events, dead, ends = events_of(records)
     metrics.wait_for_positions(ends)
     want, clients = expected(events, now_ms)
-    with metrics.session() as session:
-        found = stored(session)
-        assert differences(want, found)[:10] == []
-        assert {row["client_ip"]: (row["first_ping"], row["last_ping"]) for row in found["clients"].values()} == clients
-        check_lives(session, found)
-        check_activities(session, found)
+    found = stored(metrics.session)
+    assert differences(want, found)[:10] == []
+    assert {row["client_ip"]: (row["first_ping"], row["last_ping"]) for row in found["clients"].values()} == clients
+    check_lives(metrics.session, found)
+    check_activities(metrics.session, found)
     assert differences(native_rows(make_pingd, new_metrics, ends), found)[:10] == []
     letters = read_topic(metrics.log, "raw-pings-dead")
     assert {(int(headers["partition"]), int(headers["offset"])) for _, _, headers, _, _ in letters} == dead
@@ -235,18 +234,17 @@ def check_rows(metrics, make_pingd, new_metrics, now_ms):
 
 def test_every_row_is_the_native_engines_whoever_is_killed(flink, jar, new_metrics, cassandra, make_pingd):  # noqa: F811
     """A TaskManager, then the JobManager with it; a savepoint that goes on with another parallelism."""
-    metrics, now_ms = new_metrics(), int(time.time() * 1000)
+    metrics, now_ms, count = new_metrics(), int(time.time() * 1000), EVENTS
     program = flink.upload(jar)
-    feed = Feed(metrics.log, make_events(int(100_000 * SCALE), now_ms), rate=2500)
-    with feed.ended(), watched(cassandra, metrics.keyspace, CLIENTS) as back:
+    with watched(cassandra, metrics.keyspace, CLIENTS) as back, Feed(metrics.log, make_events(count, now_ms), rate=max(2500, EVENTS // 150)) as feed:
         job = flink.run(program, metrics.arguments)
         flink.wait_until_running(job)
-        feed.reach(0.2)
+        feed.reach(count // 5)
         flink.wait_for_checkpoint(job)
         flink.kill("taskmanager-1")
         flink.start_task_manager("taskmanager-1")
         flink.wait_until_running(job)
-        feed.reach(0.4)
+        feed.reach(count * 2 // 5)
         flink.wait_for_checkpoint(job)
         flink.kill("jobmanager")
         flink.kill("taskmanager-1")
@@ -254,11 +252,11 @@ def test_every_row_is_the_native_engines_whoever_is_killed(flink, jar, new_metri
         program = flink.start().upload(jar)
         job = flink.run(program, metrics.arguments, parallelism=2, savepoint=checkpoint)
         flink.wait_until_running(job)
-        feed.reach(0.7)
+        feed.reach(count * 7 // 10)
         flink.wait_for_checkpoint(job)
         savepoint = flink.stop(job)
         job = flink.run(program, metrics.arguments, savepoint=savepoint)
-        feed.reach(1)
+        feed.reach(count)
         feed.join()
         metrics.wait_for_positions(events_of(read_topic(metrics.log, "raw-pings"))[2])
     flink.wait_for_checkpoint(job)
@@ -278,53 +276,58 @@ def rows_waiting(flink, job):
 
 
 @contextlib.contextmanager
-def frozen_in_mid_flush(flink, job, ring, name):
-    """The TaskManager stands still with rows on their way, and more behind them."""
-    with ring.nodes[0].frozen():
+def frozen_in_mid_flush(flink, job, metrics, name):
+    """The TaskManager stands still with rows on their way, and more behind them. The latest timestamp that it may have used."""
+    with metrics.ring.nodes[0].frozen():
         flink.wait_until(lambda: rows_waiting(flink, job) > 0, "rows to wait behind a flush")
         flink.freeze(name)
     try:
-        yield
+        yield max(row.reserved_us for number, row in metrics.writers().items() if number < 0)
     finally:
         flink.thaw(name)
 
 
-def write_late(metrics, before):
-    """What the lanes' former owner may still write, at the latest of its timestamps: rows that say 99999."""
+def write_late(metrics, latest_us):
+    """What the lanes' former owner may still write, by the latest of its timestamps: rows that say 99999, of windows that were written since."""
     written = 0
-    with metrics.session() as session:
-        latest_us = max(row.reserved_us for number, row in before.items() if number < 0)
-        for row in session.execute("SELECT client_ip, window_start, writetime(ping_count) AS at FROM window_stats"):
-            if row.at > latest_us:  # of a window that was written since
-                session.execute("INSERT INTO window_stats (client_ip, window_start, ping_count, position) VALUES (%s, %s, 99999, 0)"
-                                " USING TIMESTAMP %s", (row.client_ip, row.window_start, latest_us))
-                written += 1
-    assert written > 0
+    for row in metrics.session.execute("SELECT client_ip, window_start, writetime(ping_count) AS at FROM window_stats"):
+        if row.at > latest_us:
+            metrics.session.execute("INSERT INTO window_stats (client_ip, window_start, ping_count, position) VALUES (%s, %s, 99999, 0)"
+                                    " USING TIMESTAMP %s", (row.client_ip, row.window_start, latest_us))
+            written += 1
+    assert written > 0, "no row was written since"
 
 
-def test_a_task_manager_that_slept_in_mid_flush_changes_no_row(flink, jar, new_metrics, cassandra, make_pingd):  # noqa: F811
+def endless(now_ms):
+    """One window of each client, over and over: no row is to be looked up, so a store that is away holds up what is written alone."""
+    for n in itertools.count():
+        client = CLIENTS[n % len(CLIENTS)]
+        yield client, event(client, now_ms - n % 1000)
+
+
+def test_a_task_manager_that_slept_in_mid_flush_changes_no_row(flink, jar, new_metrics, make_pingd):
     """Another has taken over when it goes on; then that one dies, and it is the successor's successor."""
-    metrics, now_ms = new_metrics(), int(time.time() * 1000)
-    feed = Feed(metrics.log, make_events(int(30_000 * SCALE), now_ms, seed=9), rate=600)
-    with feed.ended():
+    metrics, now_ms, count = new_metrics(), int(time.time() * 1000), int(10_000 * SCALE)
+    log = itertools.chain(make_events(count, now_ms, seed=9), endless(now_ms // WINDOW_MS * WINDOW_MS + 1000))
+    with Feed(metrics.log, log, rate=800) as feed:
         job = flink.run(flink.upload(jar), metrics.arguments)
         flink.wait_until_running(job)
-        feed.reach(0.1)
-        flink.wait_for_checkpoint(job)
-        before = metrics.writers()
-        with frozen_in_mid_flush(flink, job, cassandra, "taskmanager-1"):
+        feed.reach(count + 1000)
+        metrics.wait_for_positions(events_of(read_topic(metrics.log, "raw-pings"))[2])
+        owner = metrics.writers()[-1].owner
+        with frozen_in_mid_flush(flink, job, metrics, "taskmanager-1") as latest_us:
             flink.start_task_manager("taskmanager-2")
-            wait_for("another to have the lanes", lambda: metrics.writers()[-1].owner != before[-1].owner, 180)
+            wait_for("another to have the lanes", lambda: metrics.writers()[-1].owner != owner, 180)
             flink.wait_until_running(job)
             flink.wait_for_checkpoint(job)
         flink.wait_until(lambda: flink.get("/overview")["slots-available"] == 3, "the one that slept to have ended its task")
         flink.wait_for_checkpoint(job)
-        write_late(metrics, before)
+        write_late(metrics, latest_us)
         flink.kill("taskmanager-2")
         flink.wait_until_running(job)
-        feed.reach(1)
-        feed.join()
         flink.wait_for_checkpoint(job)
+        feed.stopped = True
+        feed.join()
         print(check_rows(metrics, make_pingd, new_metrics, now_ms))
         flink.stop(job)
 
@@ -349,9 +352,8 @@ def assert_refused(flink, program, arguments, words):
 
 def age_heartbeats(metrics):
     """As if a minute had passed since the engines were heard of."""
-    with metrics.session() as session:
-        for number in range(PARTITIONS):
-            session.execute(f"UPDATE engine_writers SET heartbeat = {int(time.time() * 1000) - 61_000} WHERE writer = {number} IF EXISTS")
+    for number in range(PARTITIONS):
+        metrics.session.execute(f"UPDATE engine_writers SET heartbeat = {int(time.time() * 1000) - 61_000} WHERE writer = {number} IF EXISTS")
 
 
 def test_metrics_whose_place_in_the_log_is_not_known_are_an_error_and_so_is_a_wrong_setting(flink, jar, new_metrics):
@@ -361,25 +363,23 @@ def test_metrics_whose_place_in_the_log_is_not_known_are_an_error_and_so_is_a_wr
     assert_refused(flink, program, ["--log", "nowhere", "--store", metrics.url], "expected kafka://")
     assert_refused(flink, program, [*metrics.arguments[:4], "--lanes", "0"], "not within 1 and 1024")
     assert_refused(flink, program, [*metrics.arguments, "--log-partitions", "7"], "has 6 partitions, configured are 7")
-    feed = Feed(metrics.log, make_events(2000, int(time.time() * 1000)), rate=10_000)
-    with feed.ended():
-        feed.reach(1)
+    with Feed(metrics.log, make_events(2000, int(time.time() * 1000)), rate=10_000):
+        pass
     job = flink.run(program, metrics.arguments)
     ends = events_of(read_topic(metrics.log, "raw-pings"))[2]
     metrics.wait_for_positions(ends)
     flink.stop(job)
-    with metrics.session() as session:
-        before = stored(session)
-        for number in ends:
-            session.execute(f"UPDATE engine_writers SET position = -1 WHERE writer = {number} IF EXISTS")
-        delete_records(metrics.log, {number: 5 for number in ends})
-        assert_refused(flink, program, metrics.arguments, "begins at offset 5, but the metrics are at 0")
-        for number in ends:
-            session.execute(f"UPDATE engine_writers SET position = {10**9} WHERE writer = {number} IF EXISTS")
-        assert_refused(flink, program, metrics.arguments, "or has lost events")
-        session.execute("TRUNCATE engine_writers")
-        assert_refused(flink, program, metrics.arguments, "nothing tells how far they go")
-        assert stored(session) == before
+    before = stored(metrics.session)
+    for number in ends:
+        metrics.session.execute(f"UPDATE engine_writers SET position = -1 WHERE writer = {number} IF EXISTS")
+    delete_records(metrics.log, {number: 5 for number in ends})
+    assert_refused(flink, program, metrics.arguments, "begins at offset 5, but the metrics are at 0")
+    for number in ends:
+        metrics.session.execute(f"UPDATE engine_writers SET position = {10**9} WHERE writer = {number} IF EXISTS")
+    assert_refused(flink, program, metrics.arguments, "or has lost events")
+    metrics.session.execute("TRUNCATE engine_writers")
+    assert_refused(flink, program, metrics.arguments, "nothing tells how far they go")
+    assert stored(metrics.session) == before
 
 
 def refused_native(make_pair, metrics):  # noqa: F811
@@ -418,16 +418,14 @@ def test_native_to_flink_to_native_in_mid_stream(flink, jar, new_metrics, cassan
         job = flink.run(program, metrics.arguments, parallelism=2, savepoint=savepoint)
         flink.wait_until_running(job)
         moves_on("the job from its old savepoint")
-        before = metrics.writers()
-        with frozen_in_mid_flush(flink, job, cassandra, "taskmanager-1"):
+        with frozen_in_mid_flush(flink, job, metrics, "taskmanager-1") as latest_us:
             flink.kill("jobmanager")
-            refused_native(make_pair, metrics)
             age_heartbeats(metrics)
             native.start()
             moves_on("pingd after a job that was killed")
-            write_late(metrics, before)
+            write_late(metrics, latest_us)
+        wait_for("the one that slept to be told", lambda: "has taken" in flink.log("taskmanager-1") or "Close JobManager" in flink.log("taskmanager-1"))
         progress(record, 1000)
-        flink.kill("taskmanager-1")
     agree(postgres, metrics.log, database)
     assert_kept(record, postgres, database)
     metrics_agree(api, postgres, database, store)

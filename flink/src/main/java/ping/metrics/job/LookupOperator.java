@@ -6,12 +6,18 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.common.operators.MailboxExecutor;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -42,8 +48,8 @@ import ping.metrics.types.Sighting;
  * </pre>
  *
  * Nothing waits here when a barrier passes, so nothing of it is in a checkpoint. It also stands for
- * the partitions that it reads: after each checkpoint it writes how far they are applied, and it
- * looks for activities that are due.
+ * the partitions that it reads: after each checkpoint, and when it goes on from one, it writes how
+ * far they are applied, and it looks for activities that are due.
  */
 final class LookupOperator extends AbstractStreamOperator<Sighting>
     implements OneInputStreamOperator<LogEntry, Sighting> {
@@ -91,12 +97,16 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient StreamRecord<Sighting> reused;
 
   /**
-   * Newest position seen of each partition, and as it was at each checkpoint that isn't complete
-   * yet.
+   * Newest position seen of each partition, as it was at each checkpoint that isn't complete yet,
+   * and as it was committed last (known to the keeper alone).
    */
   private transient long[] newest;
 
   private transient TreeMap<Long, long[]> checkpoints;
+  private transient long[] committed;
+
+  /** What was newest at a checkpoint: who goes on from there may have to commit it. */
+  private transient ListState<long[]> kept;
 
   private transient DueScan[] scans;
   private transient Map<Address, Long> notedDues;
@@ -121,13 +131,31 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   }
 
   @Override
+  public void initializeState(StateInitializationContext context) throws Exception {
+    super.initializeState(context);
+    kept =
+        context
+            .getOperatorStateStore()
+            .getUnionListState(
+                new ListStateDescriptor<>(
+                    "positions", PrimitiveArrayTypeInfo.LONG_PRIMITIVE_ARRAY_TYPE_INFO));
+    newest = new long[partitions];
+    Arrays.fill(newest, Positions.NONE);
+    for (long[] one : kept.get()) {
+      for (int partition = 0; partition < Math.min(one.length, partitions); partition++) {
+        newest[partition] = Math.max(newest[partition], one[partition]);
+      }
+    }
+    committed = new long[partitions];
+    Arrays.fill(committed, Positions.NONE);
+  }
+
+  @Override
   public void open() throws Exception {
     super.open();
     seen = new SeenRows(MAX_SEEN_CLIENTS, seenTtlMs);
     waiting = new ArrayDeque<>();
     reused = new StreamRecord<>(null);
-    newest = new long[partitions];
-    Arrays.fill(newest, Positions.NONE);
     checkpoints = new TreeMap<>();
     notedDues = new HashMap<>();
     int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
@@ -148,6 +176,8 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     deadLetters = metrics.counter("deadLetters");
     metrics.gauge("lookupsOnTheirWay", () -> asked);
     metrics.gauge("pingsWaiting", () -> waiting.size());
+    long[] restored = newest.clone();
+    keeper.execute(() -> inBackground(() -> commit(restored)));
     schedule();
   }
 
@@ -230,6 +260,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   @Override
   public void snapshotState(StateSnapshotContext context) throws Exception {
     super.snapshotState(context);
+    kept.update(List.of(newest.clone()));
     checkpoints.put(context.getCheckpointId(), newest.clone());
   }
 
@@ -245,8 +276,9 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
 
   private void commit(long[] applied) throws IOException {
     for (int partition = 0; partition < applied.length; partition++) {
-      if (applied[partition] != Positions.NONE) {
+      if (applied[partition] > committed[partition]) {
         rows.commit(partition, applied[partition]);
+        committed[partition] = applied[partition];
       }
     }
   }
@@ -335,7 +367,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   @Override
   public void close() throws Exception {
     if (keeper != null) {
-      if (finished) {
+      if (endsInOrder()) {
         keeper.shutdown(); // how far the last savepoint goes is still being written
       } else {
         keeper.shutdownNow();
@@ -346,7 +378,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
       resting.close();
     }
     if (rows != null) {
-      if (finished) {
+      if (endsInOrder()) {
         release();
       }
       rows.close();
@@ -357,9 +389,27 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     super.close();
   }
 
+  /** A stop with a savepoint calls no {@code finish}; a failure and a cancellation close, too. */
+  private boolean endsInOrder() {
+    return !getContainingTask().isCanceled() && !getContainingTask().isFailing();
+  }
+
+  /**
+   * Those that it read, too: another task may have released them before their last position came
+   * from here.
+   */
   private void release() {
+    Set<Integer> known = new TreeSet<>();
     for (DueScan scan : scans) {
-      inBackground(() -> rows.release(scan.partition()));
+      known.add(scan.partition());
+    }
+    for (int partition = 0; partition < newest.length; partition++) {
+      if (newest[partition] != Positions.NONE) {
+        known.add(partition);
+      }
+    }
+    for (int partition : known) {
+      inBackground(() -> rows.release(partition));
     }
   }
 }

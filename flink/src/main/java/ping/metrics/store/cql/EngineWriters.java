@@ -371,9 +371,13 @@ final class EngineWriters {
 
   /** Nobody need wait for this kind any more. */
   void releasePartition(int number) throws IOException {
-    Writer now = find(number);
-    if (now != null && now.isOurKind()) {
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+      Writer now = find(number);
+      if (now == null || !now.isOurKind() || now.heartbeatMs() == 0) {
+        return;
+      }
       transact(statements.bind(Statements.Name.RELEASE, now.version() + 1, number, now.version()));
     }
+    throw new IOException("partition " + number + " could not be released");
   }
 }
