@@ -23,7 +23,7 @@ DEADLINE_S = 120  # of a machine that is busy with other things
 
 
 # Lanes take whole files, in this order: with the longest first they end together.
-LONGEST_FIRST = ["test_faults", "test_flink", "test_engine_kafka", "test_postgres_kafka", "test_publishers_operations", "test_kafka", "test_publish",
+LONGEST_FIRST = ["test_faults", "test_flink", "test_engine_kafka", "test_postgres_kafka", "test_publishers_operations", "test_kafka", "test_publish", "test_publish_faults",
                  "test_kafka_reader", "test_audit_kafka", "test_operations_guide", "test_servers", "test_deploy_rights", "test_dashboard",
                  "test_clients", "test_scylla", "test_postgres", "test_postgres_versions"]
 

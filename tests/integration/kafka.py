@@ -194,6 +194,16 @@ class Cluster:
     def topics(self, *arguments):
         return self.tool("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.addresses, *arguments)
 
+    def in_step(self):
+        """Every replica of every partition keeps up: a broker may go and nothing stops."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+        try:
+            topics = AdminClient({"bootstrap.servers": self.addresses}).list_topics(timeout=60).topics
+        except KafkaException:
+            return False
+        return all(len(partition.isrs) == len(partition.replicas) for topic in topics.values() for partition in topic.partitions.values())
+
     def delete_topics(self, *names):
         """Those of them that there are. Not by Kafka's tool, whose start takes seconds."""
         from confluent_kafka import KafkaError, KafkaException
