@@ -172,7 +172,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
               thread.setDaemon(true);
               return thread;
             });
-    heartbeatMs = now();
+    heartbeatMs = now() - HEARTBEAT_MS; // whoever was here before may have taken its heartbeat back
     deadLetters = metrics.counter("deadLetters");
     metrics.gauge("lookupsOnTheirWay", () -> asked);
     metrics.gauge("pingsWaiting", () -> waiting.size());

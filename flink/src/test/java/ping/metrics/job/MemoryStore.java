@@ -4,11 +4,13 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import ping.metrics.core.ActivityRow;
@@ -52,6 +54,8 @@ final class MemoryStore implements MetricsStore {
     final Map<Address, ClientRow> clients = new ConcurrentSkipListMap<>();
     final Map<Address, ActivityRow> activities = new ConcurrentSkipListMap<>();
     final Map<Integer, Long> positions = new ConcurrentSkipListMap<>();
+    final Set<Integer> heardOf = new ConcurrentSkipListSet<>();
+    final Map<Address, Due> dues = new ConcurrentSkipListMap<>();
     final List<String> wentBack = new ArrayList<>();
     final AtomicInteger reads = new AtomicInteger();
     final AtomicInteger writes = new AtomicInteger();
@@ -175,15 +179,20 @@ final class MemoryStore implements MetricsStore {
 
       @Override
       public void commit(int partition, long position) {
+        tables.heardOf.add(partition);
         tables.positions.merge(partition, position, Math::max);
       }
 
       @Override
-      public void release(int partition) {}
+      public void release(int partition) {
+        tables.heardOf.remove(partition);
+      }
 
       @Override
       public List<Due> due(int partition, long bucketMs, long nowMs, int max) {
-        return List.of();
+        return partition == 0 && bucketMs == Windows.startOf(nowMs)
+            ? List.copyOf(tables.dues.values())
+            : List.of();
       }
 
       @Override
