@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 
 import programs  # it knows the way to tests/tools
+import processes
 from ports import reserve as reserve_ports
 
 TOKEN = "admin-token"
@@ -33,7 +34,7 @@ class ApiServer:
 
     def spawn(self, name, *arguments):
         with open(self.folder / f"{name}.log", "wb") as log:
-            self.processes.append(subprocess.Popen([programs.get(name), *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder))
+            self.processes.append(subprocess.Popen(processes.tied([programs.get(name), *arguments]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder))
 
     def start(self):
         client, peer, self.port = reserve_ports(3)

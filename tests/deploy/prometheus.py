@@ -13,6 +13,7 @@ import urllib.request
 import yaml
 
 from apiserver import reserve_ports
+import processes
 
 WINDOWS = {"5m": "10s", "15m": "15s", "30m": "15s", "1h": "20s", "6h": "30s"}
 
@@ -53,8 +54,8 @@ class Prometheus:
     def start(self):
         self.address = f"127.0.0.1:{reserve_ports(1)[0]}"
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([program(), "--config.file=prometheus.yaml", "--storage.tsdb.path=data", f"--web.listen-address={self.address}",
-                                             "--storage.tsdb.retention.time=1h"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(processes.tied([program(), "--config.file=prometheus.yaml", "--storage.tsdb.path=data", f"--web.listen-address={self.address}",
+                                             "--storage.tsdb.retention.time=1h"]), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
     def stop(self):

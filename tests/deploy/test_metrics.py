@@ -11,6 +11,7 @@ import time
 import pytest
 import yaml
 
+import processes
 import programs
 from ports import reserve_one as free_port
 from conftest import CHART, HERE, ROOT
@@ -53,7 +54,8 @@ def scrape(arguments, folder, listen="", scraped="--listen", seconds=180):
     """The metrics that a pingd exposes: {name as a query may have it}."""
     port = free_port()
     with open(folder / "pingd.log", "ab") as log:
-        process = subprocess.Popen([BUILD / "pingd", f"{scraped}=127.0.0.1:{port}", f"--data-dir={folder / 'data'}", *([listen] if listen else []), *arguments], stdout=log, stderr=log)
+        process = subprocess.Popen(processes.tied([BUILD / "pingd", f"{scraped}=127.0.0.1:{port}", f"--data-dir={folder / 'data'}", *([listen] if listen else []), *arguments]),
+                                   stdout=log, stderr=log)
     try:
         end = time.monotonic() + seconds
         while True:

@@ -17,6 +17,7 @@ from conftest import CHART, ROOT
 from prometheus import Prometheus
 
 sys.path.insert(0, str(ROOT / "tests/tools"))
+import processes  # noqa: E402
 from postgres import Postgres, binaries  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
@@ -43,7 +44,7 @@ class World:
 
     def spawn(self, name, *command):
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.processes.append(subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder))
+            self.processes.append(subprocess.Popen(processes.tied(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder))
         return self.processes[-1]
 
     def start(self):

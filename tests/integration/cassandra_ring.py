@@ -52,7 +52,7 @@ class Node:
                    f"-Dcassandra.logdir={self.folder}", f"-Dlogback.configurationFile={SOURCES / 'logback.xml'}",
                    "org.apache.cassandra.service.CassandraDaemon"]
         with open(self.folder / "out.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(processes.tied(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
 
     def wait_until_up(self):

@@ -74,7 +74,7 @@ class Pingd:
     def spawn(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen(processes.tied(self.command()), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **self.env}, start_new_session=True)
         return self
 

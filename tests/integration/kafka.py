@@ -108,7 +108,7 @@ class Broker:
 
     def spawn(self):
         with open(self.folder / "broker.log", "ab") as log:
-            self.process = subprocess.Popen(java_command(512, "kafka.Kafka", self.folder / "server.properties", flags=BROKER_FLAGS),
+            self.process = subprocess.Popen(processes.tied(java_command(512, "kafka.Kafka", self.folder / "server.properties", flags=BROKER_FLAGS)),
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         return self
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import BUILD, scaled, wait_for
+from conftest import BUILD, processes, scaled, wait_for
 
 WINDOW_MS = 300_000
 
@@ -18,7 +18,7 @@ def recorded(path):
 
 def start_load(pingd, record, *arguments):
     return subprocess.Popen(
-        [BUILD / "pingctl", "load", "--record", record, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        processes.tied([BUILD / "pingctl", "load", "--record", record, *arguments]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PINGCTL_ADDRESS": pingd.address})
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import BUILD, DEADLINE_S, wait_for
-from kafka import kafka, kafka3  # noqa: F401  (fixtures)
+from kafka import kafka, kafka3, processes  # noqa: F401  (fixtures, and one that is none)
 
 TOOL = BUILD / "tests" / "kafka" / "kafka-tool"
 BOUND_S = 25  # no call may take longer, whatever the broker does
@@ -22,7 +22,7 @@ class Tool:
     """tests/kafka/kafka_tool.c: the adapter in a process of its own, asked by words."""
 
     def __init__(self, brokers, *arguments):
-        self.process = subprocess.Popen([TOOL, brokers, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(processes.tied([TOOL, brokers, *arguments]), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE if os.environ.get("PING_QUIET", "1") == "1" else None, text=True)
         os.set_blocking(self.process.stderr.fileno(), False) if self.process.stderr else None
         self.opened = self.answer()

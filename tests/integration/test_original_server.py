@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 
 from conftest import DEADLINE_S, ROOT, free_port, wait_for
-from kafka import kafka  # noqa: F401  (a fixture)
+from kafka import kafka, processes  # noqa: F401  (one is a fixture)
 from test_audit_kafka import apart, audit, checked, differences
 from test_kafka import Tool
 from test_postgres_kafka import NOW_MS, database, make_pair, postgres, pytestmark  # noqa: F401
@@ -52,8 +52,8 @@ def original(program, make_pair, postgres, kafka, database):  # noqa: F811
     """Its address, once pingd has made table and topics."""
     pingd = make_pair().start()
     port = free_port()
-    process = subprocess.Popen([program, "-addr", f"127.0.0.1:{port}", "-dsn", postgres.url(database), "-kafka", kafka.addresses,
-                                "-batch-timeout", "5ms"], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(processes.tied([program, "-addr", f"127.0.0.1:{port}", "-dsn", postgres.url(database), "-kafka", kafka.addresses,
+                                "-batch-timeout", "5ms"]), stdin=subprocess.DEVNULL)
     try:
         def answers():
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:

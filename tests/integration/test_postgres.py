@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from conftest import BUILD, DEADLINE_S, ROOT, free_port, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, free_port, processes, scaled, wait_for
 
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 from postgres import Postgres, binaries, unprivileged  # noqa: E402
@@ -74,8 +74,8 @@ class Database:
             files.append(self.server.folder / f"{self.name}-{number}.sql")
             files[-1].write_text(script)
         return subprocess.Popen(
-            [self.server.bin / "pgbench", "-n", "-T", "3600", "-c", str(clients), *(part for f in files for part in ("-f", f)),
-             self.url()], env={**os.environ, "PGOPTIONS": f"-c statement_timeout={timeout_s}s"}, stdout=subprocess.PIPE,
+            processes.tied([self.server.bin / "pgbench", "-n", "-T", "3600", "-c", str(clients), *(part for f in files for part in ("-f", f)),
+                            self.url()]), env={**os.environ, "PGOPTIONS": f"-c statement_timeout={timeout_s}s"}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
 
 
@@ -97,7 +97,7 @@ def count(pingd, **time_range):
 
 
 def load(pingd, *arguments):
-    return subprocess.Popen([BUILD / "pingctl", "load", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return subprocess.Popen(processes.tied([BUILD / "pingctl", "load", *arguments]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "PINGCTL_ADDRESS": pingd.address})
 
 
@@ -534,7 +534,7 @@ class Pgbouncer:
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([*unprivileged(), "/usr/sbin/pgbouncer", self.folder / "pgbouncer.ini"], stdout=log, stderr=log,
+            self.process = subprocess.Popen([*unprivileged("--pdeathsig=KILL"), "/usr/sbin/pgbouncer", self.folder / "pgbouncer.ini"], stdout=log, stderr=log,
                                             cwd="/", stdin=subprocess.DEVNULL)
         def answers():
             assert self.process.poll() is None, (self.folder / "log").read_text()

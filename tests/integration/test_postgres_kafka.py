@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
 
 from conftest import BUILD, DEADLINE_S, scaled, wait_for
-from kafka import TOPICS, kafka  # noqa: F401  (a fixture)
+from kafka import TOPICS, kafka, processes  # noqa: F401  (one is a fixture)
 from postgres import Postgres, binaries
 from test_kafka import TOOL, Tool
 
@@ -99,7 +99,7 @@ def loading(pingd, record):
     """A steady load, each ping again until it is acknowledged, for as long as the body does things to the servers."""
     command = [BUILD / "pingctl", "load", "--pings", "100000000", "--rate", str(scaled(3000)), "--duration", "3000s", "--retry",
                "--record", record, "--clients", "500"]
-    client = subprocess.Popen(command, env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL,
+    client = subprocess.Popen(processes.tied(command), env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
     try:
         wait_for("the first pings", lambda: record.exists() and record.stat().st_size > 0)
@@ -220,7 +220,7 @@ def test_a_frozen_process_whose_slots_were_taken_publishes_nothing_more(make_pai
     record = tmp_path / "acknowledged"
     zombie, other = make_pair().start(), make_pair(name="other").start()
     with loading(other, record):
-        client = subprocess.Popen([BUILD / "pingctl", "load", "--duration", "3000s", "--clients", "300", "--timeout", "5s"],
+        client = subprocess.Popen(processes.tied([BUILD / "pingctl", "load", "--duration", "3000s", "--clients", "300", "--timeout", "5s"]),
                                   env={"PINGCTL_ADDRESS": zombie.address}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for("the other's pings", lambda: int(other.ask("PingCount", {}).get("pingCount", 0)) > 2000)

@@ -8,7 +8,7 @@ import time
 import uuid
 
 import pytest
-from conftest import BUILD, DEADLINE_S, ROOT, scaled, wait_for
+from conftest import BUILD, DEADLINE_S, ROOT, processes, scaled, wait_for
 from kafka import kafka  # noqa: F401  (a fixture)
 
 confluent_kafka = pytest.importorskip("confluent_kafka")
@@ -100,8 +100,8 @@ def make_publisher(make_pingd, server, kafka):  # noqa: F811
 
 
 def start_load(pingd, record, *arguments):
-    return subprocess.Popen([BUILD / "pingctl", "load", "--record", record, "--keys", "--retry", "--duration", "500s", "--timestamps", "spread:24h",
-                             *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return subprocess.Popen(processes.tied([BUILD / "pingctl", "load", "--record", record, "--keys", "--retry", "--duration", "500s", "--timestamps", "spread:24h",
+                                            *arguments]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "PINGCTL_ADDRESS": pingd.address})
 
 

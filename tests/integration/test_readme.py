@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, free_port, wait_for
+from conftest import ROOT, free_port, processes, wait_for
 
 README = (ROOT / "README.md").read_text()
 
@@ -28,7 +28,7 @@ def running(tmp_path):
     port = free_port()
     log_path = tmp_path / "make-run.log"
     with open(log_path, "wb") as log:
-        process = subprocess.Popen(["make", "run", f"LISTEN=127.0.0.1:{port}", f"DATA_DIR={tmp_path}/data"], cwd=checkout,
+        process = subprocess.Popen(processes.tied(["make", "run", f"LISTEN=127.0.0.1:{port}", f"DATA_DIR={tmp_path}/data"], "TERM"), cwd=checkout,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     try:
         def listening():

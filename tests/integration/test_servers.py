@@ -25,10 +25,15 @@ def servers():
         done = subprocess.run([ROOT / "scripts" / "servers", *arguments], env=env, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+    # Stops them as well when this process is gone: then its end of the pipe is closed.
+    guard = subprocess.Popen(["sh", "-c", 'cat >/dev/null; exec "$0" down', ROOT / "scripts" / "servers"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                             env=env, start_new_session=True)
     try:
         yield run, env, listen
     finally:
         run("down")
+        guard.stdin.close()
+        guard.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -30,9 +30,11 @@ def binaries():
     return pathlib.Path(newest).parent if newest else None
 
 
-def unprivileged():
-    """PostgreSQL refuses to run as root."""
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"] if os.getuid() == 0 else []
+def unprivileged(*more):
+    """PostgreSQL refuses to run as root. More: options of setpriv, where that is there."""
+    if os.getuid() == 0:
+        return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *more, "--"]
+    return ["setpriv", *more, "--"] if more and shutil.which("setpriv") else []
 
 
 class Postgres:
@@ -72,7 +74,7 @@ class Postgres:
                     "logging_collector=off", "shared_buffers=64MB", "max_connections=60", *self.settings]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                [*unprivileged(), self.bin / "postgres", "-D", self.data, *(part for s in settings for part in ("-c", s))],
+                [*unprivileged("--pdeathsig=QUIT"), self.bin / "postgres", "-D", self.data, *(part for s in settings for part in ("-c", s))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True)
         end = time.monotonic() + DEADLINE_S
         while not self.answers():

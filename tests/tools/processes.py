@@ -1,11 +1,17 @@
-"""Processes that tests start: stopped for a while, so that one does nothing at all from then on; and gone for good."""
+"""Processes that tests start: stopped for a while, so that one does nothing at all from then on; gone for good; and not without those who started them."""
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import time
 
 DEADLINE_S = 60
+
+
+def tied(command, number="KILL"):
+    """The command, to be told by that signal when the thread that starts it is gone: a run that is broken off leaves nothing behind."""
+    return ["setpriv", "--pdeathsig", number, "--", *command] if shutil.which("setpriv") else list(command)
 
 
 def threads(pid):
