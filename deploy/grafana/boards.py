@@ -8,7 +8,7 @@ import re
 SUBJECT = re.compile(r"^(ping_(ingest|publisher|engine|store)|ping|http|kafka_server_brokertopicmetrics|scylla_storage_proxy_coordinator)_")  # the panel's title says it
 PING = 'method="ping.v1.PingService/Ping"'
 SECONDS, PER_SECOND, BYTES, SHARE, COUNT = "s", "ops", "bytes", "percentunit", "short"
-OF_TOPICS = '{topic!=""}'  # beside each topic's there is the sum of all
+OF_TOPICS, OF_ALL = '{topic!=""}', '{topic=""}'  # each topic's, where it has had any; and the sum of all
 OWED = "unknown|deadline_exceeded|resource_exhausted|internal|unavailable|data_loss"
 
 
@@ -76,7 +76,7 @@ PIPELINE = ("Ping: pipeline", [
     ("Out: metrics", [
         ("Events that wait, native engine", COUNT, [("max by (instance) (ping_engine_lag_events)", "{{instance}}")]),
         ("Events that wait, by group", COUNT, [('sum by (consumergroup) (kafka_consumergroup_lag{topic="raw-pings"})', "{{consumergroup}}")]),
-        ("Age of the newest ping in the store, native engine", SECONDS, [("time() - max(ping_engine_newest_applied_timestamp_seconds > 0)", "age")]),
+        ("Newest ping stored, native engine", SECONDS, [("time() - max(ping_engine_newest_applied_timestamp_seconds > 0)", "age")]),
         ("Events applied", PER_SECOND, per_second("ping_engine_applied_events_total") + per_second("ping_engine_skipped_events_total") + per_second("ping_engine_expired_events_total")),
         ("Rows written", PER_SECOND, per_second("ping_store_written_rows_total") + per_second("ping_store_writes_total")),
         ("Rows in memory", COUNT, [("sum(ping_engine_cached_rows)", "all"), ("sum(ping_engine_dirty_rows)", "not in the store yet")]),
@@ -96,8 +96,8 @@ KAFKA = ("Ping: Kafka", [
         ("Messages in", PER_SECOND, per_second("kafka_server_brokertopicmetrics_messagesinpersec_total", by="topic", where=OF_TOPICS)),
         ("Bytes in", BYTES, per_second("kafka_server_brokertopicmetrics_bytesinpersec_total", by="kubernetes_pod_name", where=OF_TOPICS)),
         ("Bytes out", BYTES, per_second("kafka_server_brokertopicmetrics_bytesoutpersec_total", by="kubernetes_pod_name", where=OF_TOPICS)),
-        ("Requests that failed", PER_SECOND, per_second("kafka_server_brokertopicmetrics_failedproducerequestspersec_total", where=OF_TOPICS)
-         + per_second("kafka_server_brokertopicmetrics_failedfetchrequestspersec_total", where=OF_TOPICS)),
+        ("Requests that failed", PER_SECOND, per_second("kafka_server_brokertopicmetrics_failedproducerequestspersec_total", where=OF_ALL)
+         + per_second("kafka_server_brokertopicmetrics_failedfetchrequestspersec_total", where=OF_ALL)),
     ]),
     ("Topics and groups", [
         ("Lag by partition", COUNT, [('max by (consumergroup, partition) (kafka_consumergroup_lag{topic="raw-pings"})', "{{consumergroup}} {{partition}}")]),

@@ -50,6 +50,7 @@ def is_for(condition, version):
 
 
 JMX = "io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1"
+JMX_BEANS = ["kafka.server:type=BrokerTopicMetrics,*", "kafka.server:type=ReplicaManager,*", "kafka.controller:*", "kafka.network:type=SocketServer,*"]
 # MBeans of Kafka by the names that Strimzi's reporter gives them.
 JMX_RULES = [
     {"pattern": r"kafka.server<type=BrokerTopicMetrics, name=(\w+PerSec), topic=(.+)><>Count", "name": "kafka_server_brokertopicmetrics_$1_total",
@@ -65,7 +66,7 @@ def jmx_agent(folder, port):
     jar = programs.CACHE / f"{JMX.split(':')[1]}-{JMX.split(':')[2]}.jar"
     if not jar.exists():
         subprocess.run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={JMX}", f"-DoutputDirectory={programs.CACHE}"], check=True, cwd=folder)
-    (folder / "jmx.yaml").write_text(yaml.safe_dump({"lowercaseOutputName": True, "rules": JMX_RULES}))
+    (folder / "jmx.yaml").write_text(yaml.safe_dump({"lowercaseOutputName": True, "includeObjectNames": JMX_BEANS, "rules": JMX_RULES}))
     return f"-javaagent:{jar}=127.0.0.1:{port}:{folder / 'jmx.yaml'}"
 
 

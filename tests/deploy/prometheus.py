@@ -38,16 +38,16 @@ def quick(text):
 
 
 class Prometheus:
-    def __init__(self, folder, rules, targets):
-        """targets: {job: [HOST:PORT]}, or {job: ([HOST:PORT], {label: value})}"""
-        self.folder, self.process = pathlib.Path(folder), None
+    def __init__(self, folder, rules, targets, seconds=1):
+        """targets: {job: [HOST:PORT]}, or {job: ([HOST:PORT], {label: value})}; seconds from one scrape to the next"""
+        self.folder, self.process, self.seconds = pathlib.Path(folder), None, seconds
         (self.folder / "rules.yaml").write_text(quick(rules))
         self.configure(targets)
 
     def configure(self, targets):
         """Before its start."""
         (self.folder / "prometheus.yaml").write_text(yaml.safe_dump({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
+            "global": {"scrape_interval": f"{self.seconds}s", "scrape_timeout": f"{self.seconds}s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
             "scrape_configs": [{"job_name": job, "static_configs": [{"targets": found[0], "labels": found[1]} if isinstance(found, tuple) else {"targets": found}]}
                                for job, found in targets.items()]}))
 

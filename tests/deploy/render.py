@@ -31,7 +31,7 @@ def ticks(most, unit):
 
 
 def placed(names, width):
-    """[(x, row)] of the legend's texts, as many in a row as have room."""
+    """[(x, row)] of the legend's texts, as many in a row as have room; names too long for one are cut."""
     found, x, row = [], 0, 0
     for name in names:
         wide = 7 * len(name) + 16
@@ -76,7 +76,7 @@ def panel_svg(panel, lines):
         path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in line if math.isfinite(value))
         colour, (place_x, row) = COLOURS[i % len(COLOURS)], places[i]
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-                     f'<text x="{left + place_x}" y="{height - bottom + 24 + 14 * row}" fill="{colour}">{html.escape(name)}</text>')
+                     f'<text x="{left + place_x}" y="{height - bottom + 24 + 14 * row}" fill="{colour}">{html.escape(name if 7 * len(name) < w else name[:w // 7 - 1] + "…")}</text>')
     return "".join([*parts, "</g>"])
 
 
