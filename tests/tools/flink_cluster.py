@@ -21,6 +21,7 @@ SOURCES = ROOT / "flink" / "cluster"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "ping"
 VERSION = re.search(r"<flink.version>([^<]+)", (ROOT / "flink" / "pom.xml").read_text())[1]
 START_S = 180
+QUICK_START = ["-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 PACKAGES = ("lang", "util", "net", "io", "nio", "lang.reflect", "text", "time", "util.concurrent", "util.concurrent.atomic",
             "util.concurrent.locks")
 OPENS = [*(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in PACKAGES), "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED"]
@@ -60,8 +61,8 @@ def reason(answer):
 class Cluster:
     """Its processes write their PIDs into the folder, so that another run can stop it."""
 
-    def __init__(self, folder, ports, slots=2, checkpoint_interval="1s", task_memory="1gb", durable=True):
-        """ports: REST, RPC, blobs, and one of metrics for each process."""
+    def __init__(self, folder, ports, slots=2, checkpoint_interval="1s", task_memory="1gb", durable=True, quick=False):
+        """ports: REST, RPC, blobs, and one of metrics for each process. Quick: it starts sooner, and works more slowly."""
         self.folder = pathlib.Path(folder)
         self.rest, rpc, blob, *metrics = ports
         self.metrics = metrics
@@ -77,13 +78,14 @@ class Cluster:
         (self.folder / "config.yaml").write_text(text)
         self.processes, self.task_manager = {}, None
         self.durable = durable
+        self.flags = QUICK_START if quick else []
 
     def environment(self):
         return {**os.environ, "FLINK_CONF_DIR": str(self.folder), "FLINK_PLUGINS_DIR": str(distribution() / "plugins"),
                 "FLINK_LIB_DIR": str(distribution() / "lib")}
 
     def spawn(self, name, flags, main, arguments=()):
-        command = [shutil.which("java"), *flags, *OPENS, "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile=file:{SOURCES / 'log4j.properties'}", "-cp", class_path(), main,
+        command = [shutil.which("java"), *flags, *self.flags, *OPENS, "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile=file:{SOURCES / 'log4j.properties'}", "-cp", class_path(), main,
                    "--configDir", str(self.folder), *arguments]
         with open(self.folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
@@ -102,7 +104,7 @@ class Cluster:
         return self.spawn(name, self.task_manager[0], "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", self.task_manager[1])
 
     def find_task_manager(self):
-        said = subprocess.run([shutil.which("java"), "-cp", f"{distribution() / 'bin' / 'bash-java-utils.jar'}:{class_path()}",
+        said = subprocess.run([shutil.which("java"), *QUICK_START, "-cp", f"{distribution() / 'bin' / 'bash-java-utils.jar'}:{class_path()}",
                                "org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS", "--configDir", str(self.folder)],
                               capture_output=True, text=True, check=True, env=self.environment()).stdout
         return [line.split(":", 1)[1].split() for line in said.splitlines() if line.startswith("BASH_JAVA_UTILS_EXEC_RESULT:")]
@@ -182,6 +184,10 @@ class Cluster:
         """All of its tasks are."""
         answer = self.get(f"/jobs/{job}")
         return answer["state"] == "RUNNING" and all(vertex["status"] == "RUNNING" for vertex in answer["vertices"])
+
+    def restarts(self):
+        """How often a job lost a task, or the TaskManager under it, while this cluster was there."""
+        return self.log("jobmanager").count("switched from state RUNNING to RESTARTING")
 
     def wait_until_running(self, job):
         self.wait_until(lambda: self.is_running(job), "the job to run")

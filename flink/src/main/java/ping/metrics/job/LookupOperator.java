@@ -105,7 +105,10 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient TreeMap<Long, long[]> checkpoints;
   private transient long[] committed;
 
-  /** What was newest at a checkpoint: who goes on from there may have to commit it. */
+  /**
+   * What was newest at a checkpoint: whoever is given it may have to commit it. No union: with one,
+   * a job of several tasks can't be stopped while some of them have ended.
+   */
   private transient ListState<long[]> kept;
 
   private transient DueScan[] scans;
@@ -136,9 +139,9 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     kept =
         context
             .getOperatorStateStore()
-            .getUnionListState(
+            .getListState(
                 new ListStateDescriptor<>(
-                    "positions", PrimitiveArrayTypeInfo.LONG_PRIMITIVE_ARRAY_TYPE_INFO));
+                    "applied", PrimitiveArrayTypeInfo.LONG_PRIMITIVE_ARRAY_TYPE_INFO));
     newest = new long[partitions];
     Arrays.fill(newest, Positions.NONE);
     for (long[] one : kept.get()) {
