@@ -84,6 +84,8 @@ def test_the_numbers_of_publishers(make_pair):  # noqa: F811
         assert numbers['ping_ledger_call_seconds_count{call="claim"}'] == 1
         assert numbers['ping_log_failed_calls_total{call="commit"}'] == 0
         assert numbers["ping_log_client_errors_total"] == 0
+        wait_for("the rescuer to look for a dead slot", lambda: metrics(pingd)['ping_ledger_call_seconds_count{call="take"}'] >= 3)
+        assert metrics(pingd)['ping_ledger_failed_calls_total{call="take"}'] == 0, "that there is none is no failure"
     if promtool():
         done = subprocess.run([promtool(), "check", "metrics"], input=pingd.get("/metrics")[1], capture_output=True)
         assert done.returncode == 0, done.stdout + done.stderr
