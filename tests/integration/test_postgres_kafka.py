@@ -95,9 +95,9 @@ CRASHES = ["producing:40", "committing:40", "publishing:40", "reproducing:1", "m
 
 
 @contextlib.contextmanager
-def loading(pingd, record):
+def loading(pingd, record, rate=3000):
     """A steady load, each ping again until it is acknowledged, for as long as the body does things to the servers."""
-    command = [BUILD / "pingctl", "load", "--pings", "100000000", "--rate", str(scaled(3000)), "--duration", "3000s", "--retry",
+    command = [BUILD / "pingctl", "load", "--pings", "100000000", "--rate", str(scaled(rate)), "--duration", "3000s", "--retry",
                "--record", record, "--clients", "500"]
     client = subprocess.Popen(processes.tied(command), env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"}, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
