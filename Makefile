@@ -4,7 +4,7 @@ DATA_DIR ?=
 SECONDS ?= 600
 export LISTEN DATA_DIR LOG STORE ARGUMENTS PARALLELISM SAVEPOINT
 
-.PHONY: help run build drivers up down flink flink-up flink-down test check soak bench bench-ingest bench-engine bench-page fuzz format clean
+.PHONY: help run build drivers up down flink flink-up flink-down test check soak bench bench-ingest bench-engine bench-stream bench-page fuzz format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ bench-ingest: ## pingd on PostgreSQL and Kafka beside another server (PING_PEER=
 bench-engine: ## The native engine on 10 M events from Kafka, beside librdkafka alone
 	@scripts/bootstrap run test drivers bench
 	@bench/engine
+
+bench-stream: ## The native engine, the Flink job and their clients alone, on the same 10 M events from Kafka
+	@scripts/bootstrap run test drivers bench
+	@bench/stream
 
 bench-page: ## The dashboard's figures, in Chromium, with 100,000 clients
 	@scripts/bootstrap run test bench

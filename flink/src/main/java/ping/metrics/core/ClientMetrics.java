@@ -54,6 +54,9 @@ public final class ClientMetrics {
   private final Map<Long, DayRow> days = new HashMap<>(4);
   private final Set<Long> dirtyWindows = new HashSet<>(4);
   private final Set<Long> dirtyDays = new HashSet<>(4);
+  private final Set<Long> unkeptWindows = new HashSet<>(4);
+  private final Set<Long> unkeptDays = new HashSet<>(4);
+  private boolean unkept;
   private ClientRow row;
   private Activity activity;
   private boolean pinged;
@@ -153,6 +156,7 @@ public final class ClientMetrics {
       windows.put(window.startMs(), all.get(window.startMs()));
     }
     dirty = true;
+    unkept = true;
   }
 
   /**
@@ -164,6 +168,7 @@ public final class ClientMetrics {
   public Outcome apply(Ping ping, long retentionMs, long nowMs) {
     long ms = ping.pingedAtMs();
     dirty = true;
+    unkept = true;
     pinged = true;
     row = ClientRow.with(row, ms, ms);
     if (!activity.isStale(nowMs)) {
@@ -181,6 +186,7 @@ public final class ClientMetrics {
     long startMs = Windows.dayStartOf(ping.pingedAtMs());
     DayRow before = day(startMs);
     dirtyDays.add(startMs);
+    unkeptDays.add(startMs);
     days.put(startMs, PingMetricsAggregator.add(before, ping));
     return !PingMetricsAggregator.isIn(before, ping);
   }
@@ -190,6 +196,7 @@ public final class ClientMetrics {
     WindowRow before = window(startMs);
     WindowRow after = PingMetricsAggregator.add(before, ping);
     dirtyWindows.add(startMs);
+    unkeptWindows.add(startMs);
     windows.put(startMs, after);
     boolean merged = !PingMetricsAggregator.isIn(before, ping);
     activity.add(after, merged ? 1 : 0);
@@ -221,6 +228,36 @@ public final class ClientMetrics {
     return windows.size() + days.size();
   }
 
+  /** Whether something changed that isn't kept elsewhere ({@link #noteKept}). */
+  public boolean isUnkept() {
+    return unkept;
+  }
+
+  /** The windows that changed since the last {@link #noteKept}. */
+  public List<WindowRow> unkeptWindows() {
+    return rows(unkeptWindows, windows);
+  }
+
+  /** The days that changed since the last {@link #noteKept}. */
+  public List<DayRow> unkeptDays() {
+    return rows(unkeptDays, days);
+  }
+
+  /** All is kept elsewhere as it is now. */
+  public void noteKept() {
+    unkeptWindows.clear();
+    unkeptDays.clear();
+    unkept = false;
+  }
+
+  private static <T> List<T> rows(Set<Long> starts, Map<Long, T> all) {
+    List<T> rows = new ArrayList<>(starts.size());
+    for (long startMs : starts) {
+      rows.add(all.get(startMs));
+    }
+    return rows;
+  }
+
   /** Lets go of the windows and days at hand, which are kept elsewhere; nothing may be dirty. */
   public void trim() {
     windows.clear();
@@ -239,19 +276,11 @@ public final class ClientMetrics {
 
   /** All that changed since the last time. */
   public ClientChanges collect() {
-    List<WindowRow> changedWindows = new ArrayList<>(dirtyWindows.size());
-    for (long startMs : dirtyWindows) {
-      changedWindows.add(windows.get(startMs));
-    }
-    List<DayRow> changedDays = new ArrayList<>(dirtyDays.size());
-    for (long startMs : dirtyDays) {
-      changedDays.add(days.get(startMs));
-    }
     ClientChanges changes =
         new ClientChanges(
             client,
-            changedWindows,
-            changedDays,
+            rows(dirtyWindows, windows),
+            rows(dirtyDays, days),
             pinged ? row : null,
             dirty ? activity.toRow() : null,
             listedDueMs,

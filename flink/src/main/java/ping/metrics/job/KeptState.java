@@ -11,7 +11,6 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
 import ping.metrics.core.ActivityRow;
-import ping.metrics.core.ClientChanges;
 import ping.metrics.core.ClientMetrics;
 import ping.metrics.core.ClientRow;
 import ping.metrics.core.DayRow;
@@ -79,19 +78,20 @@ final class KeptState implements ClientMetrics.Kept {
     return rows;
   }
 
-  /** Keeps what changed. */
-  void put(ClientChanges changes, ClientMetrics metrics, long nowMs) {
+  /** Keeps what changed since it was kept last. */
+  void put(ClientMetrics metrics, long nowMs) {
     of(
         () -> {
-          for (WindowRow row : changes.windows()) {
+          for (WindowRow row : metrics.unkeptWindows()) {
             windows.put(row.startMs(), new Kept.Window(row, nowMs));
           }
-          for (DayRow row : changes.days()) {
+          for (DayRow row : metrics.unkeptDays()) {
             days.put(row.startMs(), new Kept.Day(row, nowMs));
           }
           client.update(new Kept.Client(metrics.row(), metrics.activity()));
           return null;
         });
+    metrics.noteKept();
   }
 
   /** Drops what has not changed since {@code beforeMs}; true where something is left. */

@@ -34,7 +34,8 @@ import ping.metrics.types.Sighting;
  * every flush interval and before every barrier, so that a checkpoint holds nothing that isn't
  * written.
  *
- * <p>State is a copy of rows in the store, kept while they change. A row that is neither at hand
+ * <p>State is a copy of rows in the store, for whoever goes on from a checkpoint and for clients
+ * that are no longer at hand: it is written then, not with every row. A row that is neither at hand
  * nor came with its ping is read at once; so is one whose answer waited so long that it may be
  * older than what was purged.
  */
@@ -207,25 +208,32 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     }
   }
 
-  /** Keeps what changed in state and hands it to the sink. */
+  /** Hands what changed to the sink. */
   private void flush() {
-    long nowMs = now();
     for (ClientMetrics client : dirty) {
-      ClientChanges changes = client.collect();
-      setCurrentKey(client.client());
-      state.put(changes, client, nowMs);
-      timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, purgeTime(nowMs));
+      output.collect(reused.replace(client.collect()));
       if (client.size() > MAX_ROWS_OF_A_CLIENT) {
+        keep(client);
         client.trim();
       }
-      output.collect(reused.replace(changes));
     }
     dirty.clear();
-    for (Iterator<Address> eldest = clients.keySet().iterator();
+    for (Iterator<ClientMetrics> eldest = clients.values().iterator();
         clients.size() > options.maxClients(); ) {
-      eldest.next();
+      keep(eldest.next());
       eldest.remove();
     }
+  }
+
+  /** Into state. Changes the current key. */
+  private void keep(ClientMetrics client) {
+    if (!client.isUnkept()) {
+      return;
+    }
+    long nowMs = now();
+    setCurrentKey(client.client());
+    state.put(client, nowMs);
+    timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, purgeTime(nowMs));
   }
 
   // Purging
@@ -240,14 +248,18 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   public void onProcessingTime(InternalTimer<Address, VoidNamespace> timer) {
     long beforeMs = Math.min(timer.getTimestamp() - options.allowedLatenessMs(), checkpointedMs);
     ClientMetrics client = clients.get(timer.getKey());
-    if (client == null || !client.isDirty()) {
-      clients.remove(timer.getKey());
-      if (!state.purge(beforeMs)) {
-        return;
+    if (client != null) {
+      if (client.isDirty()) {
+        flush();
       }
+      keep(client);
+      clients.remove(timer.getKey());
+      setCurrentKey(timer.getKey());
     }
-    timers.registerProcessingTimeTimer(
-        VoidNamespace.INSTANCE, timer.getTimestamp() + PURGE_STEP_MS);
+    if (state.purge(beforeMs)) {
+      timers.registerProcessingTimeTimer(
+          VoidNamespace.INSTANCE, timer.getTimestamp() + PURGE_STEP_MS);
+    }
   }
 
   @Override
@@ -260,6 +272,9 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   @Override
   public void prepareSnapshotPreBarrier(long checkpointId) {
     flush();
+    for (ClientMetrics client : clients.values()) {
+      keep(client);
+    }
   }
 
   @Override

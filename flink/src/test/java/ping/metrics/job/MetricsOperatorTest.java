@@ -120,4 +120,70 @@ class MetricsOperatorTest {
           .isEqualTo(new WindowRow(START_MS, 2, START_MS, START_MS + 7, 7));
     }
   }
+
+  private static Sighting ping(Address client, long pingedMs, long position) {
+    Wanted wanted =
+        new Wanted(client, Windows.startOf(pingedMs), Windows.dayStartOf(pingedMs), true);
+    Found nothing = new Found(wanted, pingedMs, null, null, null, List.of(), 0);
+    return new Sighting(client, new Ping(client, pingedMs, position), pingedMs, 0, nothing);
+  }
+
+  @Test
+  void stateIsWrittenForACheckpointNotWithEveryRow() throws Exception {
+    try (var harness = harness()) {
+      harness.open();
+      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.setProcessingTime(START_MS + FLUSH_MS);
+      assertThat(windows(harness)).hasSize(1);
+      assertThat(harness.numKeyedStateEntries()).isZero();
+      harness.prepareSnapshotPreBarrier(1);
+      assertThat(harness.numKeyedStateEntries()).isPositive();
+    }
+  }
+
+  @Test
+  void clientsThatAreLetGoOfAreFoundInState() throws Exception {
+    int clients = 300; // 100 are at hand
+    try (var harness = harness()) {
+      harness.open();
+      for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < clients; i++) {
+          Address client = Address.of(1, i);
+          long position = (long) round * clients + i;
+          harness.processElement(
+              new StreamRecord<>(
+                  round == 0
+                      ? ping(client, START_MS, position)
+                      : new Sighting(
+                          client, new Ping(client, START_MS + 1, position), START_MS, 0, null)));
+        }
+        harness.prepareSnapshotPreBarrier(round);
+      }
+      List<WindowRow> rows = windows(harness);
+      assertThat(rows.subList(rows.size() - clients, rows.size()))
+          .allSatisfy(row -> assertThat(row.count()).isEqualTo(2));
+      assertThat(store.tables().reads).hasValue(0);
+    }
+  }
+
+  @Test
+  void aClientThatPingsAllTheTimeLosesItsOldWindows() throws Exception {
+    try (var harness = harness()) {
+      harness.open();
+      for (int minute = 0; minute < 600; minute++) {
+        long nowMs = START_MS + minute * 60_000L;
+        harness.setProcessingTime(nowMs);
+        harness.processElement(new StreamRecord<>(ping(CLIENT, nowMs, minute)));
+        harness.prepareSnapshotPreBarrier(minute);
+        harness.snapshot(minute, nowMs);
+        harness.notifyOfCompletedCheckpoint(minute);
+        harness.processElement(new StreamRecord<>(ping(CLIENT, nowMs + 1, minute)));
+      }
+      assertThat(store.tables().reads).hasValue(0);
+      harness.processElement(
+          new StreamRecord<>(
+              new Sighting(CLIENT, new Ping(CLIENT, START_MS, 600), START_MS, 0, null)));
+      assertThat(store.tables().reads).as("the first window was let go of").hasValue(1);
+    }
+  }
 }
