@@ -4,6 +4,7 @@
 #include "adapter/kafka/kafka.h"
 #include "adapter/postgres/postgres.h"
 #include "adapter/sqlite/sqlite.h"
+#include "audit/rebuild_source.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "event/event.h"
@@ -298,4 +299,56 @@ enum error backend_open_log_positions(const struct pingd_config *config, struct 
 {
 	const struct kafka_config kafka = pingd_config_kafka(config);
 	return kafka_positions_open(&kafka, ret_log, note);
+}
+
+/* ─── Rebuilds ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum error backend_open_rebuild_requests(const struct pingd_config *config, struct rebuild_requests **ret_requests,
+					 struct error_note *note)
+{
+	if (config->backends.store != PINGD_BACKEND_SCYLLA)
+		return error_noted(
+			note, ERROR_FAILED_PRECONDITION,
+			"only metrics in ScyllaDB are rebuilt in place (--store scylla://…); embedded ones are made anew "
+			"whole: stop pingd, move metrics.db away, start it");
+	return cql_rebuild_requests_open(config->store, ret_requests, note);
+}
+
+static enum error source_ledger(void *context, struct ledger_reader **ret_ledger, struct error_note *note)
+{
+	return backend_open_ledger_reader(context, ret_ledger, note);
+}
+
+static enum error source_store(void *context, struct store_reader **ret_store, struct error_note *note)
+{
+	return backend_open_store_reader(context, ret_store, note);
+}
+
+static enum error source_ledger_positions(void *context, struct ledger_positions **ret_ledger, struct error_note *note)
+{
+	(void)note;
+	return backend_open_ledger_positions(context, ret_ledger);
+}
+
+static enum error source_log_positions(void *context, struct log_positions **ret_log, struct error_note *note)
+{
+	return backend_open_log_positions(context, ret_log, note);
+}
+
+enum error backend_open_rebuild_source(const struct pingd_config *config, struct rebuild_source **ret_source)
+{
+	const struct rebuild_source_config source = {
+		.open_ledger = source_ledger,
+		.open_store = source_store,
+		.open_ledger_positions = config->backends.log == PINGD_BACKEND_KAFKA ? source_ledger_positions : NULL,
+		.open_log_positions = config->backends.log == PINGD_BACKEND_KAFKA ? source_log_positions : NULL,
+		.context = (void *)(uintptr_t)config,
+		.partition_count = (size_t)config->log_partitions,
+		.partition_of = backend_partition_of,
+	};
+	if (config->backends.ledger == PINGD_BACKEND_NONE) {
+		*ret_source = NULL;
+		return ERROR_OK;
+	}
+	return rebuild_source_create(&source, ret_source);
 }

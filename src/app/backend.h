@@ -14,6 +14,7 @@
 #include "port/log.h"
 #include "port/positions.h"
 #include "port/publish.h"
+#include "port/rebuild.h"
 #include "port/store.h"
 
 struct backend;
@@ -70,6 +71,11 @@ enum error backend_open_log_positions(const struct pingd_config *config, struct 
 /* Where the ledger is PostgreSQL (postgres_drop_days): what is past --ledger-retention. */
 enum error backend_drop_ledger_days(const struct pingd_config *config, bool (*told)(void *context, const struct ledger_day *day),
 				    void *context, struct error_note *note);
+/* To ask for rebuilds. FAILED_PRECONDITION, with the way out, where the store is not rebuilt in place. */
+enum error backend_open_rebuild_requests(const struct pingd_config *config, struct rebuild_requests **ret_requests,
+					 struct error_note *note);
+/* What an engine carries them out with; NULL without a ledger. The config must outlive it. */
+enum error backend_open_rebuild_source(const struct pingd_config *config, struct rebuild_source **ret_source);
 
 /* Where a client's events belong. */
 int32_t backend_partition_of(const struct address *client, int32_t partition_count);

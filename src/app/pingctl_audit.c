@@ -14,7 +14,7 @@ static struct options {
 	int64_t examples;
 } options;
 
-static struct pingd_config config;
+static struct pingd_config config; /* of the command, or whoever else wants the data compared */
 
 static const struct setting flags[] = {
 	{.name = "examples",
@@ -277,6 +277,21 @@ static enum error audit_positions(struct pingctl *ctl, int64_t *ret_differences,
 	(ctl->json ? print_positions_json : print_positions_text)(ctl, &report, rows);
 	*ret_differences = pipeline_differences(&report, rows);
 	return ERROR_OK;
+}
+
+int pingctl_audit_data(struct pingctl *ctl, struct pingd_config *complete)
+{
+	struct error_note note = {0};
+	int64_t differences = 0;
+	config = *complete;
+	if (options.examples == 0)
+		options.examples = AUDIT_MAX_EXAMPLES;
+	enum error error =
+		(config.backends.log == PINGD_BACKEND_KAFKA ? audit_positions : audit_metrics)(ctl, &differences, &note);
+	if (error != ERROR_OK)
+		return pingctl_fail_error(PINGCTL_UNREACHABLE, error, &note);
+	int exit_code = pingctl_flush(ctl);
+	return exit_code == PINGCTL_OK && differences > 0 ? PINGCTL_NEGATIVE : exit_code;
 }
 
 /* ─── The command ───────────────────────────────────────────────────────────────────────────────────────────────────── */

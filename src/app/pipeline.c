@@ -38,6 +38,7 @@ struct pipeline {
 	struct ledger_retention *retention; /* NULL: pings are kept for ever */
 	struct log_reader *log;
 	struct store *store;
+	struct rebuild_source *rebuild_source; /* NULL: no ledger, or no stream */
 	struct watch_hub *hub;
 	struct watch_follow *follow; /* NULL: what the hub tells is written here */
 	struct stream *stream;	     /* NULL: no stream role */
@@ -45,9 +46,10 @@ struct pipeline {
 	struct service *service;
 	pthread_t publisher, streamer;
 	bool publisher_runs, streamer_runs;
-	bool ledger_failed;  /* the publisher's */
-	enum error told;     /* the streamer's: the error that was logged last */
-	int64_t tell_lag_us; /* the streamer's: not again before */
+	bool ledger_failed;		   /* the publisher's */
+	enum error told;		   /* the streamer's: the error that was logged last */
+	int64_t tell_lag_us;		   /* the streamer's: not again before */
+	struct rebuild_stats told_rebuild; /* the streamer's: as it was last said */
 	atomic_bool publisher_closes, streamer_closes;
 };
 
@@ -207,6 +209,19 @@ static void tell_stream(struct pipeline *pipeline)
 	pipeline->told = told;
 }
 
+static void tell_rebuild(struct pipeline *pipeline)
+{
+	struct stream_status status;
+	stream_status(pipeline->stream, &status);
+	const struct rebuild_stats *now = &status.rebuild, *told = &pipeline->told_rebuild;
+	if (now->done > told->done)
+		log_event(LOG_INFO, "metrics were rebuilt", log_int("partition", told->partition),
+			  log_int("rows", (int64_t)now->rows), log_int("corrected", (int64_t)now->corrected));
+	if (now->running && (!told->running || now->partition != told->partition))
+		log_event(LOG_INFO, "metrics are being rebuilt", log_int("partition", now->partition));
+	pipeline->told_rebuild = *now;
+}
+
 /* A long way to go, as after metrics.db was moved away, is not silence. */
 static void tell_lag(struct pipeline *pipeline)
 {
@@ -259,6 +274,7 @@ static void *streamer_main(void *context)
 		enum error error = stream_step(pipeline->stream, STREAM_WAIT_MS, NULL);
 		tell_stream(pipeline);
 		tell_lag(pipeline);
+		tell_rebuild(pipeline);
 		if (error != ERROR_OK) {
 			int pause_ms = stream_pause_ms(pipeline->stream);
 			clock_sleep_ms(pause_ms < STREAM_WAIT_MS ? pause_ms : STREAM_WAIT_MS);
@@ -280,6 +296,9 @@ static enum error open_stream(struct pipeline *pipeline, struct error_note *note
 	enum error error = backend_open_log(pipeline->backend, &pipeline->log, note);
 	if (error != ERROR_OK)
 		return error;
+	error = backend_open_rebuild_source(pipeline->config, &pipeline->rebuild_source);
+	if (error != ERROR_OK)
+		return error;
 	const struct stream_config config = {
 		.engine = {.max_rows = (size_t)pipeline->config->engine_rows,
 			   .window_retention_ms = pipeline->config->window_retention_ms},
@@ -292,6 +311,7 @@ static enum error open_stream(struct pipeline *pipeline, struct error_note *note
 		.random = random_system(),
 		.on_written = on_written,
 		.context = pipeline,
+		.rebuild_source = pipeline->rebuild_source,
 	};
 	return stream_create(&config, &ports, &pipeline->stream, note);
 }
@@ -502,6 +522,8 @@ void pipeline_stop(struct pipeline *pipeline)
 		service_destroy(pipeline->service);
 	if (pipeline->stream != NULL)
 		stream_destroy(pipeline->stream);
+	if (pipeline->rebuild_source != NULL)
+		pipeline->rebuild_source->vtable->close(pipeline->rebuild_source);
 	if (pipeline->hub != NULL)
 		watch_hub_destroy(pipeline->hub);
 	if (pipeline->log != NULL)

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 _Static_assert(offsetof(struct window_entry, row.start_ms) == offsetof(struct day_entry, row.start_ms) &&
 		       offsetof(struct window_entry, row.client) == offsetof(struct day_entry, row.client) &&
@@ -107,7 +108,23 @@ static void remove_row(struct cache *cache, uint32_t ref)
 	uint32_t tag = cache_tag(cache, kind, entry_client(kind, entry), entry_start(kind, entry));
 	table_remove(&cache->table, tag, ref);
 	slab_free(&cache->slabs[kind], ref & (UINT32_MAX >> 2));
-	cache->evictions++;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	return address_compare(a, b);
+}
+
+void cache_forget(struct cache *cache, const struct address *clients, size_t count)
+{
+	for (unsigned kind = 0; kind < ROW_KIND_COUNT; kind++)
+		for (uint32_t index = 0; index < cache->slabs[kind].used; index++) {
+			uint32_t ref = (uint32_t)kind << 30 | index;
+			const struct slab_head *head = cache_at(cache, ref);
+			if ((head->flags & ROW_LIVE) &&
+			    bsearch(entry_client(kind, head), clients, count, sizeof *clients, compare_addresses) != NULL)
+				remove_row(cache, ref);
+		}
 }
 
 /* The hand's next step over the slabs, one after the other; free entries too. */
@@ -137,6 +154,7 @@ static bool evict_one(struct cache *cache)
 			continue;
 		if (!(head->flags & ROW_REFERENCED)) {
 			remove_row(cache, ref);
+			cache->evictions++;
 			return true;
 		}
 		head->flags &= ~(uint32_t)ROW_REFERENCED;

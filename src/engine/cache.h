@@ -59,6 +59,9 @@ uint32_t cache_find(const struct cache *cache, enum row_kind kind, uint32_t tag,
 /* An empty row with position POSITION_NONE. There was room. */
 uint32_t cache_create(struct cache *cache, enum row_kind kind, uint32_t tag, const struct address *client, int64_t start_ms);
 
+/* Drops every row of these clients, in order of address. One look at each row there is. */
+void cache_forget(struct cache *cache, const struct address *clients, size_t count);
+
 static inline uint32_t cache_rows(const struct cache *cache)
 {
 	return cache->table.count;

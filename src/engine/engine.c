@@ -539,6 +539,12 @@ void engine_written(struct engine *engine)
 			relink(engine, engine->dirty[i]);
 }
 
+void engine_forget(struct engine *engine, const struct address *clients, size_t count)
+{
+	assert(engine->offered_count == 0 && engine->asked == 0 && engine->dirty_count == 0);
+	cache_forget(&engine->cache, clients, count);
+}
+
 int64_t engine_position(const struct engine *engine)
 {
 	return engine->position;

@@ -100,6 +100,10 @@ enum error engine_collect_dirty(struct engine *engine, struct engine_dirty *ret_
 /* What the last collect gave is in the store. */
 void engine_written(struct engine *engine);
 
+/* Drops every row of these clients, which stand in order of address, so that they are read anew. Nothing is offered, nothing
+ * dirty. */
+void engine_forget(struct engine *engine, const struct address *clients, size_t count);
+
 int64_t engine_position(const struct engine *engine);
 struct engine_stats engine_stats(const struct engine *engine);
 

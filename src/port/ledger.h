@@ -42,11 +42,21 @@ struct ledger {
 	const struct ledger_vtable *vtable;
 };
 
-/* Sums of the ledger's rows by (client, window), for the audit. Ordered by client (bytes), then window. */
+/* Sums of the ledger's rows by (client, window), for audit and rebuild. Ordered by client (bytes), then window. */
 struct ledger_sum {
 	struct address client;
 	int64_t window_start_ms;
 	int64_t count, first_ms, last_ms, position;
+	int64_t pending; /* of a scope: how many of them are of batches that the log does not have for good */
+};
+
+/* Some of the ledger's rows. */
+struct ledger_scope {
+	int64_t up_to;		      /* their position at most */
+	const struct address *client; /* NULL: every client */
+	int64_t start_ms, end_ms;     /* pinged_at in [start_ms, end_ms); end_ms 0: any */
+	const int64_t *published;     /* by publisher slot: its newest batch that the log has, −1 for none */
+	size_t slot_count;
 };
 
 /* Of a client's rows with pinged_at in [start_ms, end_ms): those up to a position, and those behind it up to another. */
@@ -84,6 +94,11 @@ struct ledger_reader_vtable {
 	/* For metrics whose rows each stand at a position of their own; in one snapshot. NULL where they have one together. */
 	enum error (*sum_keys)(struct ledger_reader *reader, const struct ledger_key *keys, size_t count,
 			       struct ledger_key_sum *ret_sums, struct error_note *note);
+	/* As sum_windows, of a scope, each time anew, from the primary; whoever was writing rows when it was called is waited
+	 * for first, as their events may be in the log already. NULL where rows and events are the same: sum_windows does. */
+	enum error (*sum_scope)(struct ledger_reader *reader, const struct ledger_scope *scope,
+				bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
+				struct error_note *note);
 };
 struct ledger_reader {
 	const struct ledger_reader_vtable *vtable;

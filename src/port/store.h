@@ -6,6 +6,27 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "port/rebuild.h"
+
+/* Rows of clients, as they are: each at a position of its own (POSITION_NONE: somebody else's). */
+struct store_rows {
+	void *context;
+	/* Of days, what the counter that follows says. All counters come before all other rows. */
+	void (*counter)(void *context, const struct address *client, int64_t day_ms, int64_t total);
+	void (*window)(void *context, const struct window_row *row);
+	void (*day)(void *context, const struct day_row *row);
+	void (*client)(void *context, const struct client_row *row);
+};
+
+/* Rows that should not be: named by client and start. */
+struct store_removal {
+	const struct window_row *windows;
+	size_t window_count;
+	const struct day_row *days;
+	size_t day_count;
+	const struct client_row *clients;
+	size_t client_count;
+};
 
 struct store;
 struct store_vtable {
@@ -43,6 +64,18 @@ struct store_vtable {
 	 * such. */
 	enum error (*sweep)(struct store *store, size_t *ret_repaired, struct error_note *note);
 	void (*close)(struct store *store);
+	/* Rebuilds; NULL, all four, where a store is not rebuilt in place. The oldest request of a partition that is not DONE;
+	 * NOT_FOUND. */
+	enum error (*find_rebuild)(struct store *store, int32_t partition, struct rebuild_request *ret_request,
+				   struct error_note *note);
+	/* How far it is, by the partition's owner. FENCED: the partition is another's. */
+	enum error (*put_rebuild)(struct store *store, const struct rebuild_request *request, struct error_note *note);
+	/* All rows of each of the clients, in any order. A visitor must not call the store. */
+	enum error (*read_rows)(struct store *store, const struct address *clients, size_t count, const struct store_rows *rows,
+				struct error_note *note);
+	/* Removes them; a day's counter becomes 0 first. FENCED as above. May be done again. */
+	enum error (*remove)(struct store *store, int32_t partition, const struct store_removal *removal,
+			     struct error_note *note);
 };
 struct store {
 	const struct store_vtable *vtable;
@@ -84,16 +117,6 @@ struct store_scan {
 	bool (*window)(void *context, const struct window_row *row);
 	bool (*day)(void *context, const struct day_row *row);
 	bool (*client)(void *context, const struct client_row *row);
-};
-
-/* Rows of clients, as they are: each at a position of its own (POSITION_NONE: somebody else's). */
-struct store_rows {
-	void *context;
-	/* Of days, what the counter that follows says. All counters come before all other rows. */
-	void (*counter)(void *context, const struct address *client, int64_t day_ms, int64_t total);
-	void (*window)(void *context, const struct window_row *row);
-	void (*day)(void *context, const struct day_row *row);
-	void (*client)(void *context, const struct client_row *row);
 };
 
 struct store_reader;

@@ -15,11 +15,13 @@ enum {
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,
+	REBUILD_POLL_MS = 10, /* while one runs */
 };
 #define REFRESH_INTERVAL_US INT64_C(1000000)
 #define PRUNE_INTERVAL_US   INT64_C(10000000)
 #define SWEEP_INTERVAL_US   INT64_C(1000000)
-#define PRUNE_PAUSE_US	    INT64_C(20000) /* between two steps: pings need the disk too */
+#define REBUILD_SLICE_US    INT64_C(200000) /* in one go: events wait meanwhile */
+#define PRUNE_PAUSE_US	    INT64_C(20000)  /* between two steps: pings need the disk too */
 
 struct partition {
 	struct stream_partition view;
@@ -51,6 +53,7 @@ struct stream {
 	size_t offered;		   /* events of the batch that wait for them */
 	struct reads reads;
 	int64_t next_prune_us, next_sweep_us;
+	struct rebuild *rebuild; /* NULL: the store has no rebuilds */
 
 	bool stopped;
 	int pause_ms; /* after the last error; 0: none */
@@ -90,6 +93,8 @@ static void add_stats(struct engine_stats *sum, const struct engine_stats *stats
 static void forget_partition(struct stream *stream, struct partition *partition)
 {
 	struct engine_stats stats = engine_stats(partition->engine);
+	if (stream->rebuild != NULL)
+		rebuild_leave(stream->rebuild, partition->view.partition);
 	stats.rows = stats.dirty_rows = 0;
 	add_stats(&stream->status.engine, &stats);
 	engine_destroy(partition->engine);
@@ -300,6 +305,8 @@ static enum error load(struct stream *stream, struct error_note *note)
 	engine_apply(partition->engine);
 	if (engine_position(partition->engine) > partition->view.applied_position)
 		partition->view.applied_position = engine_position(partition->engine);
+	if (stream->rebuild != NULL && stream->offered > 0)
+		rebuild_note(stream->rebuild, partition->view.partition, stream->event.events, stream->offered);
 	if (stream->offered > 0) { /* activities alone have no batch */
 		stream->event.events += stream->offered;
 		stream->event.count -= stream->offered;
@@ -400,7 +407,10 @@ static enum error handle_event(struct stream *stream, struct error_note *note)
 /* How long the log may keep us: not past what is due. */
 static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 {
+	bool rebuilds = stream->rebuild != NULL && rebuild_stats(stream->rebuild).running;
 	int64_t now_us = clock_monotonic_us(stream->ports.clock), most_us = timeout_ms * INT64_C(1000);
+	if (rebuilds && most_us > REBUILD_POLL_MS * INT64_C(1000))
+		most_us = REBUILD_POLL_MS * INT64_C(1000);
 	if (stream->config.engine.window_retention_ms != 0 && stream->partition_count > 0 &&
 	    stream->next_prune_us - now_us < most_us)
 		most_us = stream->next_prune_us - now_us;
@@ -497,6 +507,25 @@ static enum error sweep(struct stream *stream, struct error_note *note)
 	return ERROR_OK;
 }
 
+/* For a while, of a partition that has nothing to write. */
+static enum error rebuild(struct stream *stream, struct partition *partition, struct error_note *note)
+{
+	int64_t now_us = clock_monotonic_us(stream->ports.clock), end_us = now_us + REBUILD_SLICE_US;
+	bool more = stream->rebuild != NULL && !partition->unflushed &&
+		    rebuild_is_due(stream->rebuild, partition->view.partition, now_us);
+	enum error error = ERROR_OK;
+	while (more && error == ERROR_OK) {
+		error = rebuild_step(stream->rebuild, partition->view.partition, partition->engine,
+				     partition->view.stored_position, &more, note);
+		more = more && clock_monotonic_us(stream->ports.clock) < end_us;
+	}
+	if (error == ERROR_FENCED) {
+		stream->status.fenced++;
+		forget_partition(stream, partition);
+	}
+	return error;
+}
+
 static enum error keep_up(struct stream *stream, struct error_note *note)
 {
 	for (size_t i = stream->partition_count; i-- > 0;) {
@@ -507,6 +536,8 @@ static enum error keep_up(struct stream *stream, struct error_note *note)
 			error = flush(stream, partition, note);
 		else if (now_us >= partition->next_refresh_us)
 			error = refresh_owned(stream, partition, note);
+		if (error == ERROR_OK)
+			error = rebuild(stream, partition, note);
 		if (error != ERROR_OK)
 			return error;
 	}
@@ -557,6 +588,8 @@ static void publish(struct stream *stream)
 	struct stream_status *status = &stream->published;
 	*status = stream->status;
 	status->partition_count = stream->partition_count;
+	if (stream->rebuild != NULL)
+		status->rebuild = rebuild_stats(stream->rebuild);
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct stream_partition *view = &stream->partitions[i].view;
 		struct engine_stats stats = engine_stats(stream->partitions[i].engine);
@@ -637,6 +670,18 @@ static void set_defaults(struct stream_config *config)
 		config->max_dirty_rows = DEFAULT_MAX_DIRTY_ROWS;
 }
 
+static enum error create_rebuild(struct stream *stream)
+{
+	const struct rebuild_config config = {.store = stream->ports.store,
+					      .source = stream->ports.rebuild_source,
+					      .clock = stream->ports.clock,
+					      .random = stream->ports.random,
+					      .window_retention_ms = stream->config.engine.window_retention_ms,
+					      .on_written = stream->ports.on_written,
+					      .context = stream->ports.context};
+	return config.store->vtable->find_rebuild == NULL ? ERROR_OK : rebuild_create(&config, &stream->rebuild);
+}
+
 enum error stream_create(const struct stream_config *config, const struct stream_ports *ports, struct stream **ret_stream,
 			 struct error_note *note)
 {
@@ -654,7 +699,8 @@ enum error stream_create(const struct stream_config *config, const struct stream
 	stream->reads.windows = calloc(OFFER_MAX, sizeof *stream->reads.windows);
 	stream->reads.days = calloc(OFFER_MAX, sizeof *stream->reads.days);
 	stream->reads.clients = calloc(OFFER_MAX, sizeof *stream->reads.clients);
-	if (stream->reads.windows == NULL || stream->reads.days == NULL || stream->reads.clients == NULL) {
+	if (stream->reads.windows == NULL || stream->reads.days == NULL || stream->reads.clients == NULL ||
+	    create_rebuild(stream) != ERROR_OK) {
 		stream_destroy(stream);
 		return ERROR_NO_MEMORY;
 	}
@@ -670,6 +716,7 @@ void stream_destroy(struct stream *stream)
 		return;
 	while (stream->partition_count > 0)
 		give_up_partition(stream, &stream->partitions[0]);
+	rebuild_destroy(stream->rebuild);
 	free(stream->reads.windows);
 	free(stream->reads.days);
 	free(stream->reads.clients);

@@ -24,6 +24,7 @@
 #include "engine/engine.h"
 #include "port/log.h"
 #include "port/store.h"
+#include "stream/rebuild.h"
 
 struct stream;
 
@@ -46,6 +47,7 @@ struct stream_ports {
 	 */
 	void (*on_written)(void *context, const struct engine_dirty *dirty);
 	void *context;
+	struct rebuild_source *rebuild_source; /* NULL: without a ledger nothing is rebuilt */
 };
 
 enum stream_state { STREAM_RUNNING, STREAM_RETRYING, STREAM_STOPPED };
@@ -70,6 +72,7 @@ struct stream_status {
 	uint64_t writes, rows_written, refreshed, pruned, fenced, repaired; /* repaired: counters, by the store's sweep */
 	uint64_t commit_failures;   /* of the log's own position, which follows the store's */
 	struct engine_stats engine; /* over all partitions and all engines there were */
+	struct rebuild_stats rebuild;
 };
 
 /* ERROR_NO_MEMORY; ERROR_INVALID_ARGUMENT with the setting in the note. */

@@ -245,6 +245,113 @@ def test_the_audit_finds_what_is_wrong_in_the_metrics_and_nothing_while_pings_po
     assert all(word in said for word in (client, gone, counted, "203.0.113.99", "99999", "store nothing")), said
 
 
+def damage(store, windows, days):
+    """By hand, under a running engine: wrong, missing and too many rows of each kind. Whose they are."""
+    clients = sorted({client for client, _ in windows})
+    wrong, missing, more, counted, unknown, listed = clients[:6]
+
+    def first(client):
+        return min(start for one, start in windows if one == client), min(day for one, day in days if one == client)
+    with store.cassandra.session(store.keyspace) as session:
+        def run(text):
+            session.execute(text)
+        start, day = first(wrong)
+        run(f"UPDATE window_stats SET ping_count = 99999, avg_interval_ms = 1 WHERE client_ip = '{wrong}' AND window_start = {start}")
+        run(f"UPDATE daily_totals SET total = 99999 WHERE client_ip = '{wrong}' AND day = '{day}'")
+        start, day = first(missing)
+        run(f"DELETE FROM window_stats WHERE client_ip = '{missing}' AND window_start = {start}")
+        run(f"DELETE FROM daily_totals WHERE client_ip = '{missing}' AND day = '{day}'")
+        for client, at in ((more, START_MS // WINDOW_MS * WINDOW_MS - 12 * WINDOW_MS), ("203.0.113.99", first(more)[0])):
+            run("INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, first_ping, last_ping, position)"
+                f" VALUES ('{client}', {at}, {at + WINDOW_MS}, 3, {at}, {at + 2}, 0)")
+        run(f"INSERT INTO daily_totals (client_ip, day, total, position) VALUES ('{more}', '2024-10-14', 3, 0)")
+        run(f"UPDATE daily_stats SET total_pings = total_pings + 3 WHERE client_ip = '{more}' AND day = '2024-10-14'")
+        run(f"UPDATE daily_stats SET total_pings = total_pings + 5 WHERE client_ip = '{counted}' AND day = '{first(counted)[1]}'")
+        for row in session.execute("SELECT shard, list, rank, address, client_ip FROM clients"):
+            where = f"WHERE shard = {row.shard} AND list = {row.list} AND rank = {row.rank} AND address = 0x{row.address.hex()}"
+            if row.list == 0 and row.client_ip == unknown:
+                run(f"DELETE FROM clients {where}")
+            if row.list == 0 and row.client_ip == listed:
+                run(f"UPDATE clients SET first_ping = 5 {where}")
+    return wrong, missing, more, counted, unknown, listed
+
+
+def rebuild(pingd, store, *what, exit_code=0):
+    """What `pingctl rebuild` says of itself: (its result, the audit at its end; None without one)."""
+    done = pingd.ctl("rebuild", "--json", *what, *pingd.arguments[:4], *store.arguments, check=False)
+    assert done.returncode == exit_code, f"rebuild ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return lines[0], lines[1] if len(lines) > 1 else None
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_a_rebuild_puts_right_what_was_damaged_by_hand_while_pings_pour_in(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    record = tmp_path / "acknowledged"
+    pingd = make_pair(*store.arguments).start()
+    with loading(pingd, record):
+        wait_for("the first rows", lambda: pingd.call("ListClients", {})[1].get("clients"))
+        progress(record, 2000)
+    agree(postgres, kafka, database)
+    windows, days = metrics_agree(pingd, postgres, database, store)
+    wrong, missing, *_ = damage(store, windows, days)
+    assert audit(pingd, store, 1)["differences"] >= 9
+    # One client, then a day of one: the others stay as they are.
+    result, found = rebuild(pingd, store, "--client", wrong, exit_code=1)
+    assert (result["partitions"], result["done"], result["clients"]) == (1, 1, 1) and result["corrected"] >= 2
+    said = "\n".join(found["examples"])
+    assert f"client {wrong}," not in said and f"client {missing}," in said
+    day = min(day for client, day in days if client == missing)
+    result, nothing = rebuild(pingd, store, "--client", missing, "--day", day, "--no-audit")
+    assert result["corrected"] >= 2 and nothing is None
+    with loading(pingd, record):
+        result, found = rebuild(pingd, store, "--all")
+        assert result["partitions"] == result["done"] == PARTITIONS and result["corrected"] >= 5
+        assert found["differences"] == 0
+    agree(postgres, kafka, database)
+    metrics_agree(pingd, postgres, database, store)
+    assert audit(pingd, store, 0)["differences"] == 0
+    assert "metrics were rebuilt" in pingd.log()
+    again, _ = rebuild(pingd, store, "--all", "--no-audit")
+    assert again["corrected"] == 0 and again["clients"] >= 500
+
+
+def requests(store):
+    """{partition: state} of what is asked for."""
+    with store.cassandra.session(store.keyspace) as session:
+        return {row.partition: row.state for row in session.execute("SELECT partition, state FROM rebuild_requests")}
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_what_was_asked_for_is_carried_out_whoever_dies(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """Nobody runs when it is asked for; who begins it is killed; of the next two one is frozen in the middle and goes on later."""
+    record = tmp_path / "acknowledged"
+    api = make_pair(*store.arguments, "--roles", "api").start()
+    first, second = (make_pair(*store.arguments, "--roles", "stream", name=name) for name in ("first", "second"))
+    first.start()
+    with loading(api, record):
+        shared_by(store, 1)
+        progress(record, 2000)
+    agree(postgres, kafka, database)
+    windows, days = metrics_agree(api, postgres, database, store)
+    first.kill()
+    damage(store, windows, days)
+    rebuild(api, store, "--all", "--no-wait")
+    assert set(requests(store).values()) == {0}
+    first.start()
+    wait_for("the rebuild to begin", lambda: any(requests(store).values()))
+    first.kill()
+    with loading(api, record):
+        first.start()
+        second.start()
+        with second.frozen():
+            shared_by(store, 1)
+            wait_for("all of it to be done", lambda: set(requests(store).values()) == {2})
+        progress(record)
+    agree(postgres, kafka, database)
+    metrics_agree(api, postgres, database, store)
+    assert audit(api, store, 0)["differences"] == 0
+
+
 class Watcher:
     """Follows WatchWindowStats in its own thread: the newest row of each window that it was told."""
 

@@ -35,3 +35,10 @@ enum error cql_store_reader_open(const char *url, struct store_reader **ret_read
 	(void)ret_reader;
 	return cql_check_build(note);
 }
+
+enum error cql_rebuild_requests_open(const char *url, struct rebuild_requests **ret_requests, struct error_note *note)
+{
+	(void)url;
+	(void)ret_requests;
+	return cql_check_build(note);
+}

@@ -63,5 +63,7 @@ struct cql_store_config {
  * MALFORMED: the URL. */
 enum error cql_store_open(const struct cql_store_config *config, struct store **ret_store);
 enum error cql_store_reader_open(const char *url, struct store_reader **ret_reader, struct error_note *note);
+/* For who asks for rebuilds. */
+enum error cql_rebuild_requests_open(const char *url, struct rebuild_requests **ret_requests, struct error_note *note);
 
 #endif

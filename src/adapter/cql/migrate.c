@@ -17,6 +17,7 @@ static const struct migration {
 	{"tables", sql_0001_rfc},
 	{"positions", sql_0002_positions},
 	{"clients", sql_0003_clients},
+	{"rebuilds", sql_0004_rebuilds},
 };
 
 enum {

@@ -1,5 +1,7 @@
 #include "adapter/cql/store.h"
 
+#include "adapter/cql/rebuilds.h"
+
 #include <stdlib.h>
 
 #define FROM_WINDOWS   " FROM window_stats WHERE client_ip = ? AND window_start "
@@ -55,6 +57,16 @@ static const struct cql_statement statements[CQL_STORE_STATEMENT_COUNT] = {
 		{"INSERT INTO activity_due (partition, bucket, due, address) VALUES (?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?",
 		 PC_IDEMPOTENT, 0},
 	[CQL_ALL_DAYS] = {"SELECT client_ip, day, total FROM daily_totals", PC_IDEMPOTENT, 64},
+	[CQL_LIST_REBUILDS] = {"SELECT " REBUILD_COLUMNS " FROM rebuild_requests WHERE partition = ?", PC_IDEMPOTENT, 0},
+	[CQL_PUT_REBUILD] = {"INSERT INTO rebuild_requests (" REBUILD_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+			     " USING TTL ? AND TIMESTAMP ?",
+			     PC_IDEMPOTENT, 0},
+	[CQL_COUNTERS_OF] = {"SELECT day, total_pings FROM daily_stats WHERE client_ip = ?", PC_IDEMPOTENT, 0},
+	[CQL_WINDOWS_OF] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ?", PC_IDEMPOTENT, 0},
+	[CQL_DAYS_OF] = {"SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ?", PC_IDEMPOTENT, 0},
+	[CQL_DROP_WINDOW] = {"DELETE FROM window_stats USING TIMESTAMP ? WHERE client_ip = ? AND window_start = ?", PC_IDEMPOTENT,
+			     0},
+	[CQL_DROP_DAY] = {"DELETE FROM daily_totals USING TIMESTAMP ? WHERE client_ip = ? AND day = ?", PC_IDEMPOTENT, 0},
 	[CQL_DROP_DUE] =
 		{"DELETE FROM activity_due USING TIMESTAMP ? WHERE partition = ? AND bucket = ? AND due = ? AND address = ?",
 		 PC_IDEMPOTENT, 0},
@@ -263,6 +275,10 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 		.prune_windows = store_prune_windows,
 		.sweep = cql_sweep,
 		.close = store_close,
+		.find_rebuild = cql_find_rebuild,
+		.put_rebuild = cql_put_rebuild,
+		.read_rows = cql_store_read_rows,
+		.remove = cql_remove,
 	};
 	struct cql_store *store = calloc(1, sizeof *store);
 	if (store == NULL)

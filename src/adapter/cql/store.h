@@ -1,5 +1,5 @@
 /* The engine's side of the store, in its parts: store.c opens it and reads, owner.c takes partitions and commits, write.c writes,
- * due.c finds what must be derived again.
+ * due.c finds what must be derived again, rebuild.c is for rows that are made anew.
  */
 #ifndef PING_ADAPTER_CQL_STORE_H
 #define PING_ADAPTER_CQL_STORE_H
@@ -37,6 +37,13 @@ enum cql_store_statement {
 	CQL_PUT_DUE,
 	CQL_DROP_DUE,
 	CQL_ALL_DAYS,
+	CQL_LIST_REBUILDS,
+	CQL_PUT_REBUILD,
+	CQL_COUNTERS_OF,
+	CQL_WINDOWS_OF,
+	CQL_DAYS_OF,
+	CQL_DROP_WINDOW,
+	CQL_DROP_DAY,
 	CQL_STORE_STATEMENT_COUNT,
 };
 
@@ -102,6 +109,12 @@ enum error cql_write(struct store *base, int32_t number, const struct engine_dir
 /* due.c */
 enum error cql_list_due(struct store *base, int32_t number, int64_t now_ms, struct address *ret_clients, size_t max,
 			size_t *ret_count, struct error_note *note);
+/* rebuild.c, as port/store.h has them */
+enum error cql_find_rebuild(struct store *base, int32_t partition, struct rebuild_request *ret_request, struct error_note *note);
+enum error cql_put_rebuild(struct store *base, const struct rebuild_request *rebuild, struct error_note *note);
+enum error cql_store_read_rows(struct store *base, const struct address *clients, size_t count, const struct store_rows *rows,
+			       struct error_note *note);
+enum error cql_remove(struct store *base, int32_t number, const struct store_removal *removal, struct error_note *note);
 /* sweep.c */
 enum error cql_sweep(struct store *base, size_t *ret_repaired, struct error_note *note);
 

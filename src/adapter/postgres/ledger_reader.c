@@ -1,4 +1,4 @@
-#include "adapter/postgres/connection.h"
+#include "adapter/postgres/scope_sums.h"
 
 #include "base/rollup.h"
 #include "base/timestamp.h"
@@ -172,6 +172,14 @@ static enum error reader_sum_keys(struct ledger_reader *base, const struct ledge
 	return ERROR_OK;
 }
 
+static enum error reader_sum_scope(struct ledger_reader *base, const struct ledger_scope *scope,
+				   bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
+				   struct error_note *note)
+{
+	struct postgres_reader *reader = (struct postgres_reader *)base;
+	return pg_sum_scope(reader->connection, &reader->parameters, scope, visit, context, note);
+}
+
 static void reader_close(struct ledger_reader *base)
 {
 	struct postgres_reader *reader = (struct postgres_reader *)base;
@@ -182,8 +190,8 @@ static void reader_close(struct ledger_reader *base)
 
 enum error postgres_ledger_reader_open(const struct postgres_config *config, struct ledger_reader **ret_reader)
 {
-	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows, reader_close,
-							   reader_sum_keys};
+	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows,
+							   reader_close, reader_sum_keys,    reader_sum_scope};
 	struct postgres_reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		return ERROR_NO_MEMORY;

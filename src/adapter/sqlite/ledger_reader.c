@@ -208,8 +208,8 @@ static void reader_close(struct ledger_reader *base)
 
 enum error sqlite_ledger_reader_open(const char *path, struct ledger_reader **ret_reader, struct error_note *note)
 {
-	static const struct ledger_reader_vtable vtable = {reader_count, reader_sum_windows, reader_count_rows, reader_close,
-							   NULL};
+	static const struct ledger_reader_vtable vtable = {
+		reader_count, reader_sum_windows, reader_count_rows, reader_close, NULL, NULL};
 	struct sqlite_ledger_reader *reader = calloc(1, sizeof *reader);
 	if (reader == NULL)
 		return ERROR_NO_MEMORY;

@@ -77,7 +77,7 @@ void server_run(const char *text)
 void server_empty(void)
 {
 	static const char *const tables[] = {"window_stats", "daily_stats",  "daily_totals", "engine_writers",
-					     "clients",	     "activity_24h", "activity_due"};
+					     "clients",	     "activity_24h", "activity_due", "rebuild_requests"};
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		char text[64];
 		snprintf(text, sizeof text, "TRUNCATE %s", tables[i]);

@@ -69,7 +69,7 @@ static void on_written(void *context, const struct engine_dirty *dirty)
 
 static enum error try_to_create(struct stream_config config)
 {
-	struct stream_ports ports = {&reader.reader, &store.store, &still.clock, &seeded.random, on_written, &seen_writes};
+	struct stream_ports ports = {&reader.reader, &store.store, &still.clock, &seeded.random, on_written, &seen_writes, NULL};
 	return stream_create(&config, &ports, &stream, &note);
 }
 

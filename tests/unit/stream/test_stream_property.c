@@ -93,7 +93,7 @@ static void start_process(void)
 	struct stream_config config = {
 		.engine.max_rows = sizes[below(3)], .engine.max_refreshes = 1 + below(5), .max_dirty_rows = 1 + below(100)};
 	struct stream_ports ports = {
-		&process->reader.reader, &process->store.store, &world.clock, &world.seeded.random, NULL, NULL};
+		&process->reader.reader, &process->store.store, &world.clock, &world.seeded.random, NULL, NULL, NULL};
 	assert_int_equal(stream_create(&config, &ports, &process->stream, NULL), ERROR_OK);
 	for (int32_t partition = 0; partition < PARTITIONS; partition++)
 		fake_reader_assign(&process->reader, partition);

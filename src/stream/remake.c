@@ -1,0 +1,409 @@
+#include "stream/remake.h"
+
+#include "engine/activity.h"
+
+#include <stdlib.h>
+
+#define DAY_MS		    INT64_C(86400000)
+#define RETENTION_MARGIN_MS INT64_C(3600000) /* as the engine's */
+
+/* A day of the store: its total, its counter, or both. */
+struct found_day {
+	struct day_row row; /* total and position, where it is there */
+	bool there, has_counter;
+	int64_t counter;
+};
+
+#define LIST(type)               \
+	struct {                 \
+		type *items;     \
+		size_t count;    \
+		size_t capacity; \
+	}
+
+struct remake {
+	struct remake_scope scope;
+	bool failed;
+	size_t corrected;
+	/* The store's, then in order of client and start. */
+	LIST(struct window_row) found_windows;
+	LIST(struct found_day) found_days;
+	LIST(struct client_row) found_clients;
+	/* The ledger's, and of the client at hand what came since. */
+	LIST(struct window_row) sums;
+	LIST(struct window_row) wanted;
+	/* What comes out. */
+	LIST(struct window_row) windows;
+	LIST(struct day_row) days;
+	LIST(struct client_row) clients;
+	LIST(struct activity_row) activities;
+	LIST(struct window_row) gone_windows;
+	LIST(struct day_row) gone_days;
+	LIST(struct client_row) gone_clients;
+};
+
+static void *grow(struct remake *remake, void *items, size_t count, size_t *capacity, size_t size)
+{
+	if (count < *capacity)
+		return items;
+	size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
+	void *grown = reallocarray(items, wanted, size);
+	if (grown == NULL)
+		remake->failed = true;
+	else
+		*capacity = wanted;
+	return grown == NULL ? items : grown;
+}
+
+/* Without memory the remake has failed, and what is added is left out. */
+#define ADD(remake, list, item)                                                                                       \
+	do {                                                                                                          \
+		(list)->items = grow(remake, (list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items); \
+		if ((list)->count < (list)->capacity)                                                                 \
+			(list)->items[(list)->count++] = item;                                                        \
+	} while (0)
+
+enum error remake_create(struct remake **ret_remake)
+{
+	*ret_remake = calloc(1, sizeof **ret_remake);
+	return *ret_remake == NULL ? ERROR_NO_MEMORY : ERROR_OK;
+}
+
+void remake_destroy(struct remake *remake)
+{
+	if (remake == NULL)
+		return;
+	free(remake->found_windows.items);
+	free(remake->found_days.items);
+	free(remake->found_clients.items);
+	free(remake->sums.items);
+	free(remake->wanted.items);
+	free(remake->windows.items);
+	free(remake->days.items);
+	free(remake->clients.items);
+	free(remake->activities.items);
+	free(remake->gone_windows.items);
+	free(remake->gone_days.items);
+	free(remake->gone_clients.items);
+	free(remake);
+}
+
+void remake_begin(struct remake *remake, const struct remake_scope *scope)
+{
+	remake->scope = *scope;
+	remake->failed = false;
+	remake->corrected = 0;
+	remake->found_windows.count = remake->found_days.count = remake->found_clients.count = 0;
+	remake->sums.count = remake->wanted.count = 0;
+	remake->windows.count = remake->days.count = remake->clients.count = remake->activities.count = 0;
+	remake->gone_windows.count = remake->gone_days.count = remake->gone_clients.count = 0;
+}
+
+/* ─── What there is ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void see_counter(void *context, const struct address *client, int64_t day_ms, int64_t total)
+{
+	struct remake *remake = context;
+	const struct found_day day = {
+		.row = {.client = *client, .start_ms = day_ms, .position = POSITION_NONE}, .has_counter = true, .counter = total};
+	ADD(remake, &remake->found_days, day);
+}
+
+static void see_window(void *context, const struct window_row *row)
+{
+	struct remake *remake = context;
+	ADD(remake, &remake->found_windows, *row);
+}
+
+static void see_day(void *context, const struct day_row *row)
+{
+	struct remake *remake = context;
+	const struct found_day day = {.row = *row, .there = true};
+	ADD(remake, &remake->found_days, day);
+}
+
+static void see_client(void *context, const struct client_row *row)
+{
+	struct remake *remake = context;
+	ADD(remake, &remake->found_clients, *row);
+}
+
+struct store_rows remake_visitors(struct remake *remake)
+{
+	return (struct store_rows){remake, see_counter, see_window, see_day, see_client};
+}
+
+void remake_sum(struct remake *remake, const struct ledger_sum *sum)
+{
+	const struct window_row row = {sum->client, sum->window_start_ms, sum->count, sum->first_ms, sum->last_ms, sum->position};
+	if (sum->count > 0)
+		ADD(remake, &remake->sums, row);
+}
+
+/* ─── In order ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Windows, days and what is found of days all begin with client and start. */
+struct key {
+	struct address client;
+	int64_t start_ms;
+};
+_Static_assert(offsetof(struct window_row, start_ms) == offsetof(struct key, start_ms) &&
+		       offsetof(struct day_row, start_ms) == offsetof(struct key, start_ms) &&
+		       offsetof(struct found_day, row) == 0,
+	       "rows are ordered by their key");
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct key *left = a, *right = b;
+	int order = address_compare(&left->client, &right->client);
+	return order != 0 ? order : (left->start_ms > right->start_ms) - (left->start_ms < right->start_ms);
+}
+
+static int compare_clients(const void *a, const void *b)
+{
+	return address_compare(a, b); /* the client comes first in each row */
+}
+
+static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+	if (count > 1)
+		qsort(items, count, size, compare);
+}
+
+/* A day and its counter become one. */
+static void join_days(struct remake *remake)
+{
+	size_t kept = 0;
+	struct found_day *days = remake->found_days.items;
+	sort(days, remake->found_days.count, sizeof *days, compare_keys);
+	for (size_t i = 0; i < remake->found_days.count; i++) {
+		struct found_day *last = kept == 0 ? NULL : &days[kept - 1];
+		if (last == NULL || compare_keys(last, &days[i]) != 0) {
+			days[kept++] = days[i];
+			continue;
+		}
+		if (days[i].there)
+			last->row = days[i].row;
+		last->there |= days[i].there;
+		if (days[i].has_counter)
+			last->counter = days[i].counter;
+		last->has_counter |= days[i].has_counter;
+	}
+	remake->found_days.count = kept;
+}
+
+/* The first of the rows that is this client's, or the place where it would be; *ret_end: behind its last one. */
+static size_t rows_of(const void *rows, size_t count, size_t size, const struct address *client, size_t *ret_end)
+{
+	const uint8_t *first = rows;
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (compare_clients(first + middle * size, client) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	size_t end = low;
+	while (end < count && compare_clients(first + end * size, client) == 0)
+		end++;
+	*ret_end = end;
+	return low;
+}
+
+/* ─── One client ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool in_scope(const struct remake *remake, int64_t start_ms)
+{
+	return remake->scope.day_ms == REBUILD_EVERY_DAY || day_start_of(start_ms) == remake->scope.day_ms;
+}
+
+static bool is_expired(const struct remake *remake, int64_t start_ms)
+{
+	int64_t retention_ms = remake->scope.window_retention_ms;
+	return retention_ms > 0 && start_ms + WINDOW_MS + retention_ms <= remake->scope.now_ms + RETENTION_MARGIN_MS;
+}
+
+static void merge(struct window_row *row, const struct window_row *more)
+{
+	row->count += more->count;
+	if (more->first_ms < row->first_ms)
+		row->first_ms = more->first_ms;
+	if (more->last_ms > row->last_ms)
+		row->last_ms = more->last_ms;
+	if (more->position > row->position)
+		row->position = more->position;
+}
+
+/* `wanted` becomes the client's windows as they should be, in order. */
+static void gather_wanted(struct remake *remake, const struct address *client, const struct delta *delta)
+{
+	size_t end, place = 0, kept = 0;
+	struct window_row row;
+	remake->wanted.count = 0;
+	for (size_t i = rows_of(remake->sums.items, remake->sums.count, sizeof row, client, &end); i < end; i++)
+		ADD(remake, &remake->wanted, remake->sums.items[i]);
+	while (delta_next(delta, client, &place, &row))
+		if (in_scope(remake, row.start_ms))
+			ADD(remake, &remake->wanted, row);
+	struct window_row *rows = remake->wanted.items;
+	sort(rows, remake->wanted.count, sizeof *rows, compare_keys);
+	for (size_t i = 0; i < remake->wanted.count; i++) {
+		if (kept > 0 && rows[kept - 1].start_ms == rows[i].start_ms)
+			merge(&rows[kept - 1], &rows[i]);
+		else
+			rows[kept++] = rows[i];
+	}
+	remake->wanted.count = kept;
+}
+
+static const void *find(const void *rows, size_t count, size_t size, const void *key)
+{
+	return count == 0 ? NULL : bsearch(key, rows, count, size, compare_keys);
+}
+
+static void make_windows(struct remake *remake, const struct address *client)
+{
+	for (size_t i = 0; i < remake->wanted.count; i++) {
+		const struct window_row *row = &remake->wanted.items[i];
+		if (is_expired(remake, row->start_ms))
+			continue;
+		const struct window_row *found =
+			find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
+		ADD(remake, &remake->windows, *row);
+		remake->corrected += found == NULL || found->count != row->count || found->first_ms != row->first_ms ||
+				     found->last_ms != row->last_ms || found->position != row->position;
+	}
+	size_t end;
+	for (size_t i =
+		     rows_of(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), client, &end);
+	     i < end; i++) {
+		const struct window_row *found = &remake->found_windows.items[i];
+		if (found->position == POSITION_NONE || !in_scope(remake, found->start_ms) ||
+		    is_expired(remake, found->start_ms) ||
+		    find(remake->wanted.items, remake->wanted.count, sizeof *found, found) != NULL)
+			continue;
+		ADD(remake, &remake->gone_windows, *found);
+		remake->corrected++;
+	}
+}
+
+static void make_day(struct remake *remake, const struct day_row *day)
+{
+	const struct found_day *found = find(remake->found_days.items, remake->found_days.count, sizeof *found, day);
+	ADD(remake, &remake->days, *day);
+	remake->corrected +=
+		found == NULL || !found->there || found->row.total != day->total || found->row.position != day->position;
+	remake->corrected += found != NULL && found->has_counter && found->counter != day->total;
+}
+
+/* Days are made of all windows, those past their retention too. */
+static void make_days(struct remake *remake, const struct address *client)
+{
+	struct day_row day = {.client = *client, .start_ms = -1};
+	size_t first = remake->days.count, end;
+	for (size_t i = 0; i < remake->wanted.count; i++) {
+		const struct window_row *row = &remake->wanted.items[i];
+		if (day_start_of(row->start_ms) != day.start_ms) {
+			if (day.start_ms >= 0)
+				make_day(remake, &day);
+			day = (struct day_row){*client, day_start_of(row->start_ms), 0, POSITION_NONE};
+		}
+		day.total += row->count;
+		if (row->position > day.position)
+			day.position = row->position;
+	}
+	if (day.start_ms >= 0)
+		make_day(remake, &day);
+	for (size_t i = rows_of(remake->found_days.items, remake->found_days.count, sizeof(struct found_day), client, &end);
+	     i < end; i++) {
+		const struct found_day *found = &remake->found_days.items[i];
+		if (!found->there || !in_scope(remake, found->row.start_ms) ||
+		    find(remake->days.items + first, remake->days.count - first, sizeof(struct day_row), &found->row) != NULL)
+			continue;
+		ADD(remake, &remake->gone_days, found->row);
+		remake->corrected++;
+	}
+}
+
+/* Of one day only what it adds is known. */
+static void make_client(struct remake *remake, const struct address *client)
+{
+	size_t end,
+		at = rows_of(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), client, &end);
+	const struct client_row *found = at < end ? &remake->found_clients.items[at] : NULL;
+	bool whole = remake->scope.day_ms == REBUILD_EVERY_DAY;
+	struct client_row row = {.client = *client};
+	if (!whole && found != NULL)
+		row = *found;
+	for (size_t i = 0; i < remake->wanted.count; i++) {
+		const struct window_row *window = &remake->wanted.items[i];
+		if (row.first_ms == 0 || window->first_ms < row.first_ms)
+			row.first_ms = window->first_ms;
+		if (window->last_ms > row.last_ms)
+			row.last_ms = window->last_ms;
+	}
+	if (row.first_ms != 0) {
+		ADD(remake, &remake->clients, row);
+		remake->corrected += found == NULL || found->first_ms != row.first_ms || found->last_ms != row.last_ms;
+	} else if (found != NULL && whole) {
+		ADD(remake, &remake->gone_clients, *found);
+		remake->corrected++;
+	}
+}
+
+/* From its windows as they are from now on: those that were made, and the store's outside of the scope. */
+static void make_activity(struct remake *remake, const struct address *client)
+{
+	struct activity_row activity;
+	size_t end;
+	activity_init(&activity, client, activity_start_of(remake->scope.now_ms));
+	for (size_t i = 0; i < remake->wanted.count; i++)
+		activity_add(&activity, &remake->wanted.items[i], remake->wanted.items[i].count);
+	for (size_t i =
+		     rows_of(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), client, &end);
+	     i < end; i++) {
+		const struct window_row *found = &remake->found_windows.items[i];
+		if (found->position != POSITION_NONE && !in_scope(remake, found->start_ms))
+			activity_add(&activity, found, found->count);
+	}
+	ADD(remake, &remake->activities, activity);
+}
+
+enum error remake_finish(struct remake *remake, const struct address *clients, size_t count, const struct delta *delta,
+			 struct engine_dirty *ret_dirty, struct store_removal *ret_removal)
+{
+	sort(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), compare_keys);
+	sort(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), compare_clients);
+	sort(remake->sums.items, remake->sums.count, sizeof(struct window_row), compare_keys);
+	join_days(remake);
+	for (size_t i = 0; i < count && !remake->failed; i++) {
+		gather_wanted(remake, &clients[i], delta);
+		make_windows(remake, &clients[i]);
+		make_days(remake, &clients[i]);
+		make_client(remake, &clients[i]);
+		make_activity(remake, &clients[i]);
+	}
+	if (remake->failed)
+		return ERROR_NO_MEMORY;
+	*ret_dirty = (struct engine_dirty){.windows = remake->windows.items,
+					   .window_count = remake->windows.count,
+					   .days = remake->days.items,
+					   .day_count = remake->days.count,
+					   .clients = remake->clients.items,
+					   .client_count = remake->clients.count,
+					   .activities = remake->activities.items,
+					   .activity_count = remake->activities.count};
+	*ret_removal = (struct store_removal){.windows = remake->gone_windows.items,
+					      .window_count = remake->gone_windows.count,
+					      .days = remake->gone_days.items,
+					      .day_count = remake->gone_days.count,
+					      .clients = remake->gone_clients.items,
+					      .client_count = remake->gone_clients.count};
+	return ERROR_OK;
+}
+
+size_t remake_corrected(const struct remake *remake)
+{
+	return remake->corrected;
+}
