@@ -32,14 +32,17 @@ struct log_reader_vtable {
 	/* Waits until something happens, at most timeout_ms (then IDLE). UNAVAILABLE or IO: try again later. DATA_LOSS, with the
 	 * way out in the note: the events that come next in a partition were removed before they were read. */
 	enum error (*poll)(struct log_reader *log, int timeout_ms, struct log_event *ret_event, struct error_note *note);
-	/* The partition's next BATCH starts with the first event newer than `position`. FAILED_PRECONDITION, with the way out in
-	 * the note, where the log no longer holds it or is another log. */
+	/* The partition's next BATCH starts with the first event newer than `position`. With the way out in the note: DATA_LOSS
+	 * where the log no longer holds that one, FAILED_PRECONDITION where it is another log. */
 	enum error (*seek)(struct log_reader *log, int32_t partition, int64_t position, struct error_note *note);
 	/* Tells the log's own tools how far the store is. The store's position is what counts. */
 	enum error (*commit)(struct log_reader *log, int32_t partition, int64_t position, struct error_note *note);
 	/* Which log this is: changes when it is made anew (16 bytes). */
 	enum error (*identity)(struct log_reader *log, uint8_t ret_identity[16], struct error_note *note);
 	void (*close)(struct log_reader *log);
+	/* The position before the partition's first event: what a seek that found DATA_LOSS can be answered with, once somebody
+	 * has seen to what lay before. NULL where nothing is ever removed. */
+	enum error (*start)(struct log_reader *log, int32_t partition, int64_t *ret_position, struct error_note *note);
 };
 struct log_reader {
 	const struct log_reader_vtable *vtable;

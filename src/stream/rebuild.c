@@ -180,6 +180,22 @@ static enum error look(struct rebuild *rebuild, int32_t partition, int64_t posit
 	return rebuild->config.source == NULL ? tell_no_ledger(rebuild, partition, note) : begin(rebuild, position, note);
 }
 
+/* One that has begun knows only what was there then. */
+enum error rebuild_covers_gap(struct rebuild *rebuild, int32_t partition, struct error_note *note)
+{
+	struct store *store = rebuild->config.store;
+	struct rebuild_request request;
+	enum error error = store->vtable->find_rebuild(store, partition, &request, note);
+	if (error != ERROR_OK)
+		return error;
+	if (rebuild->config.source == NULL || request.of_client || request.day_ms != REBUILD_EVERY_DAY)
+		return ERROR_NOT_FOUND;
+	request.has_place = false;
+	request.state = REBUILD_RUNNING;
+	request.updated_ms = clock_wall_ms(rebuild->config.clock);
+	return store->vtable->put_rebuild(store, &request, note);
+}
+
 /* ─── Clients ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static bool keep_sum(struct rebuild *rebuild, const struct ledger_sum *sum)

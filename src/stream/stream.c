@@ -110,6 +110,28 @@ static void give_up_partition(struct stream *stream, struct partition *partition
 	forget_partition(stream, partition);
 }
 
+/* What the log lost is made anew from the ledger, if somebody has asked for that: then the engine goes on at the log's start. */
+static enum error skip_gap(struct stream *stream, int32_t number, int64_t *ret_position, struct error_note *note)
+{
+	struct log_reader *log = stream->ports.log;
+	struct error_note own = {""};
+	if (stream->rebuild == NULL || log->vtable->start == NULL)
+		return ERROR_DATA_LOSS;
+	enum error error = rebuild_covers_gap(stream->rebuild, number, &own);
+	if (error == ERROR_NOT_FOUND)
+		return ERROR_DATA_LOSS;
+	int64_t position;
+	if (error == ERROR_OK)
+		error = log->vtable->start(log, number, &position, &own);
+	if (error == ERROR_OK)
+		error = log->vtable->seek(log, number, position, &own);
+	if (error == ERROR_OK)
+		*ret_position = position;
+	else if (note != NULL)
+		*note = own;
+	return error == ERROR_DATA_LOSS ? ERROR_UNAVAILABLE : error; /* more was removed meanwhile: another look */
+}
+
 /* The partition of the event in hand becomes ours. Whatever fails, it can be done again from the start. */
 static enum error assign(struct stream *stream, struct error_note *note)
 {
@@ -130,6 +152,8 @@ static enum error assign(struct stream *stream, struct error_note *note)
 		error = store->vtable->take(store, number, identity, &position, note);
 	if (error == ERROR_OK)
 		error = log->vtable->seek(log, number, position, note);
+	if (error == ERROR_DATA_LOSS)
+		error = skip_gap(stream, number, &position, note);
 	if (error != ERROR_OK)
 		return error;
 
@@ -386,7 +410,7 @@ static enum error handle_event(struct stream *stream, struct error_note *note)
 		break;
 	case LOG_ASSIGNED:
 		error = assign(stream, note);
-		if (error == ERROR_FAILED_PRECONDITION)
+		if (error == ERROR_FAILED_PRECONDITION || error == ERROR_DATA_LOSS)
 			stream->stopped = true;
 		break;
 	case LOG_BATCH:

@@ -11,8 +11,8 @@
  *
  *             ┌── error ──► RETRYING ◄─┐ error again: the pause doubles, to 5 s
  *   RUNNING ──┤      ok ◄──────┴───────┘
- *             └── FAILED_PRECONDITION where a partition is taken, DATA_LOSS where it is read ──► STOPPED (the text says
- *                                                                                                what a person must do)
+ *             └── FAILED_PRECONDITION where a partition is taken, DATA_LOSS there or where it is read ──► STOPPED (the text
+ *                 says what a person must do; a partition of which all is to be rebuilt goes on behind what the log lost)
  *
  * A partition that the store says is another's now (FENCED) is dropped until the log assigns it anew.
  */

@@ -10,6 +10,7 @@ import pytest
 from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
 from conftest import BUILD, wait_for
 from kafka import kafka  # noqa: F401
+from test_kafka_reader import remove_events
 from test_postgres_kafka import agree, assert_kept, database, loading, make_pair, postgres, progress, pytestmark  # noqa: F401
 
 WINDOW_MS, PARTITIONS = 300_000, 6
@@ -305,7 +306,7 @@ def test_a_rebuild_puts_right_what_was_damaged_by_hand_while_pings_pour_in(store
     assert result["corrected"] >= 2 and nothing is None
     with loading(pingd, record):
         result, found = rebuild(pingd, store, "--all")
-        assert result["partitions"] == result["done"] == PARTITIONS and result["corrected"] >= 5
+        assert result["partitions"] == result["done"] == PARTITIONS and result["corrected"] >= 3  # what pings touched is right already
         assert found["differences"] == 0
     agree(postgres, kafka, database)
     metrics_agree(pingd, postgres, database, store)
@@ -348,6 +349,30 @@ def test_what_was_asked_for_is_carried_out_whoever_dies(store, make_pair, postgr
             wait_for("all of it to be done", lambda: set(requests(store).values()) == {2})
         progress(record)
     agree(postgres, kafka, database)
+    metrics_agree(api, postgres, database, store)
+    assert audit(api, store, 0)["differences"] == 0
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_what_kafka_no_longer_holds_stops_the_engine_and_is_rebuilt_from_the_ledger(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """The engine was away for longer than Kafka keeps events; the way out is what it says."""
+    record = tmp_path / "acknowledged"
+    api = make_pair(*store.arguments, "--roles", "api").start()
+    engine = make_pair(*store.arguments, "--roles", "stream", name="engine").start()
+    with loading(api, record):
+        shared_by(store, 1)
+        wait_for("the first rows", lambda: api.call("ListClients", {})[1].get("clients"))
+        assert engine.stop() == 0
+        progress(record, 2000)
+        remove_events(kafka, tmp_path)
+        progress(record)
+        engine.spawn()
+        wait_for("the engine to stop and say why", lambda: "state=stopped" in engine.log() and "removed (retention)" in engine.log())
+        assert "pingctl rebuild --all --no-wait, then start this engine again" in engine.log()
+        rebuild(api, store, "--all", "--no-wait")
+        assert engine.stop() == 0
+        engine.start()
+        wait_for("all of it to be done", lambda: set(requests(store).values()) == {2})
     metrics_agree(api, postgres, database, store)
     assert audit(api, store, 0)["differences"] == 0
 

@@ -227,9 +227,8 @@ static void mark_broken(struct kafka_reader *reader, struct partition *partition
 	if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
 		partition->broken = error_noted(
 			&partition->why, ERROR_DATA_LOSS,
-			"Kafka: %s, partition %d has no offset %lld any more: removed before it was read (retention), or the "
-			"topic "
-			"was made anew: see the procedure of --log-epoch; %s",
+			"Kafka: %s, partition %d has no offset %lld any more: removed before it was read (retention): pingctl "
+			"rebuild --all --no-wait, then start this engine again; or the topic was made anew: see --log-epoch; %s",
 			KAFKA_TOPIC_EVENTS, (int)partition->number, (long long)partition->next_offset,
 			rd_kafka_message_errstr(message));
 	else if (client_error(code) == ERROR_FAILED_PRECONDITION)
@@ -491,11 +490,11 @@ static enum error find_offset(struct kafka_reader *reader, int32_t number, int64
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return failed(reader, "cannot find the partition's bounds", code, note);
 	if (next < start)
-		return error_noted(
-			note, ERROR_FAILED_PRECONDITION,
-			"Kafka: %s, partition %d begins at offset %lld, but the metrics are at %lld: what lay between was "
-			"removed (retention); they must be made anew from the ledger",
-			KAFKA_TOPIC_EVENTS, (int)number, (long long)start, (long long)next);
+		return error_noted(note, ERROR_DATA_LOSS,
+				   "Kafka: %s, partition %d begins at offset %lld, the metrics are at %lld: what lay between was "
+				   "removed (retention) and must be made anew from the ledger: pingctl rebuild --all --no-wait, "
+				   "then start this engine again",
+				   KAFKA_TOPIC_EVENTS, (int)number, (long long)start, (long long)next);
 	if (next > end)
 		return error_noted(
 			note, ERROR_FAILED_PRECONDITION,
@@ -503,6 +502,18 @@ static enum error find_offset(struct kafka_reader *reader, int32_t number, int64
 			"or has lost events; follow the procedure of --log-epoch",
 			KAFKA_TOPIC_EVENTS, (int)number, (long long)end, (long long)next);
 	*ret_offset = next;
+	return ERROR_OK;
+}
+
+static enum error reader_start(struct log_reader *base, int32_t number, int64_t *ret_position, struct error_note *note)
+{
+	struct kafka_reader *reader = of(base);
+	int64_t start, end;
+	rd_kafka_resp_err_t code =
+		rd_kafka_query_watermark_offsets(reader->client, KAFKA_TOPIC_EVENTS, number, &start, &end, QUERY_TIMEOUT_MS);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return failed(reader, "cannot find the partition's bounds", code, note);
+	*ret_position = position_before(reader, start);
 	return ERROR_OK;
 }
 
@@ -563,7 +574,8 @@ static void reader_close(struct log_reader *base)
 
 enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note)
 {
-	static const struct log_reader_vtable vtable = {reader_poll, reader_seek, reader_commit, reader_identity, reader_close};
+	static const struct log_reader_vtable vtable = {reader_poll,	 reader_seek,  reader_commit,
+							reader_identity, reader_close, reader_start};
 	enum error error = kafka_config_check(config, note);
 	if (error != ERROR_OK)
 		return error;

@@ -126,13 +126,20 @@ static enum error seek(struct log_reader *reader, int32_t partition, int64_t pos
 		return error;
 	const struct fake_log_partition *p = &fake->log->partitions[partition];
 	if (position < p->start_position)
-		return error_noted(note, ERROR_FAILED_PRECONDITION, "the log begins behind the store's position; rebuild");
+		return error_noted(note, ERROR_DATA_LOSS, "the log begins behind the store's position; rebuild");
 	size_t next = 0;
 	while (next < p->count && p->events[next].position <= position)
 		next++;
 	fake->partitions[partition].next = next;
 	fake->partitions[partition].sought = true;
 	fake->partitions[partition].told_position = position;
+	return ERROR_OK;
+}
+
+static enum error start(struct log_reader *reader, int32_t partition, int64_t *ret_position, struct error_note *note)
+{
+	(void)note;
+	*ret_position = ((struct fake_reader *)reader)->log->partitions[partition].start_position;
 	return ERROR_OK;
 }
 
@@ -163,7 +170,7 @@ static void close_reader(struct log_reader *reader)
 
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log)
 {
-	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader};
+	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader, start};
 	*reader = (struct fake_reader){.reader.vtable = &vtable, .log = log};
 	for (int i = 0; i < FAKE_LOG_PARTITIONS; i++)
 		reader->committed[i] = POSITION_NONE;

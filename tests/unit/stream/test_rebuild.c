@@ -368,6 +368,39 @@ static void without_a_ledger_who_asks_is_told_so_and_pings_go_on(void **state)
 	assert_string_equal(world.requests.requests[0].note.text, "");
 }
 
+/* An engine was away for longer than the log keeps events; one partition's are still there. */
+static void what_the_log_lost_stops_the_engine_until_all_of_it_is_to_be_rebuilt(void **state)
+{
+	(void)state;
+	struct stream_status status;
+	struct address zero = rows_address(0);
+	begin(1);
+	for (int i = 0; i < 20; i++)
+		produce();
+	steps(50);
+	end_process();
+	for (int i = 0; i < 20; i++)
+		produce();
+	int64_t lost = fake_log_end(&world.log, 0);
+	for (int i = 0; i < 10; i++)
+		produce();
+	fake_log_trim(&world.log, 0, lost);
+	ask(0, &zero, REBUILD_EVERY_DAY); /* not all of it */
+	start_process(true);
+	steps(30);
+	stream_status(world.stream, &status);
+	assert_int_equal(status.state, STREAM_STOPPED);
+	assert_int_equal(status.error, ERROR_DATA_LOSS);
+	world.requests.requests[0].state = REBUILD_DONE;
+	ask_all();
+	world.requests.requests[1].state = REBUILD_RUNNING; /* begun before: what was done then lacks what is lost now */
+	world.requests.requests[1].has_place = true;
+	world.requests.requests[1].place = rows_address(CLIENTS);
+	start_process(true);
+	settle();
+	check();
+}
+
 int main(int argc, char **argv)
 {
 	only_seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
@@ -376,6 +409,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(rows_of_somebody_who_filled_the_tables_before_us_stay, end),
 		cmocka_unit_test_teardown(a_client_whose_batch_is_not_in_the_log_for_good_is_put_off, end),
 		cmocka_unit_test_teardown(without_a_ledger_who_asks_is_told_so_and_pings_go_on, end),
+		cmocka_unit_test_teardown(what_the_log_lost_stops_the_engine_until_all_of_it_is_to_be_rebuilt, end),
 		cmocka_unit_test_teardown(whatever_was_damaged_is_a_plain_count_of_the_log_again, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

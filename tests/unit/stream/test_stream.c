@@ -419,7 +419,7 @@ static void a_log_that_begins_behind_the_position_stops_it(void **state)
 	(void)state;
 	ping(1, OPEN_MS);
 	fake_log_trim(&log_, 0, 1);
-	assert_stopped(ERROR_FAILED_PRECONDITION, "the log begins behind the store's position; rebuild");
+	assert_stopped(ERROR_DATA_LOSS, "the log begins behind the store's position; rebuild");
 }
 
 static void events_removed_before_they_were_read_stop_it(void **state)
