@@ -91,6 +91,7 @@ static const struct command *const commands[] = {
 	&pingctl_load_command,
 	&pingctl_audit_command,
 	&pingctl_rebuild_command,
+	&pingctl_dead_letters_command,
 	&pingctl_migrate_command,
 	NULL,
 };

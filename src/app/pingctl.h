@@ -98,7 +98,7 @@ struct ping_v1_time_range *pingctl_range(struct pingctl *ctl, const char *from, 
 
 extern const struct command pingctl_ping_command, pingctl_count_command, pingctl_windows_command, pingctl_days_command,
 	pingctl_activity_command, pingctl_top_command, pingctl_watch_command, pingctl_status_command, pingctl_load_command,
-	pingctl_audit_command, pingctl_rebuild_command, pingctl_migrate_command;
+	pingctl_audit_command, pingctl_rebuild_command, pingctl_dead_letters_command, pingctl_migrate_command;
 
 /* What `pingctl audit` compares where the store is ScyllaDB, and how it is printed: for a rebuild's end. The config is complete.
  */

@@ -321,6 +321,34 @@ def test_what_is_no_event_or_misplaced_goes_to_the_dead_letters_and_the_rest_goe
     assert len({(reason[b"partition"], reason[b"offset"]) for reason in reasons}) == len(POISON)
 
 
+def dead_letters(kafka, *arguments):  # noqa: F811
+    """What `pingctl dead-letters` says: one object a line."""
+    done = subprocess.run([BUILD / "pingctl", "dead-letters", "--json", "--ledger", "postgres://127.0.0.1:1/none", "--log", kafka.url, *arguments],
+                          capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_dead_letters_are_listed_and_what_is_an_event_is_put_back_once(topics, make_reader, kafka):  # noqa: F811
+    reader = make_reader()
+    reader.own(PARTITIONS)
+    assert dead_letters(kafka) == []
+    kafka.console_produce("raw-pings", POISON)
+    read_all(reader, publish(topics, 0, 100))
+    letters = dead_letters(kafka)
+    assert sorted((letter["key"], letter["value"]) for letter in letters) == sorted(POISON)
+    assert all(letter["partition"] in PARTITIONS and letter["offset"] >= 0 and letter["reason"] for letter in letters)
+    states = {letter["value"]: letter["state"] for letter in letters}
+    assert states == {value: "can be replayed" if key == "elsewhere" else "no event" for key, value in POISON}
+    assert dead_letters(kafka, "--replay") == [{"replayed": 1, "already": 0, "no_events": 3}]
+    misplaced = ("203.0.113.7", 1728920731000 - FIRST_MS)
+    reader.poll_until("the event", lambda: misplaced in [event[2:] for event in reader.events])
+    assert dead_letters(kafka, "--replay") == [{"replayed": 0, "already": 1, "no_events": 3}]
+    assert [letter["state"] for letter in dead_letters(kafka) if letter["key"] == "elsewhere"] == ["replayed"]
+    (placed,) = [record for record in kafka.console_consume("raw-pings", 100 + len(POISON) + 1) if record[3:] == (b"203.0.113.7", POISON[3][1].encode())]
+    assert b"reason" not in placed[2]
+
+
 def test_while_dead_letters_cannot_be_written_the_reader_says_so_and_passes_nothing_by(topics, make_reader, kafka):  # noqa: F811
     reader = make_reader()
     reader.own(PARTITIONS)

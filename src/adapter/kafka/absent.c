@@ -55,3 +55,19 @@ enum error kafka_log_open(const struct kafka_config *config, struct log_reader *
 	(void)ret_log;
 	return kafka_check_build(note);
 }
+
+enum error kafka_letters_list(const struct kafka_config *config, bool (*visit)(void *context, const struct kafka_letter *letter),
+			      void *context, struct error_note *note)
+{
+	(void)config;
+	(void)visit;
+	(void)context;
+	return kafka_check_build(note);
+}
+
+enum error kafka_letters_replay(const struct kafka_config *config, struct kafka_replay *ret_replay, struct error_note *note)
+{
+	(void)config;
+	(void)ret_replay;
+	return kafka_check_build(note);
+}

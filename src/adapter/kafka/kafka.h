@@ -75,4 +75,24 @@ enum error kafka_follower_open(const struct kafka_config *config, struct log_fol
 /* For the audit; connects when first asked. */
 enum error kafka_positions_open(const struct kafka_config *config, struct log_positions **ret_log, struct error_note *note);
 
+/* A record that readers could not take, as it lies in raw-pings-dead. */
+struct kafka_letter {
+	int32_t partition; /* where it was in raw-pings; −1: not told */
+	int64_t offset;
+	int64_t written_ms;
+	struct slice reason, key, value; /* until the visitor returns */
+	bool curable;			 /* it is an event: only its place was wrong */
+	bool replayed;			 /* it was put back */
+};
+struct kafka_replay {
+	int64_t replayed, already; /* now, and before */
+	int64_t hopeless;	   /* no events */
+};
+/* Each of them once, by partition, oldest first, until the visitor returns false. */
+enum error kafka_letters_list(const struct kafka_config *config, bool (*visit)(void *context, const struct kafka_letter *letter),
+			      void *context, struct error_note *note);
+/* Writes those that are events to raw-pings, where they belong, each once however often this is done. After an error: as many
+ * as ret_replay says. */
+enum error kafka_letters_replay(const struct kafka_config *config, struct kafka_replay *ret_replay, struct error_note *note);
+
 #endif
