@@ -80,20 +80,13 @@ static const struct setting flags[] = {
 };
 
 static const struct command *const commands[] = {
-	&pingctl_ping_command,
-	&pingctl_count_command,
-	&pingctl_windows_command,
-	&pingctl_days_command,
-	&pingctl_activity_command,
-	&pingctl_top_command,
-	&pingctl_watch_command,
-	&pingctl_status_command,
-	&pingctl_load_command,
-	&pingctl_audit_command,
-	&pingctl_rebuild_command,
-	&pingctl_dead_letters_command,
-	&pingctl_migrate_command,
-	NULL,
+	&pingctl_ping_command,	   &pingctl_count_command,
+	&pingctl_windows_command,  &pingctl_days_command,
+	&pingctl_activity_command, &pingctl_top_command,
+	&pingctl_watch_command,	   &pingctl_status_command,
+	&pingctl_load_command,	   &pingctl_audit_command,
+	&pingctl_rebuild_command,  &pingctl_dead_letters_command,
+	&pingctl_migrate_command,  NULL,
 };
 
 static const struct manual manual = {

@@ -69,7 +69,8 @@ static const char *spell(struct pingctl *ctl, struct slice bytes, size_t max)
 
 static void print_json_letter(struct pingctl *ctl, const struct kafka_letter *letter)
 {
-	pingctl_print(ctl, "{\"partition\": %d, \"offset\": %" PRId64 ", \"written_ms\": %" PRId64 ", \"state\": \"%s\", \"reason\": ",
+	pingctl_print(ctl,
+		      "{\"partition\": %d, \"offset\": %" PRId64 ", \"written_ms\": %" PRId64 ", \"state\": \"%s\", \"reason\": ",
 		      (int)letter->partition, letter->offset, letter->written_ms, state_of(letter));
 	pingctl_print_json_string(ctl, spell(ctl, letter->reason, SIZE_MAX));
 	pingctl_print(ctl, ", \"key\": ");
@@ -153,9 +154,11 @@ static int run(void *program, char *const *arguments, size_t count)
 const struct command pingctl_dead_letters_command = {
 	.name = "dead-letters",
 	.summary = "list what readers of the log could not take, and put back what can be",
-	.help = "Lists the records of raw-pings-dead, each once: when it was written there, where it lay in raw-pings, why it could "
+	.help = "Lists the records of raw-pings-dead, each once: when it was written there, where it lay in raw-pings, why it "
+		"could "
 		"not be taken, its key and its value (what is no text in hexadecimal). With --replay those that are events, and "
-		"lay in another partition than their client's, are written where they belong; how far that has come is the offset "
+		"lay in another partition than their client's, are written where they belong; how far that has come is the "
+		"offset "
 		"of group ping-dead-letters. With --json one object a line. It takes pingd's own settings (flags, PING_ "
 		"variables, "
 		"config file). Exit code 3 when Kafka cannot be reached.",

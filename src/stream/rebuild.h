@@ -49,8 +49,8 @@ bool rebuild_is_due(const struct rebuild *rebuild, int32_t partition, int64_t no
  * step can go on at once. The store's errors: the stream tries again; FENCED: then rebuild_leave. */
 enum error rebuild_step(struct rebuild *rebuild, int32_t partition, struct engine *engine, int64_t position, bool *ret_more,
 			struct error_note *note);
-/* The log has lost what comes next in the partition, which was taken. Where all of it is to be rebuilt that is no loss: the rebuild
- * begins anew, then, and OK says that the engine may go on behind. NOT_FOUND: nobody has asked for one. */
+/* The log has lost what comes next in the partition, which was taken. Where all of it is to be rebuilt that is no loss: the
+ * rebuild begins anew, then, and OK says that the engine may go on behind. NOT_FOUND: nobody has asked for one. */
 enum error rebuild_covers_gap(struct rebuild *rebuild, int32_t partition, struct error_note *note);
 /* Events that the engine has just applied. */
 void rebuild_note(struct rebuild *rebuild, int32_t partition, const struct engine_event *events, size_t count);

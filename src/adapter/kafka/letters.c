@@ -132,8 +132,7 @@ static struct kafka_letter read_letter(const rd_kafka_message_t *message, struct
 
 static enum error failed(struct letters *letters, const char *what, rd_kafka_error_t *problem, struct error_note *note)
 {
-	return problem == NULL ? ERROR_OK
-			       : client_failed_by(&letters->producer_state, letters->producer, what, problem, note);
+	return problem == NULL ? ERROR_OK : client_failed_by(&letters->producer_state, letters->producer, what, problem, note);
 }
 
 /* Its own headers, without ours. */
@@ -184,8 +183,7 @@ static enum error end_transaction(struct letters *letters, int64_t next_offset, 
 		return ERROR_OK;
 	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(offsets, KAFKA_TOPIC_DEAD, letters->partition)->offset = next_offset;
-	rd_kafka_error_t *problem =
-		rd_kafka_send_offsets_to_transaction(letters->producer, offsets, letters->group, CALL_MS);
+	rd_kafka_error_t *problem = rd_kafka_send_offsets_to_transaction(letters->producer, offsets, letters->group, CALL_MS);
 	rd_kafka_topic_partition_list_destroy(offsets);
 	if (problem == NULL)
 		problem = rd_kafka_commit_transaction(letters->producer, CALL_MS);
@@ -232,9 +230,9 @@ static enum error count_partitions(struct letters *letters, int32_t *ret_count, 
 		*ret_count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
 		rd_kafka_metadata_destroy(metadata);
 	}
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERROR_OK
-						  : client_failed(&letters->committed.client_state, client,
-								  "cannot read " KAFKA_TOPIC_DEAD, code, note);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR
+		       ? ERROR_OK
+		       : client_failed(&letters->committed.client_state, client, "cannot read " KAFKA_TOPIC_DEAD, code, note);
 }
 
 /* The group's offsets are asked for by a client that is of the group. */
@@ -287,7 +285,8 @@ static enum error read_all(struct letters *letters, struct error_note *note)
 
 static enum error run(struct letters *letters, struct error_note *note)
 {
-	enum error error = committed_open(&letters->committed, letters->config, "cannot read " KAFKA_TOPIC_DEAD, TIMEOUT_MS, note);
+	enum error error =
+		committed_open(&letters->committed, letters->config, "cannot read " KAFKA_TOPIC_DEAD, TIMEOUT_MS, note);
 	if (error != ERROR_OK)
 		return error;
 	error = read_all(letters, note);
@@ -310,8 +309,7 @@ enum error kafka_letters_replay(const struct kafka_config *config, struct kafka_
 	static const struct client_setting settings[] = {{"transactional.id", TRANSACTION_ID}, {0}};
 	struct letters letters = {.config = config, .producer_state = {.config = config}, .replay = ret_replay};
 	*ret_replay = (struct kafka_replay){0};
-	enum error error =
-		client_create(RD_KAFKA_PRODUCER, &letters.producer_state, settings, NULL, &letters.producer, note);
+	enum error error = client_create(RD_KAFKA_PRODUCER, &letters.producer_state, settings, NULL, &letters.producer, note);
 	if (error != ERROR_OK)
 		return error;
 	letters.group = rd_kafka_consumer_group_metadata_new(GROUP);

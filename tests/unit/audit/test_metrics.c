@@ -47,7 +47,7 @@ static enum error sum_windows(struct ledger_reader *reader, int64_t up_to,
 	(void)up_to;
 	(void)note;
 	for (size_t i = 0; i < ping_count;) {
-		struct ledger_sum sum = {pings[i].client, window_start_of(pings[i].ms), 0, pings[i].ms, pings[i].ms, 0};
+		struct ledger_sum sum = {pings[i].client, window_start_of(pings[i].ms), 0, pings[i].ms, pings[i].ms, 0, 0};
 		for (; i < ping_count && address_equal(&pings[i].client, &sum.client) &&
 		       window_start_of(pings[i].ms) == sum.window_start_ms;
 		     i++) {
