@@ -8,6 +8,7 @@
 #include "unit/cql/server.h"
 
 #include "adapter/cql/cql.h"
+#include "base/clock.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -140,9 +141,14 @@ static void a_column_of_another_type_is_named(void **state)
 static void *migrate_too(void *argument)
 {
 	struct cql_config *config = argument;
+	const struct cql_migration migration = {CQL_MIGRATE_AUTO, RETENTION_MS, PATIENCE_MS, NULL, NULL};
 	struct error_note own = {""};
-	enum error error =
-		cql_migrate(config, &(struct cql_migration){CQL_MIGRATE_AUTO, RETENTION_MS, PATIENCE_MS, NULL, NULL}, NULL, &own);
+	enum error error;
+	/* A node that has not heard of a table yet that another is just making is UNAVAILABLE: pingd asks again, too. */
+	int64_t deadline_us = clock_monotonic_us(clock_system()) + PATIENCE_MS * INT64_C(1000);
+	while ((error = cql_migrate(config, &migration, NULL, &own)) == ERROR_UNAVAILABLE &&
+	       clock_monotonic_us(clock_system()) < deadline_us)
+		clock_sleep_ms(100);
 	if (error != ERROR_OK)
 		print_error("another migrator: %s: %s\n", error_name(error), own.text);
 	return error == ERROR_OK ? argument : NULL;
@@ -157,13 +163,15 @@ static void several_at_once_make_it_once(void **state)
 	assert_int_equal(cql_config_create(server_url("tried"), &config, &note), ERROR_OK);
 	for (int i = 0; i < OTHERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, migrate_too, config), 0);
-	must_migrate("tried");
+	assert_non_null(migrate_too(config));
 	for (int i = 0; i < OTHERS; i++) {
 		void *fine;
 		assert_int_equal(pthread_join(threads[i], &fine), 0);
 		assert_non_null(fine);
 	}
 	cql_config_destroy(config);
+	must_migrate("tried");
+	assert_int_equal(migrations_heard, 0);
 	assert_int_equal(server_number("SELECT count(*) FROM tried.schema_migrations", 0), schema.wanted);
 }
 
