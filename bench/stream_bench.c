@@ -299,7 +299,7 @@ static const struct store_vtable nothing_vtable = {
 static int engine(const struct bench *bench)
 {
 	struct error_note note = {""};
-	struct store store = {&nothing_vtable};
+	struct store store = {.vtable = &nothing_vtable};
 	struct log_reader *reader;
 	struct stream *stream;
 	struct stream_status status = {0};

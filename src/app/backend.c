@@ -250,7 +250,7 @@ int32_t backend_partition_of(const struct address *client, int32_t partition_cou
 	return event_partition(slice_make(text, address_format(client, text)), partition_count);
 }
 
-enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
+static enum error open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
 {
 	if (backend->cql == NULL)
 		return sqlite_store_open(backend->directory, ret_store, note);
@@ -262,6 +262,14 @@ enum error backend_open_store(struct backend *backend, struct store **ret_store,
 		.partition_of = backend_partition_of,
 	};
 	return cql_store_open(&config, ret_store);
+}
+
+enum error backend_open_store(struct backend *backend, struct store **ret_store, struct error_note *note)
+{
+	enum error error = open_store(backend, ret_store, note);
+	if (error == ERROR_OK && backend->config->backends.log == PINGD_BACKEND_KAFKA)
+		(*ret_store)->log_epoch = (int32_t)backend->config->log_epoch;
+	return error;
 }
 
 enum error backend_open_ledger_reader(const struct pingd_config *config, struct ledger_reader **ret_reader,

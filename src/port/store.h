@@ -30,8 +30,9 @@ struct store_removal {
 
 struct store;
 struct store_vtable {
-	/* Becomes the partition's owner; its applied position (POSITION_NONE: an empty store). FAILED_PRECONDITION when the store
-	 * was filled from another log: the note names the way out. */
+	/* Becomes the partition's owner; its applied position (POSITION_NONE: an empty store). From a log that was made anew
+	 * under a greater log_epoch: the last position of the epochs before, for all partitions. FAILED_PRECONDITION when the
+	 * store was filled from any other log: the note names the way out. */
 	enum error (*take)(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			   struct error_note *note);
 	/* The partition is no longer the caller's: another may take it, of whatever kind, without waiting. Whatever fails, it is
@@ -79,6 +80,7 @@ struct store_vtable {
 };
 struct store {
 	const struct store_vtable *vtable;
+	int32_t log_epoch; /* of the log that fills it: set by who opens it, where a log can be made anew */
 };
 
 enum store_client_order { STORE_ORDER_PING_COUNT, STORE_ORDER_LAST_PING, STORE_ORDER_CLIENT_IP };

@@ -179,6 +179,60 @@ static void a_store_filled_from_another_log_is_refused_with_a_way_out(void **sta
 	assert_int_equal(take(0), 7);
 }
 
+static enum error take_of(const uint8_t log[16], int32_t partition, int64_t *ret_position)
+{
+	struct error_note note = {""};
+	enum error error = suite->store->vtable->take(suite->store, partition, log, ret_position, &note);
+	assert_true(error == ERROR_OK || note.text[0] != 0);
+	return error;
+}
+
+static void release(int32_t partition)
+{
+	if (suite->store->vtable->release != NULL)
+		suite->store->vtable->release(suite->store, partition);
+}
+
+static void a_log_made_anew_under_a_greater_epoch_is_gone_on_with(void **state)
+{
+	(void)state;
+	const int64_t start = (INT64_C(2) << 48) - 1;
+	int64_t position = -99;
+	take(0);
+	struct window_row row = window(1, START_MS, 3, 7);
+	write_at(0, (struct engine_dirty){.windows = &row, .window_count = 1}, 7);
+	release(0);
+	suite->reopen(suite);
+	suite->store->log_epoch = 2;
+	assert_int_equal(take_of(log_b, 4, &position), ERROR_OK); /* one that had no position */
+	assert_int_equal(position, start);
+	assert_int_equal(take_of(log_b, 0, &position), ERROR_OK);
+	assert_int_equal(position, start);
+	struct window_row before = read_window(1, START_MS);
+	assert_window(&before, &row);
+	write_at(0, (struct engine_dirty){0}, start + 1);
+	release(0);
+	release(4);
+	assert_int_equal(take_of(log_b, 0, &position), ERROR_OK);
+	assert_int_equal(position, start + 1);
+}
+
+static void a_log_is_not_gone_on_with_under_the_same_epoch_nor_the_same_log_under_another(void **state)
+{
+	(void)state;
+	int64_t position = -99;
+	suite->store->log_epoch = 2;
+	take(0);
+	write_at(0, (struct engine_dirty){0}, INT64_C(2) << 48);
+	release(0);
+	assert_int_equal(take_of(log_b, 0, &position), ERROR_FAILED_PRECONDITION);
+	suite->store->log_epoch = 1;
+	assert_int_equal(take_of(log_b, 1, &position), ERROR_FAILED_PRECONDITION);
+	suite->store->log_epoch = 3;
+	assert_int_equal(take_of(log_a, 0, &position), ERROR_FAILED_PRECONDITION);
+	assert_int_equal(position, -99);
+}
+
 static void a_partition_that_was_not_taken_is_not_written(void **state)
 {
 	(void)state;
@@ -808,6 +862,8 @@ int store_contract_run(struct store_contract *contract)
 		TEST(the_position_written_last_is_found_at_the_next_taking),
 		TEST(each_partition_has_its_position),
 		TEST(a_store_filled_from_another_log_is_refused_with_a_way_out),
+		TEST(a_log_made_anew_under_a_greater_epoch_is_gone_on_with),
+		TEST(a_log_is_not_gone_on_with_under_the_same_epoch_nor_the_same_log_under_another),
 		TEST(a_partition_that_was_not_taken_is_not_written),
 		TEST(a_row_that_is_not_there_reads_as_empty),
 		TEST(rows_read_back_as_written_also_after_a_restart),

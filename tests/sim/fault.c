@@ -422,6 +422,6 @@ struct log_reader *fault_wrap_log(struct fault *fault, struct log_reader *inner)
 struct store *fault_wrap_store(struct fault *fault, struct store *inner)
 {
 	struct faulty_store *faulty = must(calloc(1, sizeof *faulty));
-	*faulty = (struct faulty_store){{&store_vtable}, inner, fault};
+	*faulty = (struct faulty_store){{.vtable = &store_vtable}, inner, fault};
 	return &faulty->store;
 }

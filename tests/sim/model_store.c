@@ -1,5 +1,7 @@
 #include "model_store.h"
 
+#include "port/positions.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,19 +146,54 @@ static bool is_filled_from_another_log(const struct model_store *data, const uin
 	return false;
 }
 
+static int64_t log_start(const struct store *store)
+{
+	return position_make(store->log_epoch, 0) - 1;
+}
+
+/* All partitions at once go on with a log that was made anew under a greater epoch. */
+static void enter_log(const struct store *store, struct model_store *data, const uint8_t log_identity[16])
+{
+	struct rowset *partitions = &data->tables[STORE_PARTITIONS];
+	for (size_t i = 0; i < partitions->count; i++) {
+		const struct partition_row *row = rowset_at(partitions, i);
+		if (row->position >= 0 && position_epoch(row->position) >= store->log_epoch)
+			return;
+	}
+	for (size_t i = 0; i < partitions->count; i++) {
+		struct partition_row row = *(struct partition_row *)rowset_at(partitions, i);
+		if (memcmp(row.log_identity, log_identity, sizeof row.log_identity) == 0)
+			continue;
+		memcpy(row.log_identity, log_identity, sizeof row.log_identity);
+		row.position = log_start(store);
+		row.owner = ++data->owners;
+		change(data, STORE_PARTITIONS, &row, &row);
+	}
+}
+
+static bool is_behind_epoch(const struct store *store, int64_t position)
+{
+	return position >= 0 && position != log_start(store) && position_epoch(position) < store->log_epoch;
+}
+
 static enum error model_take(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			     struct error_note *note)
 {
 	struct model_store_handle *handle = (struct model_store_handle *)store;
 	struct model_store *data = handle->data;
+	if (store->log_epoch > 0)
+		enter_log(store, data, log_identity);
 	if (is_filled_from_another_log(data, log_identity))
 		return error_noted(note, ERROR_FAILED_PRECONDITION,
 				   "the store was filled from another log; rebuild it with pingctl rebuild");
-	struct partition_row row = {.partition = partition, .position = POSITION_NONE};
+	bool first = data->tables[STORE_PARTITIONS].count == 0;
+	struct partition_row row = {.partition = partition, .position = first ? POSITION_NONE : log_start(store)};
 	memcpy(row.log_identity, log_identity, sizeof row.log_identity);
 	const struct partition_row *before = rowset_find(&data->tables[STORE_PARTITIONS], &row);
 	if (before != NULL)
 		row.position = before->position;
+	if (is_behind_epoch(store, row.position))
+		return error_noted(note, ERROR_FAILED_PRECONDITION, "the epoch is greater, the log the same");
 	row.owner = ++data->owners;
 	change(data, STORE_PARTITIONS, &row, &row);
 	data->transactions++;

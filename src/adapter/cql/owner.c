@@ -1,21 +1,10 @@
-#include "adapter/cql/store.h"
+#include "adapter/cql/writers.h"
 
 #include <stdlib.h>
 
 /* How long a reservation reaches ahead, and how often a lightweight transaction that met another is tried again. */
 #define RESERVED_US INT64_C(30000000)
-enum { ATTEMPTS = 8, HEARTBEAT_FRESH_MS = 60000 };
-
-/* A row of engine_writers. */
-struct writer {
-	bool found, has_owner;
-	bool native;
-	char kind[24];
-	uint8_t owner[CQL_OWNER_SIZE];
-	uint8_t topic_id[16];
-	int64_t version, reserved_us, position, heartbeat_ms;
-	int32_t number, partition_count;
-};
+enum { ATTEMPTS = 8 };
 
 struct cql_partition *cql_find_partition(struct cql_store *store, int32_t number)
 {
@@ -38,129 +27,26 @@ static int64_t now_us(const struct cql_store *store)
 	return clock_wall_ms(store->clock) * 1000;
 }
 
-static bool read_bytes(const struct pc_result *rows, size_t row, size_t column, uint8_t ret_bytes[16])
-{
-	struct slice bytes = cql_get_slice(rows, row, column);
-	if (bytes.size != 16)
-		return false;
-	memcpy(ret_bytes, bytes.data, 16);
-	return true;
-}
-
-static struct writer read_writer(const struct pc_result *rows, size_t row)
-{
-	struct writer writer = {.found = true, .position = POSITION_NONE};
-	cql_get_int(rows, row, 0, &writer.number);
-	struct slice kind = cql_get_slice(rows, row, 1);
-	size_t size = kind.size < sizeof writer.kind ? kind.size : sizeof writer.kind - 1;
-	memcpy(writer.kind, kind.data == NULL ? (const uint8_t *)"" : kind.data, size);
-	writer.native = slice_equal_string(kind, "native");
-	writer.has_owner = read_bytes(rows, row, 2, writer.owner);
-	cql_get_bigint(rows, row, 3, &writer.version);
-	cql_get_bigint(rows, row, 4, &writer.reserved_us);
-	read_bytes(rows, row, 5, writer.topic_id);
-	cql_get_int(rows, row, 6, &writer.partition_count);
-	cql_get_bigint(rows, row, 7, &writer.position);
-	cql_get_bigint(rows, row, 8, &writer.heartbeat_ms);
-	return writer;
-}
-
-/* As it is, a lightweight transaction under way included. */
-static enum error find_writer(struct cql_store *store, int32_t number, struct writer *ret_writer, struct error_note *note)
-{
-	struct cql_request request = {0};
-	struct pc_result *rows;
-	cql_call(&request, CQL_FIND_WRITER);
-	cql_put_int(&request, number);
-	enum error error = cql_ask(store->connection, &request, &rows, note);
-	if (error != ERROR_OK)
-		return error;
-	*ret_writer = pc_result_rows(rows) > 0 ? read_writer(rows, 0) : (struct writer){.position = POSITION_NONE};
-	pc_result_free(rows);
-	return ERROR_OK;
-}
-
-/* Sends a lightweight transaction; what became of it is read from the row, so its own answer and errors that may have many causes
- * are left aside, unless nothing can be done about them. */
-static enum error transact(struct cql_store *store, const struct cql_request *request, struct error_note *note)
-{
-	struct pc_result *rows;
-	enum error error = cql_ask(store->connection, request, &rows, note);
-	if (error == ERROR_OK)
-		pc_result_free(rows);
-	return error == ERROR_UNAVAILABLE ? ERROR_OK : error;
-}
-
 /* ─── Taking ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static enum error refuse(struct cql_store *store, const struct writer *writer, const uint8_t log_identity[16],
-			 struct error_note *note)
+/* A row that was moved to this log, or made of it, is never another's again. */
+static enum error check_log(const struct cql_writer *writer, const uint8_t log_identity[16], struct error_note *note)
 {
-	int64_t age_ms = clock_wall_ms(store->clock) - writer->heartbeat_ms;
-	if (memcmp(writer->topic_id, log_identity, 16) != 0)
-		return error_noted(
-			note, ERROR_FAILED_PRECONDITION,
-			"the metrics were made from another log than this one: the topic was made anew, which is a procedure "
-			"(drain, count, log-epoch + 1); or use another keyspace");
-	if (writer->partition_count != store->partition_count)
-		return error_noted(
-			note, ERROR_FAILED_PRECONDITION,
-			"the metrics were made from a log of %d partitions, it has %d now: growing is a procedure (drain, "
-			"count, log-epoch + 1)",
-			(int)writer->partition_count, (int)store->partition_count);
-	if (!writer->native && age_ms < HEARTBEAT_FRESH_MS)
-		return error_noted(
-			note, ERROR_FAILED_PRECONDITION,
-			"another kind of engine (%s) fills these metrics and was heard of %d s ago: stop it, and start this "
-			"one a minute later",
-			writer->kind, (int)(age_ms / 1000));
-	return ERROR_OK;
-}
-
-/* Positions of no partition, but rows with positions: they are of a store whose engine_writers is lost. */
-static enum error refuse_orphans(struct cql_store *store, struct error_note *note)
-{
-	struct cql_request request = {0};
-	struct pc_result *rows;
-	cql_call(&request, CQL_ANY_DAY);
-	enum error error = cql_ask(store->connection, &request, &rows, note);
-	if (error != ERROR_OK)
-		return error;
-	bool any = pc_result_rows(rows) > 0;
-	pc_result_free(rows);
-	return !any ? ERROR_OK
-		    : error_noted(note, ERROR_FAILED_PRECONDITION,
-				  "there are metrics, but table engine_writers is empty, and nothing tells how far they go: "
-				  "bring it back "
-				  "from a backup, or use another keyspace");
-}
-
-/* The partition has no row: the others must be of this log too. */
-static enum error check_others(struct cql_store *store, const uint8_t log_identity[16], struct error_note *note)
-{
-	struct cql_request request = {0};
-	struct pc_result *rows;
-	cql_call(&request, CQL_LIST_WRITERS);
-	enum error error = cql_ask(store->connection, &request, &rows, note);
-	if (error != ERROR_OK)
-		return error;
-	bool none = pc_result_rows(rows) == 0;
-	for (size_t i = 0; i < pc_result_rows(rows) && error == ERROR_OK; i++) {
-		const struct writer writer = read_writer(rows, i);
-		error = refuse(store, &writer, log_identity, note);
-	}
-	pc_result_free(rows);
-	return error == ERROR_OK && none ? refuse_orphans(store, note) : error;
+	return !writer->found || memcmp(writer->topic_id, log_identity, sizeof writer->topic_id) == 0
+		       ? ERROR_OK
+		       : error_noted(note, ERROR_FAILED_PRECONDITION,
+				     "another engine moved the metrics to another log: which one is it, and is --log-epoch the "
+				     "publishers'?");
 }
 
 /* What an owner from now on may use, beyond what one before may have used. */
-static int64_t reservation_after(const struct cql_store *store, const struct writer *writer)
+static int64_t reservation_after(const struct cql_store *store, const struct cql_writer *writer)
 {
 	int64_t now = now_us(store);
 	return (now > writer->reserved_us ? now : writer->reserved_us) + RESERVED_US;
 }
 
-static enum error send_take(struct cql_store *store, int32_t number, const struct writer *writer, int64_t reserved_us,
+static enum error send_take(struct cql_store *store, int32_t number, const struct cql_writer *writer, int64_t reserved_us,
 			    const uint8_t log_identity[16], struct error_note *note)
 {
 	struct cql_request request = {0};
@@ -179,29 +65,37 @@ static enum error send_take(struct cql_store *store, int32_t number, const struc
 		cql_put_bigint(&request, reserved_us);
 		cql_put_bytes(&request, log_identity, 16);
 		cql_put_int(&request, store->partition_count);
+		cql_put_bigint(&request, writer->reserved_us > 0 ? cql_log_start(store) : POSITION_NONE);
 		cql_put_bigint(&request, now / 1000);
 	}
-	return transact(store, &request, note);
+	return cql_transact(store, &request, note);
 }
 
-static bool is_ours(const struct cql_store *store, const struct writer *writer)
+static bool is_ours(const struct cql_store *store, const struct cql_writer *writer)
 {
 	return writer->has_owner && memcmp(writer->owner, store->owner, sizeof store->owner) == 0;
 }
 
 /* From `old`, as the row was found, to `taken`, as it is with us as its owner. Several that try at once take turns: the last one
  * has it. */
-static enum error become_owner(struct cql_store *store, int32_t number, const uint8_t log_identity[16], struct writer *ret_old,
-			       struct writer *ret_taken, struct error_note *note)
+static enum error become_owner(struct cql_store *store, int32_t number, const uint8_t log_identity[16],
+			       struct cql_writer *ret_old, struct cql_writer *ret_taken, struct error_note *note)
 {
-	struct writer old = {0}, now = {0};
-	enum error error = find_writer(store, number, &old, note);
+	struct cql_writer old = {0}, now = {0};
+	int64_t reserved_us = 0;
+	enum error error = cql_enter_log(store, log_identity, &reserved_us, note);
+	if (error == ERROR_OK)
+		error = cql_find_writer(store, number, &old, note);
 	for (int attempt = 0; attempt < ATTEMPTS && error == ERROR_OK; attempt++) {
-		error = old.found ? refuse(store, &old, log_identity, note) : check_others(store, log_identity, note);
+		if (!old.found)
+			old.reserved_us = reserved_us; /* its clients may have been other partitions' */
+		error = check_log(&old, log_identity, note);
+		if (error == ERROR_OK)
+			error = cql_refuse_kind(store, &old, note);
 		if (error == ERROR_OK)
 			error = send_take(store, number, &old, reservation_after(store, &old), log_identity, note);
 		if (error == ERROR_OK)
-			error = find_writer(store, number, &now, note);
+			error = cql_find_writer(store, number, &now, note);
 		if (error == ERROR_OK && is_ours(store, &now) && now.version == old.version + 1) {
 			*ret_old = old;
 			*ret_taken = now;
@@ -220,8 +114,8 @@ static enum error take_lane(struct cql_store *store, int32_t number, const uint8
 			    struct error_note *note)
 {
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-		struct writer lane = {0};
-		enum error error = find_writer(store, number, &lane, note);
+		struct cql_writer lane = {0};
+		enum error error = cql_find_writer(store, number, &lane, note);
 		if (error != ERROR_OK)
 			return error;
 		if (lane.reserved_us > *floor_us)
@@ -248,7 +142,7 @@ static enum error take_lanes(struct cql_store *store, const uint8_t log_identity
 	if (error != ERROR_OK)
 		return error;
 	for (size_t i = 0; i < pc_result_rows(rows) && error == ERROR_OK; i++) {
-		const struct writer writer = read_writer(rows, i);
+		const struct cql_writer writer = cql_read_writer(rows, i);
 		if (writer.number >= 0)
 			continue;
 		if (writer.reserved_us > *floor_us)
@@ -280,7 +174,7 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 {
 	struct cql_store *store = (struct cql_store *)base;
 	struct cql_partition *before = cql_find_partition(store, number);
-	struct writer old = {0}, taken = {0};
+	struct cql_writer old = {0}, taken = {0};
 	if (before != NULL)
 		cql_forget(store, before);
 	cql_known_forget(store->known);
@@ -315,8 +209,8 @@ static enum error lose(struct cql_store *store, struct cql_partition *partition,
 
 enum error cql_confirm(struct cql_store *store, struct cql_partition *partition, struct error_note *note)
 {
-	struct writer writer;
-	enum error error = find_writer(store, partition->number, &writer, note);
+	struct cql_writer writer;
+	enum error error = cql_find_writer(store, partition->number, &writer, note);
 	return error == ERROR_OK && !is_ours(store, &writer) ? lose(store, partition, note) : error;
 }
 
@@ -331,7 +225,7 @@ static enum error send_commit(struct cql_store *store, const struct cql_partitio
 	cql_put_bigint(&request, now_us(store) / 1000);
 	cql_put_int(&request, partition->number);
 	cql_put_bigint(&request, partition->version);
-	return transact(store, &request, note);
+	return cql_transact(store, &request, note);
 }
 
 enum error cql_commit(struct cql_store *store, struct cql_partition *partition, int64_t position, struct error_note *note)
@@ -339,12 +233,12 @@ enum error cql_commit(struct cql_store *store, struct cql_partition *partition, 
 	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		int64_t now = now_us(store), used_us = partition->timestamp_us;
 		int64_t reserved_us = (now > used_us ? now : used_us) + RESERVED_US;
-		struct writer writer;
+		struct cql_writer writer;
 		if (reserved_us < partition->reserved_us)
 			reserved_us = partition->reserved_us;
 		enum error error = send_commit(store, partition, position, reserved_us, note);
 		if (error == ERROR_OK)
-			error = find_writer(store, partition->number, &writer, note);
+			error = cql_find_writer(store, partition->number, &writer, note);
 		if (error != ERROR_OK)
 			return error;
 		if (!is_ours(store, &writer))
@@ -389,6 +283,6 @@ void cql_release(struct store *base, int32_t number)
 	cql_put_bigint(&request, partition->version + 1);
 	cql_put_int(&request, number);
 	cql_put_bigint(&request, partition->version);
-	transact(store, &request, NULL);
+	cql_transact(store, &request, NULL);
 	cql_forget(store, partition);
 }

@@ -11,7 +11,7 @@ static const struct cql_statement statements[CQL_STORE_STATEMENT_COUNT] = {
 	[CQL_FIND_WRITER] = {"SELECT " WRITER_COLUMNS " FROM engine_writers WHERE writer = ?", PC_IDEMPOTENT | PC_SERIAL_READ, 0},
 	[CQL_LIST_WRITERS] = {"SELECT " WRITER_COLUMNS " FROM engine_writers", PC_IDEMPOTENT, 0},
 	[CQL_ANY_DAY] = {"SELECT client_ip FROM daily_totals LIMIT 1", PC_IDEMPOTENT, 0},
-	[CQL_TAKE_FIRST] = {"INSERT INTO engine_writers (" WRITER_COLUMNS ") VALUES (?, 'native', ?, 1, ?, ?, ?, -1, ?)"
+	[CQL_TAKE_FIRST] = {"INSERT INTO engine_writers (" WRITER_COLUMNS ") VALUES (?, 'native', ?, 1, ?, ?, ?, ?, ?)"
 			    " IF NOT EXISTS",
 			    0, 0},
 	[CQL_TAKE] = {"UPDATE engine_writers SET kind = 'native', owner = ?, version = ?, reserved_us = ?, heartbeat = ?"
@@ -22,6 +22,10 @@ static const struct cql_statement statements[CQL_STORE_STATEMENT_COUNT] = {
 			0, 0},
 	[CQL_RELEASE] = {"UPDATE engine_writers SET version = ?, owner = null, heartbeat = null WHERE writer = ? IF version = ?",
 			 0, 0},
+	[CQL_ENTER_LOG] =
+		{"UPDATE engine_writers SET version = ?, reserved_us = ?, topic_id = ?, partition_count = ?, position = ?"
+		 " WHERE writer = ? IF version = ?",
+		 0, 0},
 	[CQL_FIND_WINDOW] = {"SELECT " WINDOW_COLUMNS FROM_WINDOWS "= ?", PC_IDEMPOTENT, 0},
 	[CQL_FIND_DAY] = {"SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ? AND day = ?", PC_IDEMPOTENT, 0},
 	[CQL_FIND_CLIENT] = {"SELECT " CLIENT_COLUMNS " FROM clients WHERE shard = ? AND list = 0 AND rank = 0 AND address = ?",

@@ -1,12 +1,15 @@
 #include "adapter/sqlite/ledger_mark.h"
 #include "adapter/sqlite/rows.h"
 #include "adapter/sqlite/sqlite.h"
+#include "port/positions.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum statement {
 	FIND_POSITION,
+	FIND_EPOCH,
+	ENTER_LOG,
 	FIND_OTHERS,
 	TAKE_PARTITION,
 	SET_POSITION,
@@ -28,9 +31,13 @@ enum statement {
 static const char *const texts[STATEMENT_COUNT] = {
 	[FIND_POSITION] = "SELECT log_identity = ?2, position, ping_id FROM engine_position WHERE partition = ?1",
 	/* Rows of another log; rows of which no position tells where they are from. */
+	[FIND_EPOCH] = "SELECT max(position) FROM engine_position",
+	[ENTER_LOG] = "UPDATE engine_position SET log_identity = ?1, position = ?2, ping_id = NULL WHERE log_identity <> ?1",
 	[FIND_OTHERS] = "SELECT EXISTS (SELECT 1 FROM engine_position WHERE log_identity <> ?1)"
 			" OR (NOT EXISTS (SELECT 1 FROM engine_position) AND EXISTS (SELECT 1 FROM clients))",
-	[TAKE_PARTITION] = "INSERT INTO engine_position (partition, log_identity, position) VALUES (?1, ?2, -1)",
+	[TAKE_PARTITION] = "INSERT INTO engine_position (partition, log_identity, position) VALUES (?1, ?2,"
+			   " CASE WHEN EXISTS (SELECT 1 FROM engine_position) THEN ?3 ELSE -1 END)"
+			   " RETURNING position",
 	[SET_POSITION] = "UPDATE engine_position SET position = ?2, ping_id = ?3 WHERE partition = ?1",
 	[FIND_WINDOW] = "SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ?1 AND window_start = ?2",
 	[FIND_DAY] = "SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ?1 AND day = ?2",
@@ -97,8 +104,42 @@ static enum error refuse_other_log(struct sqlite_store *store, struct error_note
 		store->database.path);
 }
 
+/* Where a partition stands when all of the log epochs before are done, and nothing of this one. */
+static int64_t log_start(const struct sqlite_store *store)
+{
+	return position_make(store->store.log_epoch, 0) - 1;
+}
+
+/* What was filled from a log of an epoch before goes on with this one, all partitions at once: clients may have changed theirs.
+ */
+static enum error enter_log(struct sqlite_store *store, const uint8_t log_identity[16], struct error_note *note)
+{
+	sqlite3_stmt *find = statement_of(store, FIND_EPOCH), *enter = statement_of(store, ENTER_LOG);
+	bool row = false;
+	enum error error = database_next(&store->database, find, &row, "read the log's epoch", note);
+	int64_t newest = row ? sqlite3_column_int64(find, 0) : POSITION_NONE;
+	sqlite3_reset(find);
+	if (error != ERROR_OK || (newest >= 0 && position_epoch(newest) >= store->store.log_epoch))
+		return error;
+	sqlite3_bind_blob(enter, 1, log_identity, 16, SQLITE_STATIC);
+	sqlite3_bind_int64(enter, 2, log_start(store));
+	return database_run(&store->database, enter, "enter a log that was made anew", note);
+}
+
+static enum error check_epoch(const struct sqlite_store *store, int64_t position, struct error_note *note)
+{
+	int32_t log_epoch = store->store.log_epoch;
+	return position < 0 || position == log_start(store) || position_epoch(position) >= log_epoch
+		       ? ERROR_OK
+		       : error_noted(
+				 note, ERROR_FAILED_PRECONDITION,
+				 "log-epoch is %d, but the topic is the one that %s was filled from at %lld: its events would "
+				 "count twice; set --log-epoch back, or make the topic anew as the procedure says",
+				 (int)log_epoch, store->database.path, (long long)position_epoch(position));
+}
+
 /* The partition has no position yet. */
-static enum error take_first(struct sqlite_store *store, int32_t partition, const uint8_t log_identity[16],
+static enum error take_first(struct sqlite_store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			     struct error_note *note)
 {
 	sqlite3_stmt *others = statement_of(store, FIND_OTHERS), *take = statement_of(store, TAKE_PARTITION);
@@ -111,8 +152,13 @@ static enum error take_first(struct sqlite_store *store, int32_t partition, cons
 		return error;
 	sqlite3_bind_int(take, 1, partition);
 	sqlite3_bind_blob(take, 2, log_identity, 16, SQLITE_STATIC);
+	sqlite3_bind_int64(take, 3, log_start(store));
 	sqlite3_reset(others);
-	return database_run(&store->database, take, "take a partition", note);
+	error = database_next(&store->database, take, &row, "take a partition", note);
+	if (error == ERROR_OK)
+		*ret_position = sqlite3_column_int64(take, 0);
+	sqlite3_reset(take);
+	return error;
 }
 
 /* The ping at the position must be the one that was there when the row was written. */
@@ -139,7 +185,9 @@ static enum error take(struct sqlite_store *store, int32_t partition, const uint
 	struct uuid id;
 	sqlite3_bind_int(find, 1, partition);
 	sqlite3_bind_blob(find, 2, log_identity, 16, SQLITE_STATIC);
-	enum error error = database_next(&store->database, find, &row, "read the position", note);
+	enum error error = store->store.log_epoch > 0 ? enter_log(store, log_identity, note) : ERROR_OK;
+	if (error == ERROR_OK)
+		error = database_next(&store->database, find, &row, "read the position", note);
 	if (error == ERROR_OK && row) {
 		same = sqlite3_column_int(find, 0) != 0;
 		position = sqlite3_column_int64(find, 1);
@@ -149,10 +197,12 @@ static enum error take(struct sqlite_store *store, int32_t partition, const uint
 	}
 	sqlite3_reset(find);
 	if (error == ERROR_OK && !row)
-		error = take_first(store, partition, log_identity, note);
+		error = take_first(store, partition, log_identity, &position, note);
 	else if (error == ERROR_OK && !same)
 		error = refuse_other_log(store, note);
-	else if (error == ERROR_OK && known)
+	else if (error == ERROR_OK)
+		error = check_epoch(store, position, note);
+	if (error == ERROR_OK && known)
 		error = check_ping(store, position, &id, note);
 	if (error == ERROR_OK)
 		error = database_commit(&store->database, NULL, note);

@@ -292,6 +292,49 @@ static void rows_whose_positions_are_lost_are_refused(void **state)
 	assert_int_equal(take_refused("engine_writers"), ERROR_FAILED_PRECONDITION);
 }
 
+/* ─── A log that was made anew ─── */
+
+static const uint8_t log_b[16] = "the log of today";
+
+static enum error take_anew(struct store *store, int32_t partition)
+{
+	int64_t position;
+	note = (struct error_note){""};
+	return store->vtable->take(store, partition, log_b, &position, &note);
+}
+
+static void an_engine_of_the_log_before_is_let_come_to_its_end(void **state)
+{
+	(void)state;
+	must_take(first);
+	second->log_epoch = 1;
+	assert_int_equal(take_anew(second, 1), ERROR_FAILED_PRECONDITION);
+	assert_non_null(strstr(note.text, "come to the log's end"));
+	first->vtable->release(first, 0);
+	assert_int_equal(take_anew(second, 1), ERROR_OK);
+	assert_int_equal(server_number("SELECT position FROM engine_writers WHERE writer = 0", 0), (INT64_C(1) << 48) - 1);
+	int64_t position = -99;
+	assert_int_equal(take(first, &position), ERROR_FAILED_PRECONDITION);
+}
+
+/* Its client is another partition's now, whose new owner has a clock that is behind. */
+static void what_an_owner_in_the_log_before_still_writes_lies_below(void **state)
+{
+	(void)state;
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+	server_now_ms += 61000; /* it is not heard of any more */
+	second->log_epoch = 1;
+	assert_int_equal(take_anew(second, 3), ERROR_OK);
+	server_now_ms = START_MS - 120000;
+	const struct window_row row = window(5, INT64_C(1) << 48);
+	const struct engine_dirty dirty = {.windows = &row, .window_count = 1};
+	assert_int_equal(second->vtable->write(second, 3, &dirty, row.position, &note), ERROR_OK);
+	server_now_ms = START_MS + 62000;
+	assert_int_equal(write_window(first, 3, 3), ERROR_FENCED);
+	assert_int_equal(stored_count(), 5);
+}
+
 /* ─── Counters ─── */
 
 static void the_counter_follows_the_total_however_often_it_is_written(void **state)
@@ -442,6 +485,8 @@ int main(void)
 		TEST(what_an_owner_before_still_writes_lies_below_whatever_the_clocks_say),
 		TEST(who_follows_sees_how_far_the_engines_are_and_reads_rows_again),
 		TEST(no_row_is_written_above_what_is_reserved),
+		TEST(an_engine_of_the_log_before_is_let_come_to_its_end),
+		TEST(what_an_owner_in_the_log_before_still_writes_lies_below),
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
 		TEST(what_is_released_is_nobodys),
