@@ -88,6 +88,14 @@ static void print_figures(struct pingctl *ctl, const struct ping_v1_get_pipeline
 	else
 		pingctl_print(ctl, "freshness     the newest ping in the store was received %s\n",
 			      pingctl_ago(ctl, status->newest_applied_ms));
+	const struct ping_v1_engine_figures *engine = status->engine_figures;
+	if (engine != NULL)
+		pingctl_print(ctl,
+			      "engine        %zu partitions, %.1f %% of rows in memory, %.0f rows a flush, writes %.1f ms, reads "
+			      "%.1f ms, %s rebalanced, %s repaired\n",
+			      engine->partitions.count, engine->cache_hit_ratio * 100, engine->rows_per_flush,
+			      engine->store_write_ms, engine->store_read_ms, pingctl_count(ctl, engine->rebalanced_partitions),
+			      pingctl_count(ctl, engine->repaired_rows));
 	pingctl_print(ctl, "clients       %s in the last 24 hours, %s ever\n", pingctl_count(ctl, status->active_clients),
 		      pingctl_count(ctl, status->clients));
 	pingctl_print(ctl, "windows       %s open\n", pingctl_count(ctl, status->open_windows));

@@ -151,6 +151,11 @@ static void on_call(void *context, enum timed_call call, size_t rows, int64_t to
 	telemetry_call(((struct pingd *)context)->telemetry, call, rows, took_us, error);
 }
 
+static void on_store_call(void *context, enum store_call call, size_t rows, int64_t took_us, enum error error)
+{
+	telemetry_store_call(((struct pingd *)context)->telemetry, call, rows, took_us, error);
+}
+
 static enum error start(struct pingd *pingd, struct error_note *note)
 {
 	enum error error = telemetry_create(pingd->config, &pingd->telemetry, note);
@@ -160,7 +165,7 @@ static enum error start(struct pingd *pingd, struct error_note *note)
 		return error;
 	if (pingd->tls != NULL)
 		telemetry_watch_tls(pingd->telemetry, pingd->tls);
-	const struct pipeline_observer observer = {on_batch, on_call, on_failed, pingd};
+	const struct pipeline_observer observer = {on_batch, on_call, on_store_call, on_failed, pingd};
 	error = pipeline_start(pingd->config, &observer, &pingd->pipeline, note);
 	if (error != ERROR_OK)
 		return error;

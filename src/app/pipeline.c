@@ -46,10 +46,11 @@ struct pipeline {
 	struct service *service;
 	pthread_t publisher, streamer;
 	bool publisher_runs, streamer_runs;
-	bool ledger_failed;		   /* the publisher's */
-	enum error told;		   /* the streamer's: the error that was logged last */
-	int64_t tell_lag_us;		   /* the streamer's: not again before */
-	struct rebuild_stats told_rebuild; /* the streamer's: as it was last said */
+	bool ledger_failed;				    /* the publisher's */
+	enum error told;				    /* the streamer's: the error that was logged last */
+	int64_t tell_lag_us;				    /* the streamer's: not again before */
+	struct rebuild_stats told_rebuild;		    /* the streamer's: as it was last said */
+	_Atomic int64_t reads, reads_us, writes, writes_us; /* of the store, by the streamer */
 	atomic_bool publisher_closes, streamer_closes;
 };
 
@@ -291,9 +292,35 @@ static void on_written(void *context, const struct engine_dirty *dirty)
 		watch_publish(pipeline->hub, dirty->windows, dirty->window_count);
 }
 
+static void on_store_call(void *context, enum store_call call, size_t rows, int64_t took_us, enum error error)
+{
+	struct pipeline *pipeline = context;
+	bool reads = call == STORE_CALL_READ_WINDOWS || call == STORE_CALL_READ_DAYS || call == STORE_CALL_READ_CLIENTS;
+	if (reads) {
+		pipeline->reads++;
+		pipeline->reads_us += took_us;
+	} else if (call == STORE_CALL_WRITE) {
+		pipeline->writes++;
+		pipeline->writes_us += took_us;
+	}
+	pipeline->observer.stored(pipeline->observer.context, call, rows, took_us, error);
+}
+
+static enum error time_store(struct pipeline *pipeline)
+{
+	const struct store_observer observer = {on_store_call, pipeline};
+	struct store *timed;
+	enum error error = timed_store_create(pipeline->store, pipeline->clock, &observer, &timed);
+	if (error == ERROR_OK)
+		pipeline->store = timed;
+	return error;
+}
+
 static enum error open_stream(struct pipeline *pipeline, struct error_note *note)
 {
 	enum error error = backend_open_log(pipeline->backend, &pipeline->log, note);
+	if (error == ERROR_OK)
+		error = time_store(pipeline);
 	if (error != ERROR_OK)
 		return error;
 	error = backend_open_rebuild_source(pipeline->config, &pipeline->rebuild_source);
@@ -341,13 +368,15 @@ static void on_read(void *context, const char *port, enum error error, const str
 			   error == ERROR_OK ? NULL : text);
 }
 
-/* Positions are counted on from the other. Embedded, a position is a rowid: they count from 1 without a gap. In Kafka markers and
- * what was aborted have one too, and the log epoch stands above it. */
-static int64_t distance(int64_t from, int64_t to)
+/* Positions are counted on from the other. Embedded, a position is a rowid: they count from 1 without a gap. In Kafka offsets
+ * count from 0, markers and what was aborted have one too, and the log epoch stands above it. */
+static int64_t distance(const struct pipeline *pipeline, int64_t from, int64_t to)
 {
 	if (to <= from)
 		return 0;
-	return from >= 0 && position_epoch(to) == position_epoch(from) ? to - from : position_offset(to);
+	if (from >= 0 && position_epoch(to) == position_epoch(from))
+		return to - from;
+	return position_offset(to) + (publishes(pipeline) ? 1 : 0);
 }
 
 /* Events that were kept and are not in the store yet. */
@@ -357,9 +386,34 @@ static int64_t lag_of(struct pipeline *pipeline, const struct stream_status *sta
 	for (size_t i = 0; i < status->partition_count; i++) {
 		const struct stream_partition *partition = &status->partitions[i];
 		int64_t end = partition->end_position > log_end ? partition->end_position : log_end;
-		lag += distance(partition->stored_position, end);
+		lag += distance(pipeline, partition->stored_position, end);
 	}
 	return status->partition_count > 0 || log_end < 0 ? lag : log_end;
+}
+
+static double ratio(double part, double whole)
+{
+	return whole > 0 ? part / whole : 0;
+}
+
+static void read_engine(struct pipeline *pipeline, const struct stream_status *stream, struct pipeline_status *ret_status)
+{
+	ret_status->has_engine = true;
+	ret_status->cache_hit_ratio = ratio((double)stream->engine.hits, (double)(stream->engine.hits + stream->engine.loads));
+	ret_status->rows_per_flush = ratio((double)stream->rows_written, (double)stream->writes);
+	ret_status->store_read_ms = ratio((double)pipeline->reads_us / 1e3, (double)pipeline->reads);
+	ret_status->store_write_ms = ratio((double)pipeline->writes_us / 1e3, (double)pipeline->writes);
+	ret_status->rebalanced_partitions = (int64_t)(stream->assigned + stream->revoked + stream->lost);
+	ret_status->repaired_rows = (int64_t)stream->repaired;
+	ret_status->partition_count = stream->partition_count;
+	for (size_t i = 0; i < stream->partition_count; i++) {
+		const struct stream_partition *from = &stream->partitions[i];
+		ret_status->partitions[i] =
+			(struct pipeline_partition){.partition = from->partition,
+						    .lag_events = distance(pipeline, from->stored_position, from->end_position),
+						    .applied_events = (int64_t)from->events,
+						    .newest_applied_ms = from->newest_applied_ms};
+	}
 }
 
 static void read_status(struct pipeline_status_source *source, struct pipeline_status *ret_status)
@@ -374,6 +428,7 @@ static void read_status(struct pipeline_status_source *source, struct pipeline_s
 	if (pipeline_stream_status(pipeline, &stream, &ret_status->lag_events)) {
 		ret_status->engine = "native";
 		ret_status->newest_applied_ms = stream.newest_applied_ms;
+		read_engine(pipeline, &stream, ret_status);
 	}
 }
 

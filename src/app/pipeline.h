@@ -11,6 +11,7 @@
 #define PING_APP_PIPELINE_H
 
 #include "app/publishers.h"
+#include "app/timed_store.h"
 #include "service/service.h"
 #include "stream/stream.h"
 
@@ -21,6 +22,8 @@ struct pipeline_observer {
 	void (*batch)(void *context, size_t pings, int64_t took_us, enum error error);
 	/* Instead, where ledger and log are two systems: on a publisher's thread, of each call to one of them. */
 	void (*called)(void *context, enum timed_call call, size_t rows, int64_t took_us, enum error error);
+	/* On the engine's thread, of each call to the store. */
+	void (*stored)(void *context, enum store_call call, size_t rows, int64_t took_us, enum error error);
 	/* From any thread: a server that came after the start is not as configured, or refuses us. A person must act. */
 	void (*failed)(void *context, enum error error, const struct error_note *note);
 	void *context;

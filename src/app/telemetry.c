@@ -1,5 +1,6 @@
 #include "app/telemetry.h"
 
+#include "app/engine_metrics.h"
 #include "app/publisher_metrics.h"
 #include "base/metrics.h"
 
@@ -40,6 +41,13 @@
 	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)              \
 	X(loads, "ping_engine_loaded_rows_total", counter, "Rows read from the store.", NULL)                                    \
 	X(evictions, "ping_engine_evicted_rows_total", counter, "Rows dropped from memory.", NULL)                               \
+	X(hits, "ping_engine_cache_hits_total", counter, "Rows that an event found in memory.", NULL)                            \
+	X(assigned, "ping_engine_rebalanced_partitions_total", counter, "Partitions that came and went.",                        \
+	  METRIC_LABELS({"how", "assigned"}))                                                                                    \
+	X(revoked, "ping_engine_rebalanced_partitions_total", counter, "Partitions that came and went.",                         \
+	  METRIC_LABELS({"how", "revoked"}))                                                                                     \
+	X(lost, "ping_engine_rebalanced_partitions_total", counter, "Partitions that came and went.",                            \
+	  METRIC_LABELS({"how", "lost"}))                                                                                        \
 	X(rows, "ping_engine_cached_rows", gauge, "Rows in memory.", NULL)                                                       \
 	X(dirty, "ping_engine_dirty_rows", gauge, "Rows in memory that are not in the store yet.", NULL)                         \
 	X(partitions, "ping_engine_partitions", gauge, "Partitions of the log that this engine fills the store from.", NULL)     \
@@ -66,6 +74,7 @@ struct telemetry {
 	struct metrics *metrics;
 	struct metric *batch_seconds, *batch_pings, *batches_kept, *batches_failed;
 	struct publisher_metrics *publishers; /* NULL: there are none */
+	struct engine_metrics *engine;	      /* the same */
 	struct server_metrics *server;
 	struct pipeline *pipeline;
 	pthread_mutex_t lock; /* of samples, from taking them to rendering them */
@@ -117,6 +126,9 @@ enum error telemetry_create(const struct pingd_config *config, struct telemetry 
 		add_batches(telemetry);
 		if (config->backends.log == PINGD_BACKEND_KAFKA)
 			error = publisher_metrics_create(telemetry->metrics, config, &telemetry->publishers);
+		if (error == ERROR_OK && config->role_stream && config->backends.log != PINGD_BACKEND_NONE &&
+		    config->backends.store != PINGD_BACKEND_NONE)
+			error = engine_metrics_create(telemetry->metrics, config, &telemetry->engine);
 		error = error == ERROR_OK ? metrics_error(telemetry->metrics, note) : error;
 	}
 	if (error != ERROR_OK) {
@@ -133,6 +145,7 @@ void telemetry_destroy(struct telemetry *telemetry)
 		return;
 	metrics_destroy(telemetry->metrics);
 	publisher_metrics_destroy(telemetry->publishers);
+	engine_metrics_destroy(telemetry->engine);
 	pthread_mutex_destroy(&telemetry->lock);
 	server_metrics_destroy(telemetry->server);
 	free(telemetry);
@@ -188,6 +201,11 @@ void telemetry_call(struct telemetry *telemetry, enum timed_call call, size_t ro
 		telemetry_batch(telemetry, rows, took_us, error);
 }
 
+void telemetry_store_call(struct telemetry *telemetry, enum store_call call, size_t rows, int64_t took_us, enum error error)
+{
+	engine_metrics_called(telemetry->engine, call, rows, took_us, error);
+}
+
 /* ─── Samples ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void sample_ingest(double *samples, struct pipeline *pipeline)
@@ -229,8 +247,9 @@ static void sample_publishers(struct telemetry *telemetry)
 	samples[SAMPLE_publish_lost] = (double)totals.lost;
 }
 
-static void sample_stream(double *samples, struct pipeline *pipeline)
+static void sample_stream(struct telemetry *telemetry, struct pipeline *pipeline)
 {
+	double *samples = telemetry->samples;
 	struct stream_status stream;
 	int64_t lag_events;
 	if (!pipeline_stream_status(pipeline, &stream, &lag_events))
@@ -243,6 +262,10 @@ static void sample_stream(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_expired] = (double)stream.engine.expired;
 	samples[SAMPLE_loads] = (double)stream.engine.loads;
 	samples[SAMPLE_evictions] = (double)stream.engine.evictions;
+	samples[SAMPLE_hits] = (double)stream.engine.hits;
+	samples[SAMPLE_assigned] = (double)stream.assigned;
+	samples[SAMPLE_revoked] = (double)stream.revoked;
+	samples[SAMPLE_lost] = (double)stream.lost;
 	samples[SAMPLE_rows] = (double)stream.engine.rows;
 	samples[SAMPLE_dirty] = (double)stream.engine.dirty_rows;
 	samples[SAMPLE_partitions] = (double)stream.partition_count;
@@ -253,6 +276,7 @@ static void sample_stream(double *samples, struct pipeline *pipeline)
 	samples[SAMPLE_writes] = (double)stream.writes;
 	samples[SAMPLE_rows_written] = (double)stream.rows_written;
 	samples[SAMPLE_pruned] = (double)stream.pruned;
+	engine_metrics_sample(telemetry->engine, &stream);
 }
 
 /* proc(5): the second number of statm is the resident pages. */
@@ -277,7 +301,7 @@ enum error telemetry_render(struct telemetry *telemetry, struct buffer *output)
 		sample_ingest(telemetry->samples, telemetry->pipeline);
 		sample_backend(telemetry->samples, telemetry->pipeline);
 		sample_publishers(telemetry);
-		sample_stream(telemetry->samples, telemetry->pipeline);
+		sample_stream(telemetry, telemetry->pipeline);
 	}
 	sample_process(telemetry->samples);
 	enum error error = metrics_render(telemetry->metrics, output);

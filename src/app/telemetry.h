@@ -27,6 +27,8 @@ struct server_metrics *telemetry_server(struct telemetry *telemetry);
 /* What pipeline_observer is told. Any thread. */
 void telemetry_batch(struct telemetry *telemetry, size_t pings, int64_t took_us, enum error error);
 void telemetry_call(struct telemetry *telemetry, enum timed_call call, size_t rows, int64_t took_us, enum error error);
+/* Of the engine; where this process has one. */
+void telemetry_store_call(struct telemetry *telemetry, enum store_call call, size_t rows, int64_t took_us, enum error error);
 
 /* Prometheus text (exposition format 0.0.4). Any thread. */
 enum error telemetry_render(struct telemetry *telemetry, struct buffer *output);

@@ -149,7 +149,8 @@ static bool ends_with(const char *name, const char *suffix)
 static bool has_unit(const char *name, enum metric_type type)
 {
 	if (type == TYPE_HISTOGRAM)
-		return ends_with(name, "_seconds") || ends_with(name, "_bytes") || ends_with(name, "_pings");
+		return ends_with(name, "_seconds") || ends_with(name, "_bytes") || ends_with(name, "_pings") ||
+		       ends_with(name, "_rows");
 	return ends_with(name, "_total") == (type == TYPE_COUNTER);
 }
 

@@ -4,7 +4,7 @@
  *                              ▲ any thread adds (relaxed atomics)
  *
  * A family is one name with its HELP and TYPE; its members differ in labels. Names are in base units and say so: a counter's ends
- * in _total, a histogram's in _seconds, _bytes or _pings.
+ * in _total, a histogram's in _seconds, _bytes, _pings or _rows.
  *
  * Registration doesn't fail one by one: what it gives may be NULL, which every function here takes and ignores; metrics_error
  * tells once, at the end, whether all went well.

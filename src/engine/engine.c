@@ -132,6 +132,7 @@ static uint32_t find_client(struct engine *engine, const struct address *address
 	uint32_t ref = cache_find(&engine->cache, ROW_CLIENT, tag, address, 0);
 	if (ref != ROW_NONE) {
 		flag(engine, ref, ROW_REFERENCED);
+		engine->stats.hits++;
 	} else {
 		ref = cache_create(&engine->cache, ROW_CLIENT, tag, address, 0);
 		ask(engine, ref);
@@ -165,12 +166,14 @@ static uint32_t find_row(struct engine *engine, struct client_entry *client, enu
 {
 	const struct address *address = &client->row.client;
 	uint32_t ref = client->last[kind], flags = ROW_PINNED | ROW_REFERENCED;
+	engine->stats.hits++;
 	if (!cache_is(&engine->cache, ref, address, start_ms)) {
 		uint32_t tag = cache_tag(&engine->cache, kind, address, start_ms);
 		ref = cache_find(&engine->cache, kind, tag, address, start_ms);
 		if (ref == ROW_NONE) {
 			ref = create_row(engine, client, kind, tag, start_ms);
 			flags = ROW_PINNED;
+			engine->stats.hits--;
 		}
 		client->last[kind] = ref;
 	}

@@ -65,6 +65,7 @@ struct engine_dirty {
 struct engine_stats {
 	uint64_t applied, skipped, expired; /* events merged; already in; merged but whose window is past its retention */
 	uint64_t loads, evictions;
+	uint64_t hits; /* rows that an event found in the cache; up to three an event */
 	size_t rows, dirty_rows;
 };
 

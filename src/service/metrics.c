@@ -275,6 +275,34 @@ static enum error convert_health(struct health *health, struct arena *arena,
 	return ERROR_OK;
 }
 
+static enum error convert_engine(const struct pipeline_status *status, struct arena *arena,
+				 struct ping_v1_get_pipeline_status_response *response)
+{
+	if (!status->has_engine)
+		return ERROR_OK;
+	struct ping_v1_engine_figures *figures = arena_alloc(arena, sizeof *figures);
+	struct ping_v1_partition_figures *items = arena_alloc_array(arena, status->partition_count, sizeof *items);
+	if (figures == NULL || items == NULL)
+		return ERROR_NO_MEMORY;
+	for (size_t i = 0; i < status->partition_count; i++) {
+		const struct pipeline_partition *partition = &status->partitions[i];
+		items[i] = (struct ping_v1_partition_figures){.partition = partition->partition,
+							      .lag_events = partition->lag_events,
+							      .applied_events = partition->applied_events,
+							      .newest_applied_ms = partition->newest_applied_ms};
+	}
+	*figures = (struct ping_v1_engine_figures){.cache_hit_ratio = status->cache_hit_ratio,
+						   .rows_per_flush = status->rows_per_flush,
+						   .store_read_ms = status->store_read_ms,
+						   .store_write_ms = status->store_write_ms,
+						   .rebalanced_partitions = status->rebalanced_partitions,
+						   .repaired_rows = status->repaired_rows};
+	figures->partitions.items = items;
+	figures->partitions.count = status->partition_count;
+	response->engine_figures = figures;
+	return ERROR_OK;
+}
+
 enum error answer_get_pipeline_status(struct question *question, struct readers *readers, struct error_note *note)
 {
 	(void)note;
@@ -300,5 +328,6 @@ enum error answer_get_pipeline_status(struct question *question, struct readers 
 		.pings_per_second = rate_per_second(shared->rate, clock_monotonic_us(shared->clock)),
 	};
 	question->response = response;
-	return convert_health(shared->health, arena_of(question), response);
+	enum error error = convert_engine(&status, arena_of(question), response);
+	return error == ERROR_OK ? convert_health(shared->health, arena_of(question), response) : error;
 }

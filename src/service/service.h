@@ -15,6 +15,7 @@
 #include "service/health.h"
 #include "service/watch.h"
 #include "service/workers.h"
+#include "stream/stream.h"
 
 struct service;
 
@@ -23,6 +24,14 @@ struct pipeline_status {
 	const char *version;
 	const char *ledger, *log, *store, *engine; /* adapters' and engine's names; "": none */
 	int64_t lag_events, newest_applied_ms, dead_letters;
+	bool has_engine; /* else what follows says nothing */
+	struct pipeline_partition {
+		int32_t partition;
+		int64_t lag_events, applied_events, newest_applied_ms;
+	} partitions[STREAM_MAX_PARTITIONS];
+	size_t partition_count;
+	double cache_hit_ratio, rows_per_flush, store_read_ms, store_write_ms;
+	int64_t rebalanced_partitions, repaired_rows;
 };
 struct pipeline_status_source {
 	/* Fills in what it knows; zeroed and "" before. Any thread; must not block. */

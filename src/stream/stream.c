@@ -86,6 +86,7 @@ static void add_stats(struct engine_stats *sum, const struct engine_stats *stats
 	sum->expired += stats->expired;
 	sum->loads += stats->loads;
 	sum->evictions += stats->evictions;
+	sum->hits += stats->hits;
 	sum->rows += stats->rows;
 	sum->dirty_rows += stats->dirty_rows;
 }
@@ -158,7 +159,10 @@ static enum error assign(struct stream *stream, struct error_note *note)
 		return error;
 
 	struct partition partition = {
-		.view = {number, position, position, position, 0},
+		.view = {.partition = number,
+			 .applied_position = position,
+			 .stored_position = position,
+			 .end_position = position},
 		.committed_position = position,
 	};
 	struct engine_config config = stream->config.engine;
@@ -167,6 +171,7 @@ static enum error assign(struct stream *stream, struct error_note *note)
 	if (error != ERROR_OK)
 		return error;
 	stream->partitions[stream->partition_count++] = partition;
+	stream->status.assigned++;
 	stream->status.error = ERROR_OK; /* that an older owner was fenced is past */
 	return ERROR_OK;
 }
@@ -388,6 +393,7 @@ static enum error revoke(struct stream *stream, struct error_note *note)
 {
 	int32_t number = stream->event.partition;
 	struct partition *partition = find_partition(stream, number);
+	stream->status.revoked += partition != NULL;
 	enum error error = partition == NULL ? ERROR_OK : flush(stream, partition, note);
 	partition = find_partition(stream, number);
 	if (partition != NULL)
@@ -398,6 +404,7 @@ static enum error revoke(struct stream *stream, struct error_note *note)
 static void lose(struct stream *stream)
 {
 	struct partition *partition = find_partition(stream, stream->event.partition);
+	stream->status.lost += partition != NULL;
 	if (partition != NULL)
 		forget_partition(stream, partition);
 }
@@ -619,6 +626,7 @@ static void publish(struct stream *stream)
 		struct engine_stats stats = engine_stats(stream->partitions[i].engine);
 		add_stats(&status->engine, &stats);
 		status->partitions[i] = *view;
+		status->partitions[i].events = stats.applied;
 		if (view->end_position > view->applied_position)
 			status->lag_events += view->end_position - view->applied_position;
 		if (view->newest_applied_ms > status->newest_applied_ms)

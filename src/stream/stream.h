@@ -58,6 +58,7 @@ struct stream_partition {
 	int64_t stored_position;   /* and in the store */
 	int64_t end_position;	   /* of the log, as far as is known */
 	int64_t newest_applied_ms; /* received_at of the newest event applied; 0: none yet */
+	uint64_t events;	   /* applied since it was assigned */
 };
 
 struct stream_status {
@@ -70,6 +71,7 @@ struct stream_status {
 	int64_t lag_events;						    /* end − applied, over all partitions */
 	int64_t newest_applied_ms;					    /* the newest of all partitions */
 	uint64_t writes, rows_written, refreshed, pruned, fenced, repaired; /* repaired: counters, by the store's sweep */
+	uint64_t assigned, revoked, lost;				    /* partitions, by rebalances */
 	uint64_t commit_failures;   /* of the log's own position, which follows the store's */
 	struct engine_stats engine; /* over all partitions and all engines there were */
 	struct rebuild_stats rebuild;

@@ -52,6 +52,11 @@ static void read_status(struct pipeline_status_source *source, struct pipeline_s
 	status->lag_events = 17;
 	status->newest_applied_ms = NOW_MS - 1;
 	status->dead_letters = 2;
+	status->has_engine = true;
+	status->partitions[0] = (struct pipeline_partition){.partition = 5, .lag_events = 17, .applied_events = 100};
+	status->partition_count = 1;
+	status->cache_hit_ratio = 0.75;
+	status->rebalanced_partitions = 3;
 }
 
 static int start(void **state, bool with_store)
@@ -388,6 +393,12 @@ static void the_status_brings_source_totals_and_health_together(void **state)
 	assert_int_equal(got->open_windows, 1);
 	assert_int_equal(got->active_clients, 1);
 	assert_int_equal(got->clients, 2);
+	assert_non_null(got->engine_figures);
+	assert_int_equal(got->engine_figures->partitions.count, 1);
+	assert_int_equal(got->engine_figures->partitions.items[0].partition, 5);
+	assert_int_equal(got->engine_figures->partitions.items[0].applied_events, 100);
+	assert_true(got->engine_figures->cache_hit_ratio == 0.75);
+	assert_int_equal(got->engine_figures->rebalanced_partitions, 3);
 	assert_int_equal(got->dependencies.count, 2);
 	assert_int_equal(got->dependencies.items[0].state, PING_V1_DEPENDENCY_STATE_OK);
 	const struct ping_v1_dependency *store = &got->dependencies.items[1];
