@@ -2,11 +2,13 @@
 import contextlib
 import http.client
 import json
+import re
 import threading
 import time
 
 import pytest
 
+import cql_proxy
 from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
 from conftest import BUILD, wait_for
 from kafka import kafka  # noqa: F401
@@ -119,6 +121,13 @@ def test_a_ping_is_seen_in_its_window_day_and_lists(store, make_pair, postgres, 
     status = pingd.ask("GetPipelineStatus", {})
     assert status["log"] == "kafka" and status["engine"] == "native"
     wait_for("no lag", lambda: int(pingd.ask("GetPipelineStatus", {}).get("lagEvents", 0)) == 0)
+    figures = pingd.ask("GetPipelineStatus", {})["engineFigures"]
+    assert len(figures["partitions"]) == PARTITIONS and figures["rebalancedPartitions"] == str(PARTITIONS)
+    assert sum(int(one.get("appliedEvents", 0)) for one in figures["partitions"]) == 7
+    assert 0 < figures["cacheHitRatio"] < 1 and figures["rowsPerFlush"] > 0 and figures["storeReadMs"] > 0 and figures["storeWriteMs"] > 0
+    scraped = pingd.get("/metrics")[1].decode()
+    assert sum(float(value) for value in re.findall(r"^ping_engine_partition_applied_events_total\{.*\} (.+)$", scraped, re.M)) == 7
+    assert float(re.search(r'^ping_store_call_seconds_count\{call="write"\} (.+)$', scraped, re.M)[1]) > 0
     assert pingd.stop() == 0
 
 
@@ -210,6 +219,25 @@ def test_a_store_that_is_away_for_a_while_stops_no_ping_and_is_caught_up(store, 
         progress(record)
     agree(postgres, kafka, database)
     metrics_agree(pingd, postgres, database, store)
+
+
+COUNTERS_HARMED, REQUEST_TIMEOUT_MS = 4, 2000
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_writes_of_counters_whose_outcome_is_unknown_leave_them_exact(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """Some were carried out and their answers lost, some never were, some are when the engine has long read the counter again."""
+    record, ring = tmp_path / "acknowledged", store.cassandra
+    node = ring.nodes[0].address, ring.port
+    with cql_proxy.running(node, every=193, late_s=REQUEST_TIMEOUT_MS / 1000 * 2) as proxy:
+        url = ring.url(store.keyspace, timeout=REQUEST_TIMEOUT_MS).replace("%s:%d" % node, f"127.0.0.1:{proxy.port}")
+        pingd = make_pair("--store", url).start()
+        with loading(pingd, record):
+            wait_for("enough writes to be harmed", lambda: min(proxy.harmed[kind] for kind in ("lost", "late", "cut")) >= COUNTERS_HARMED, 300)
+        proxy.harms = False
+        agree(postgres, kafka, database)
+        metrics_agree(pingd, postgres, database, store)
+        assert pingd.stop() == 0
 
 
 def audit(pingd, store, exit_code):
