@@ -3,7 +3,6 @@ import contextlib
 import ipaddress
 import itertools
 import json
-import os
 import pathlib
 import random
 import shutil
@@ -32,7 +31,6 @@ PARTITIONS = 6
 EVENTS = int((30_000 if SCALE <= 1 else 200_000) * SCALE)  # a million in the soak
 # Servers that start, two engines, and what is killed comes back: minutes, and more of them where the machine has other work.
 pytestmark = [*needs_servers, pytest.mark.timeout(1500 if SCALE <= 1 else 7200),
-              pytest.mark.skipif(not os.environ.get("PING_TEST_FLINK"), reason="the Flink job on a real cluster: only with PING_TEST_FLINK=1"),
               pytest.mark.skipif(not CQL.exists(), reason="pingd was built without ScyllaDB: `make drivers` (drivers/README.md)"),
               pytest.mark.skipif(not shutil.which("mvn") or not shutil.which("javac"), reason="no Maven or no JDK (scripts/bootstrap test)"),
               pytest.mark.skipif(not java(), reason="no Java 17")]
