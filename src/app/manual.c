@@ -134,7 +134,7 @@ static void put_text(struct writer *writer, const struct manual *manual)
 	if (manual->commands != NULL) {
 		put(writer, "\nCommands (%s COMMAND --help says more)\n", manual->name);
 		for (const struct command *const *at = commands_of(manual); *at != NULL; at++)
-			put(writer, "  %-10s %s\n", (*at)->name, (*at)->summary);
+			put(writer, "  %-12s  %s\n", (*at)->name, (*at)->summary);
 	}
 	put(writer, "\nFlags\n");
 	for_each_row(writer, &manual->settings, put_text_row);
