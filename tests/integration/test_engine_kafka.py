@@ -274,6 +274,12 @@ def test_the_audit_finds_what_is_wrong_in_the_metrics_and_nothing_while_pings_po
     assert all(word in said for word in (client, gone, counted, "203.0.113.99", "99999", "store nothing")), said
 
 
+def newest_write_us(session):
+    """When the newest row of the metrics was written, as its timestamp says: the engine's may be ahead of the clock, by what it has reserved."""
+    return max(session.execute(f"SELECT max(writetime({column})) AS us FROM {table}").one().us or 0
+               for table, column in (("window_stats", "ping_count"), ("daily_totals", "total"), ("clients", "first_ping")))
+
+
 def damage(store, windows, days):
     """By hand, under a running engine: wrong, missing and too many rows of each kind. Whose they are."""
     clients = sorted({client for client, _ in windows})
@@ -284,6 +290,7 @@ def damage(store, windows, days):
     with store.cassandra.session(store.keyspace) as session:
         def run(text):
             session.execute(text)
+        wait_for("a hand's writes to be newer than the engine's", lambda: newest_write_us(session) < time.time() * 1e6)
         start, day = first(wrong)
         run(f"UPDATE window_stats SET ping_count = 99999, avg_interval_ms = 1 WHERE client_ip = '{wrong}' AND window_start = {start}")
         run(f"UPDATE daily_totals SET total = 99999 WHERE client_ip = '{wrong}' AND day = '{day}'")

@@ -87,8 +87,8 @@ static enum error become_owner(struct cql_store *store, int32_t number, const ui
 	if (error == ERROR_OK)
 		error = cql_find_writer(store, number, &old, note);
 	for (int attempt = 0; attempt < ATTEMPTS && error == ERROR_OK; attempt++) {
-		if (!old.found)
-			old.reserved_us = reserved_us; /* its clients may have been other partitions' */
+		if (!old.found && store->store.log_epoch > 0)
+			old.reserved_us = reserved_us; /* its clients may have been other partitions', in the log before */
 		error = check_log(&old, log_identity, note);
 		if (error == ERROR_OK)
 			error = cql_refuse_kind(store, &old, note);

@@ -167,6 +167,15 @@ static void no_row_is_written_above_what_is_reserved(void **state)
 	}
 }
 
+static void partitions_taken_one_after_the_other_reserve_no_more_than_one(void **state)
+{
+	(void)state;
+	int64_t position;
+	for (int32_t partition = 0; partition < 4; partition++)
+		assert_int_equal(first->vtable->take(first, partition, log_a, &position, &note), ERROR_OK);
+	assert_true(server_number("SELECT max(reserved_us) FROM engine_writers", 0) <= (server_now_ms + 31000) * 1000);
+}
+
 static void a_row_that_somebody_wrote_later_is_written_above(void **state)
 {
 	(void)state;
@@ -485,6 +494,7 @@ int main(void)
 		TEST(what_an_owner_before_still_writes_lies_below_whatever_the_clocks_say),
 		TEST(who_follows_sees_how_far_the_engines_are_and_reads_rows_again),
 		TEST(no_row_is_written_above_what_is_reserved),
+		TEST(partitions_taken_one_after_the_other_reserve_no_more_than_one),
 		TEST(an_engine_of_the_log_before_is_let_come_to_its_end),
 		TEST(what_an_owner_in_the_log_before_still_writes_lies_below),
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
