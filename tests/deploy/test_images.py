@@ -46,7 +46,7 @@ def test_pingd_s_image_by_its_steps(tmp_path):
     stage = containerfile.Build(DEPLOY / "images/pingd.Containerfile", pathlib.Path(BUILT) / "pingd").until()
     port = reserve_ports(1)[0]
     user, group = stage.user.split(":")
-    inside = ["chroot", f"--userspec={user}:{group}", stage.root]
+    inside = [shutil.which("chroot"), f"--userspec={user}:{group}", stage.root]
     said = subprocess.run([*inside, *stage.entrypoint, "--version"], capture_output=True, text=True, check=True).stdout
     assert "librdkafka" in said and "scylla driver" in said
     assert subprocess.run([*inside, "/usr/bin/pingctl", "--version"], capture_output=True).returncode == 0

@@ -83,11 +83,12 @@ def expected(postgres, database):  # noqa: F811
 
 
 def metrics_agree(pingd, postgres, database, store):  # noqa: F811
-    """Waits until every row is what SQL makes of the ledger, and every counter its day's total."""
-    want = expected(postgres, database)
-    last = {}
+    """Waits until every row is what SQL makes of the ledger, and every counter its day's total. The ledger may be given a last batch meanwhile."""
+    last, want = {}, None
 
     def same():
+        nonlocal want
+        want = expected(postgres, database)
         with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
             last["rows"], last["counters"] = stored(pingd), store.counters()
             return last["rows"] == want and last["counters"] in (None, want[1])
