@@ -1,81 +1,14 @@
+#include "adapter/cql/client_rows.h"
 #include "adapter/cql/reader.h"
 
 /* What the audit reads: of some clients all rows at once, and of whom there are any, table after table, in no order. */
 
-struct reading {
-	const struct address *clients;
-	const struct store_rows *rows;
-};
-
-static void ask_counters(void *context, size_t i, struct cql_request *request)
-{
-	const struct reading *reading = context;
-	cql_call(request, CQL_SCAN_COUNTERS);
-	cql_put_address_text(request, &reading->clients[i]);
-}
-
-static enum error answer_counters(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
-{
-	(void)last;
-	(void)note;
-	const struct reading *reading = context;
-	int64_t day_ms, total;
-	for (size_t row = 0; row < pc_result_rows(rows); row++)
-		if (cql_get_date(rows, row, 0, &day_ms) && cql_get_bigint(rows, row, 1, &total))
-			reading->rows->counter(reading->rows->context, &reading->clients[i], day_ms, total);
-	return ERROR_OK;
-}
-
-enum { OF_WINDOWS, OF_DAYS, OF_CLIENT, QUESTIONS };
-
-static void ask_rows(void *context, size_t i, struct cql_request *request)
-{
-	static const size_t statements[QUESTIONS] = {CQL_SCAN_WINDOWS, CQL_SCAN_DAYS, CQL_READ_CLIENT};
-	const struct reading *reading = context;
-	const struct address *client = &reading->clients[i / QUESTIONS];
-	cql_call(request, statements[i % QUESTIONS]);
-	if (i % QUESTIONS == OF_CLIENT) {
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
-	} else {
-		cql_put_address_text(request, client);
-	}
-}
-
-static enum error answer_rows(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
-{
-	(void)last;
-	(void)note;
-	const struct reading *reading = context;
-	const struct store_rows *told = reading->rows;
-	const struct address *client = &reading->clients[i / QUESTIONS];
-	for (size_t row = 0; row < pc_result_rows(rows); row++) {
-		struct window_row window;
-		struct day_row day;
-		struct cql_client found;
-		bool own;
-		if (i % QUESTIONS == OF_WINDOWS) {
-			cql_read_window(rows, row, client, &window, &own, NULL);
-			told->window(told->context, &window);
-		} else if (i % QUESTIONS == OF_DAYS) {
-			cql_read_day(rows, row, client, &day, NULL);
-			told->day(told->context, &day);
-		} else if (cql_read_client(rows, row, &found, NULL)) {
-			told->client(told->context, &found.row);
-		}
-	}
-	return ERROR_OK;
-}
-
 enum error cql_read_rows(struct store_reader *base, const struct address *clients, size_t count, const struct store_rows *rows,
 			 struct error_note *note)
 {
-	struct cql_reader *reader = (struct cql_reader *)base;
-	struct reading reading = {clients, rows};
-	const struct cql_round counters = {count, ask_counters, answer_counters, &reading};
-	const struct cql_round others = {QUESTIONS * count, ask_rows, answer_rows, &reading};
-	enum error error = cql_run(reader->connection, &counters, note);
-	return error == ERROR_OK ? cql_run(reader->connection, &others, note) : error;
+	static const struct cql_client_statements statements = {CQL_SCAN_COUNTERS, CQL_SCAN_WINDOWS, CQL_SCAN_DAYS,
+								CQL_READ_CLIENT};
+	return cql_read_client_rows(((struct cql_reader *)base)->connection, &statements, clients, count, rows, NULL, note);
 }
 
 struct listing {

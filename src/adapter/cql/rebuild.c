@@ -1,3 +1,4 @@
+#include "adapter/cql/client_rows.h"
 #include "adapter/cql/store.h"
 
 #include "adapter/cql/rebuilds.h"
@@ -79,81 +80,14 @@ enum error cql_put_rebuild(struct store *base, const struct rebuild_request *reb
 
 /* ─── Rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct reading {
-	struct cql_store *store;
-	const struct address *clients;
-	const struct store_rows *told;
-};
-
-static void ask_counters(void *context, size_t i, struct cql_request *request)
-{
-	cql_call(request, CQL_COUNTERS_OF);
-	cql_put_address_text(request, &((const struct reading *)context)->clients[i]);
-}
-
-static enum error answer_counters(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
-{
-	(void)last;
-	(void)note;
-	const struct reading *reading = context;
-	int64_t day_ms, total;
-	for (size_t row = 0; row < pc_result_rows(rows); row++)
-		if (cql_get_date(rows, row, 0, &day_ms) && cql_get_bigint(rows, row, 1, &total))
-			reading->told->counter(reading->told->context, &reading->clients[i], day_ms, total);
-	return ERROR_OK;
-}
-
-enum { OF_WINDOWS, OF_DAYS, OF_CLIENT, QUESTIONS };
-
-static void ask_rows(void *context, size_t i, struct cql_request *request)
-{
-	static const size_t asked[QUESTIONS] = {CQL_WINDOWS_OF, CQL_DAYS_OF, CQL_FIND_CLIENT};
-	const struct address *client = &((const struct reading *)context)->clients[i / QUESTIONS];
-	cql_call(request, asked[i % QUESTIONS]);
-	if (i % QUESTIONS == OF_CLIENT) {
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
-	} else {
-		cql_put_address_text(request, client);
-	}
-}
-
 /* What somebody wrote with a later timestamp is seen here, so that we write above it. */
-static enum error answer_rows(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
-{
-	(void)last;
-	(void)note;
-	const struct reading *reading = context;
-	const struct store_rows *told = reading->told;
-	const struct address *client = &reading->clients[i / QUESTIONS];
-	int64_t *seen_us = &reading->store->seen_us;
-	for (size_t row = 0; row < pc_result_rows(rows); row++) {
-		struct window_row window;
-		struct day_row day;
-		struct cql_client found;
-		bool own;
-		if (i % QUESTIONS == OF_WINDOWS) {
-			cql_read_window(rows, row, client, &window, &own, seen_us);
-			told->window(told->context, &window);
-		} else if (i % QUESTIONS == OF_DAYS) {
-			cql_read_day(rows, row, client, &day, seen_us);
-			told->day(told->context, &day);
-		} else if (cql_read_client(rows, row, &found, seen_us)) {
-			told->client(told->context, &found.row);
-		}
-	}
-	return ERROR_OK;
-}
-
 enum error cql_store_read_rows(struct store *base, const struct address *clients, size_t count, const struct store_rows *rows,
 			       struct error_note *note)
 {
-	struct reading reading = {(struct cql_store *)base, clients, rows};
-	const struct cql_round counters = {count, ask_counters, answer_counters, &reading};
-	const struct cql_round others = {QUESTIONS * count, ask_rows, answer_rows, &reading};
-	cql_known_forget(reading.store->known); /* what is known of them may not be so */
-	enum error error = cql_run(reading.store->connection, &counters, note);
-	return error == ERROR_OK ? cql_run(reading.store->connection, &others, note) : error;
+	static const struct cql_client_statements statements = {CQL_COUNTERS_OF, CQL_WINDOWS_OF, CQL_DAYS_OF, CQL_FIND_CLIENT};
+	struct cql_store *store = (struct cql_store *)base;
+	cql_known_forget(store->known); /* what is known of them may not be so */
+	return cql_read_client_rows(store->connection, &statements, clients, count, rows, &store->seen_us, note);
 }
 
 /* ─── Rows that should not be ───────────────────────────────────────────────────────────────────────────────────────── */

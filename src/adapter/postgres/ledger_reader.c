@@ -72,32 +72,11 @@ static enum error reader_count_rows(struct ledger_reader *base, int64_t *ret_row
 	return ERROR_OK;
 }
 
-/* In the order of the addresses' sixteen bytes, IPv4 stands among IPv6: behind what is less than ::ffff:0:0. */
 static const char declare_sums[] =
 	"DECLARE sums NO SCROLL CURSOR FOR"
 	" SELECT client_ip, first_ms - first_ms % 300000 AS window_start, sum(pings)::bigint, min(first_ms), max(last_ms),"
-	" max(position)"
-	" FROM ledger_pings WHERE position <= $1 AND client_ip IS NOT NULL"
-	" GROUP BY client_ip, window_start"
-	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, "
-	"window_start";
-
-/* False: the visitor has had enough. */
-static bool visit_rows(const PGresult *result, bool (*visit)(void *context, const struct ledger_sum *sum), void *context)
-{
-	for (int row = 0; row < PQntuples(result); row++) {
-		struct ledger_sum sum = {
-			.window_start_ms = pg_int8(result, row, 1),
-			.count = pg_int8(result, row, 2),
-			.first_ms = pg_int8(result, row, 3),
-			.last_ms = pg_int8(result, row, 4),
-			.position = pg_int8(result, row, 5),
-		};
-		if (pg_address(result, row, 0, &sum.client) && !visit(context, &sum))
-			return false;
-	}
-	return PQntuples(result) > 0;
-}
+	" max(position), 0::bigint"
+	" FROM ledger_pings WHERE position <= $1 AND client_ip IS NOT NULL" PG_SUMS_IN_ORDER;
 
 static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 				     bool (*visit)(void *context, const struct ledger_sum *sum), void *context,
@@ -106,18 +85,7 @@ static enum error reader_sum_windows(struct ledger_reader *base, int64_t up_to,
 	struct postgres_reader *reader = (struct postgres_reader *)base;
 	pg_parameters_clear(&reader->parameters);
 	pg_add_int8(&reader->parameters, up_to);
-	struct pg_step declare = {.text = declare_sums, .parameters = &reader->parameters};
-	pg_take_time(reader->connection);
-	enum error error = pg_run_begin(reader->connection, &declare, 1, note);
-	pg_clear_results(&declare, 1);
-	for (bool more = true; error == ERROR_OK && more;) {
-		struct pg_step fetch = {.text = "FETCH 10000 FROM sums"};
-		error = pg_run_begin(reader->connection, &fetch, 1, note);
-		more = error == ERROR_OK && visit_rows(fetch.result, visit, context);
-		pg_clear_results(&fetch, 1);
-	}
-	pg_abandon(reader->connection);
-	return error;
+	return pg_visit_sums(reader->connection, declare_sums, &reader->parameters, visit, context, note);
 }
 
 static const char sum_keys[] =

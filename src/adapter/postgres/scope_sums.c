@@ -49,8 +49,7 @@ static enum error wait_for_writers(struct pg_connection *connection, struct pg_p
 }
 
 /* $1: up to, $2: by slot, the newest batch that the log has, $3, $4: [start, end) in ms, end 0: any; $5: clients, none: all. Of
- * days that were dropped there are sums, whose batches the log had. In the order of the addresses' sixteen bytes, as
- * ledger_reader.c has it. */
+ * days that were dropped there are sums, whose batches the log had. */
 static const char declare_sums[] =
 	"DECLARE sums NO SCROLL CURSOR FOR"
 	" SELECT client_ip, first_ms - first_ms % 300000 AS window_start, sum(pings)::bigint, min(first_ms), max(last_ms),"
@@ -59,10 +58,7 @@ static const char declare_sums[] =
 	"   slot IS NOT NULL AND batch_seq > coalesce(($2::bigint[])[slot + 1], -1) AS pending FROM pings"
 	"  UNION ALL SELECT client_ip, first_ms, last_ms, pings, position, false FROM ledger_sums) p"
 	" WHERE position <= $1 AND client_ip IS NOT NULL AND (cardinality($5::inet[]) = 0 OR client_ip = ANY ($5::inet[]))"
-	"  AND ($4 = 0 OR first_ms >= $3 AND first_ms < $4)"
-	" GROUP BY client_ip, window_start"
-	" ORDER BY CASE WHEN family(client_ip) = 4 THEN 1 WHEN client_ip < '::ffff:0:0' THEN 0 ELSE 2 END, client_ip, "
-	"window_start";
+	"  AND ($4 = 0 OR first_ms >= $3 AND first_ms < $4)" PG_SUMS_IN_ORDER;
 
 static void add_scope(struct pg_parameters *parameters, const struct ledger_scope *scope)
 {
@@ -96,6 +92,23 @@ static bool visit_rows(const PGresult *result, bool (*visit)(void *context, cons
 	return PQntuples(result) > 0;
 }
 
+enum error pg_visit_sums(struct pg_connection *connection, const char *declare_sums_cursor, struct pg_parameters *parameters,
+			 bool (*visit)(void *context, const struct ledger_sum *sum), void *context, struct error_note *note)
+{
+	struct pg_step declare = {.text = declare_sums_cursor, .parameters = parameters};
+	pg_take_time(connection);
+	enum error error = pg_run_begin(connection, &declare, 1, note);
+	pg_clear_results(&declare, 1);
+	for (bool more = true; error == ERROR_OK && more;) {
+		struct pg_step fetch = {.text = "FETCH 10000 FROM sums"};
+		error = pg_run_begin(connection, &fetch, 1, note);
+		more = error == ERROR_OK && visit_rows(fetch.result, visit, context);
+		pg_clear_results(&fetch, 1);
+	}
+	pg_abandon(connection);
+	return error;
+}
+
 enum error pg_sum_scope(struct pg_connection *connection, struct pg_parameters *parameters, const struct ledger_scope *scope,
 			bool (*visit)(void *context, const struct ledger_sum *sum), void *context, struct error_note *note)
 {
@@ -103,16 +116,5 @@ enum error pg_sum_scope(struct pg_connection *connection, struct pg_parameters *
 	if (error != ERROR_OK)
 		return error;
 	add_scope(parameters, scope);
-	struct pg_step declare = {.text = declare_sums, .parameters = parameters};
-	pg_take_time(connection);
-	error = pg_run_begin(connection, &declare, 1, note);
-	pg_clear_results(&declare, 1);
-	for (bool more = true; error == ERROR_OK && more;) {
-		struct pg_step fetch = {.text = "FETCH 2000 FROM sums"};
-		error = pg_run_begin(connection, &fetch, 1, note);
-		more = error == ERROR_OK && visit_rows(fetch.result, visit, context);
-		pg_clear_results(&fetch, 1);
-	}
-	pg_abandon(connection);
-	return error;
+	return pg_visit_sums(connection, declare_sums, parameters, visit, context, note);
 }
