@@ -28,7 +28,7 @@ def short_bytes(body, at):
 class Connection:
     def __init__(self, proxy, reader, writer):
         self.proxy, self.client = proxy, (reader, writer)
-        self.preparing, self.losing = set(), set()  # streams
+        self.preparing, self.losing, self.late = set(), set(), []  # streams, streams, tasks
 
     async def run(self):
         reader, self.node = await asyncio.open_connection(*self.proxy.target)
@@ -36,8 +36,9 @@ class Connection:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
-        for writer in (self.node, self.client[1]):
-            writer.close()
+        self.client[1].close()
+        await asyncio.gather(*self.late)  # the node hears of these although the client is gone
+        self.node.close()
 
     async def forward(self, reader, take):
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
@@ -56,13 +57,14 @@ class Connection:
         if harm == "lost":
             self.losing.add(stream)
         if harm == "late":
-            asyncio.get_running_loop().call_later(self.proxy.late_s, self.pass_late, head + body)
+            self.late.append(asyncio.ensure_future(self.pass_late(head + body)))
             return True
         self.node.write(head + body)
         await self.node.drain()
         return True
 
-    def pass_late(self, frame):
+    async def pass_late(self, frame):
+        await asyncio.sleep(self.proxy.late_s)
         if not self.node.is_closing():
             self.node.write(frame)
             self.proxy.harmed["late"] += 1
