@@ -37,8 +37,7 @@ static void ask_rows(void *context, size_t i, struct cql_request *request)
 	const struct address *client = &reading->clients[i / QUESTIONS];
 	cql_call(request, statements[i % QUESTIONS]);
 	if (i % QUESTIONS == OF_CLIENT) {
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
+		cql_put_client_key(request, client);
 	} else {
 		cql_put_address_text(request, client);
 	}

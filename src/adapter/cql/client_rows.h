@@ -5,9 +5,9 @@
 #include "adapter/cql/connection.h"
 #include "port/store.h"
 
+/* Of the connection's: `client` takes the key of `clients`, the others the client's text. */
 struct cql_client_statements {
-	size_t counters, windows, days,
-		client; /* of the connection's; `client` takes shard and address, the others the client's text */
+	size_t counters, windows, days, client;
 };
 
 /* Counters first, then the others, in no order. *seen_us (NULL: not wanted): raised to the latest timestamp that a row was

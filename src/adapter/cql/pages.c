@@ -32,8 +32,7 @@ static void ask_candidate(void *context, size_t i, struct cql_request *request)
 	const struct address *client = &page->candidates[i / 2].entry.client;
 	cql_call(request, i % 2 == 0 ? CQL_READ_CLIENT : CQL_READ_ACTIVITY);
 	if (i % 2 == 0) {
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
+		cql_put_client_key(request, client);
 	} else {
 		cql_put_address_text(request, client);
 	}

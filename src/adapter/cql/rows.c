@@ -8,6 +8,12 @@ int16_t cql_shard_of(const struct address *client)
 	return (int16_t)((hash ^ hash >> 16) % CQL_SHARDS);
 }
 
+void cql_put_client_key(struct cql_request *request, const struct address *client)
+{
+	cql_put_int16(request, cql_shard_of(client));
+	cql_put_address(request, client);
+}
+
 static void note_writetime(const struct pc_result *rows, size_t row, size_t column, int64_t *writetime_us)
 {
 	int64_t found_us;

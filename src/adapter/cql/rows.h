@@ -10,6 +10,8 @@ enum { CQL_SHARDS = 64 };
 enum { CQL_LIST_ALL, CQL_LIST_BY_LAST, CQL_LIST_BY_COUNT };
 
 int16_t cql_shard_of(const struct address *client);
+/* The key of `clients`: shard and address. */
+void cql_put_client_key(struct cql_request *request, const struct address *client);
 
 #define WINDOW_COLUMNS "window_start, ping_count, avg_interval_ms, first_ping, last_ping, position, writetime(ping_count)"
 #define DAY_COLUMNS    "day, total, position, writetime(total)"

@@ -27,8 +27,7 @@ static void ask_rows(void *context, size_t i, struct cql_request *request)
 	const struct scanning *scanning = context;
 	cql_call(request, scanning->statement);
 	if (scanning->statement == CQL_READ_CLIENT) {
-		cql_put_int16(request, cql_shard_of(&scanning->clients[i]));
-		cql_put_address(request, &scanning->clients[i]);
+		cql_put_client_key(request, &scanning->clients[i]);
 	} else {
 		cql_put_address_text(request, &scanning->clients[i]);
 	}

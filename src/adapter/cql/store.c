@@ -166,8 +166,7 @@ static void ask_client(void *context, size_t i, struct cql_request *request)
 	const struct address *client = &read->clients[i / 2];
 	if (i % 2 == 0) {
 		cql_call(request, CQL_FIND_CLIENT);
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
+		cql_put_client_key(request, client);
 		return;
 	}
 	cql_call(request, CQL_WINDOWS_FROM);

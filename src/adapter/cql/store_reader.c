@@ -163,8 +163,7 @@ static enum error reader_get_client(struct store_reader *base, const struct addr
 	struct pc_result *rows;
 	struct cql_client found;
 	cql_call(&request, CQL_READ_CLIENT);
-	cql_put_int16(&request, cql_shard_of(client));
-	cql_put_address(&request, client);
+	cql_put_client_key(&request, client);
 	enum error error = cql_ask(reader->connection, &request, &rows, note);
 	if (error != ERROR_OK)
 		return error;
@@ -237,8 +236,7 @@ static void ask_ahead(void *context, size_t i, struct cql_request *request)
 		cql_put_address_text(request, client);
 		cql_put_bigint(request, counting->open_after_ms);
 	} else {
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
+		cql_put_client_key(request, client);
 	}
 }
 

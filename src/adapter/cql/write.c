@@ -149,8 +149,7 @@ static void ask_first(void *context, size_t i, struct cql_request *request)
 		if (change->known)
 			return;
 		cql_call(request, CQL_FIND_CLIENT);
-		cql_put_int16(request, cql_shard_of(client));
-		cql_put_address(request, client);
+		cql_put_client_key(request, client);
 	}
 }
 
@@ -195,8 +194,7 @@ static void put_client(const struct job *job, const struct change *change, struc
 {
 	const struct client_row *row = change->row;
 	cql_call(request, CQL_PUT_CLIENT);
-	cql_put_int16(request, cql_shard_of(&change->client));
-	cql_put_address(request, &change->client);
+	cql_put_client_key(request, &change->client);
 	cql_put_address_text(request, &change->client);
 	cql_put_bigint(request, row->first_ms);
 	cql_put_bigint(request, row->last_ms);
@@ -217,8 +215,7 @@ static void put_active(const struct job *job, const struct change *change, struc
 		cql_put_null(request);
 		cql_put_null(request);
 	}
-	cql_put_int16(request, cql_shard_of(&change->client));
-	cql_put_address(request, &change->client);
+	cql_put_client_key(request, &change->client);
 	move_listed(job, &change->client, CQL_LIST_BY_COUNT, change->before.ping_count, change->ttl_s > 0 ? activity->count : 0,
 		    change->ttl_s, request);
 }
