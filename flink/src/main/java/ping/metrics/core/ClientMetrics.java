@@ -2,10 +2,8 @@ package ping.metrics.core;
 
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * One client's rows while events come in: what was read before is seeded, events are applied, what
@@ -50,15 +48,25 @@ public final class ClientMetrics {
 
   private final Address client;
   private final Kept kept;
-  private final Map<Long, WindowRow> windows = new HashMap<>(4);
-  private final Map<Long, DayRow> days = new HashMap<>(4);
-  private final Set<Long> dirtyWindows = new HashSet<>(4);
-  private final Set<Long> dirtyDays = new HashSet<>(4);
-  private final Set<Long> unkeptWindows = new HashSet<>(4);
-  private final Set<Long> unkeptDays = new HashSet<>(4);
+  private final Map<Long, OpenWindow> windows = new HashMap<>(4);
+  private final Map<Long, OpenDay> days = new HashMap<>(4);
+  private final List<OpenWindow> dirtyWindows = new ArrayList<>(2);
+  private final List<OpenDay> dirtyDays = new ArrayList<>(2);
+  private final List<OpenWindow> unkeptWindows = new ArrayList<>(2);
+  private final List<OpenDay> unkeptDays = new ArrayList<>(2);
+
+  /** Those of the newest ping: most need no other. */
+  private OpenWindow lastWindow;
+
+  private OpenDay lastDay;
   private boolean unkept;
-  private ClientRow row;
+  private long firstMs; // 0: not known
+  private long lastMs;
   private Activity activity;
+
+  /** In which window the clock was when the pings came that the activity doesn't know of yet. */
+  private long appliedMs;
+
   private boolean pinged;
   private long listedDueMs;
   private long writtenUs;
@@ -69,9 +77,20 @@ public final class ClientMetrics {
   public ClientMetrics(Address client, Kept kept) {
     this.client = client;
     this.kept = kept;
-    row = kept.client();
+    noteSeen(kept.client());
     ActivityRow keptActivity = kept.activity();
     activity = keptActivity == null ? null : new Activity(keptActivity);
+  }
+
+  private void noteSeen(ClientRow row) {
+    if (row != null) {
+      noteSeen(row.firstMs(), row.lastMs());
+    }
+  }
+
+  private void noteSeen(long earliestMs, long latestMs) {
+    firstMs = firstMs == 0 ? earliestMs : Math.min(firstMs, earliestMs);
+    lastMs = Math.max(lastMs, latestMs);
   }
 
   /** Whose it is. */
@@ -94,22 +113,32 @@ public final class ClientMetrics {
     return activity != null;
   }
 
-  private WindowRow window(long startMs) {
-    WindowRow known = windows.get(startMs);
+  private OpenWindow window(long startMs) {
+    OpenWindow known = lastWindow;
+    if (known != null && known.startMs == startMs) {
+      return known;
+    }
+    known = windows.get(startMs);
     if (known == null) {
-      known = kept.window(startMs);
-      if (known != null) {
+      WindowRow row = kept.window(startMs);
+      if (row != null) {
+        known = new OpenWindow(row);
         windows.put(startMs, known);
       }
     }
     return known;
   }
 
-  private DayRow day(long startMs) {
-    DayRow known = days.get(startMs);
+  private OpenDay day(long startMs) {
+    OpenDay known = lastDay;
+    if (known != null && known.startMs == startMs) {
+      return known;
+    }
+    known = days.get(startMs);
     if (known == null) {
-      known = kept.day(startMs);
-      if (known != null) {
+      DayRow row = kept.day(startMs);
+      if (row != null) {
+        known = new OpenDay(row);
         days.put(startMs, known);
       }
     }
@@ -118,12 +147,23 @@ public final class ClientMetrics {
 
   /** A window as the store has it. */
   public void seedWindow(WindowRow stored) {
-    windows.put(stored.startMs(), PingMetricsAggregator.newer(window(stored.startMs()), stored));
+    settle();
+    OpenWindow known = window(stored.startMs());
+    if (known == null) {
+      windows.put(stored.startMs(), new OpenWindow(stored));
+    } else {
+      PingMetricsAggregator.renew(known, stored);
+    }
   }
 
   /** A day as the store has it. */
   public void seedDay(DayRow stored) {
-    days.put(stored.startMs(), PingMetricsAggregator.newer(day(stored.startMs()), stored));
+    OpenDay known = day(stored.startMs());
+    if (known == null) {
+      days.put(stored.startMs(), new OpenDay(stored));
+    } else {
+      PingMetricsAggregator.renew(known, stored);
+    }
   }
 
   /**
@@ -134,9 +174,8 @@ public final class ClientMetrics {
    *     on
    */
   public void seedClient(ClientRow stored, List<WindowRow> storedWindows, long nowMs) {
-    if (stored != null) {
-      row = ClientRow.with(row, stored.firstMs(), stored.lastMs());
-    }
+    settle();
+    noteSeen(stored);
     long startMs = Windows.activityStartOf(nowMs);
     Map<Long, WindowRow> all = new HashMap<>();
     for (WindowRow window : storedWindows) {
@@ -145,15 +184,15 @@ public final class ClientMetrics {
     for (WindowRow window : kept.windows()) {
       all.merge(window.startMs(), window, PingMetricsAggregator::newer);
     }
-    for (WindowRow window : windows.values()) {
-      all.merge(window.startMs(), window, PingMetricsAggregator::newer);
+    for (OpenWindow window : windows.values()) {
+      all.merge(window.startMs, window.toRow(), PingMetricsAggregator::newer);
     }
     activity = new Activity(startMs);
     for (WindowRow window : all.values()) {
       activity.add(window, window.count());
     }
     for (WindowRow window : storedWindows) {
-      windows.put(window.startMs(), all.get(window.startMs()));
+      windows.computeIfAbsent(window.startMs(), OpenWindow::new).set(all.get(window.startMs()));
     }
     dirty = true;
     unkept = true;
@@ -170,9 +209,10 @@ public final class ClientMetrics {
     dirty = true;
     unkept = true;
     pinged = true;
-    row = ClientRow.with(row, ms, ms);
-    if (!activity.isStale(nowMs)) {
-      activity.moveTo(nowMs);
+    noteSeen(ms, ms);
+    if (appliedMs != Windows.startOf(nowMs)) {
+      settle();
+      appliedMs = Windows.startOf(nowMs);
     }
     boolean merged = applyToDay(ping);
     boolean expired = Windows.isExpired(Windows.startOf(ms), retentionMs, nowMs);
@@ -184,23 +224,62 @@ public final class ClientMetrics {
 
   private boolean applyToDay(Ping ping) {
     long startMs = Windows.dayStartOf(ping.pingedAtMs());
-    DayRow before = day(startMs);
-    dirtyDays.add(startMs);
-    unkeptDays.add(startMs);
-    days.put(startMs, PingMetricsAggregator.add(before, ping));
-    return !PingMetricsAggregator.isIn(before, ping);
+    OpenDay day = day(startMs);
+    if (day == null) {
+      day = new OpenDay(startMs);
+      days.put(startMs, day);
+    }
+    lastDay = day;
+    if (!day.dirty) {
+      day.dirty = true;
+      dirtyDays.add(day);
+    }
+    if (!day.unkept) {
+      day.unkept = true;
+      unkeptDays.add(day);
+    }
+    return PingMetricsAggregator.add(day, ping);
   }
 
   private boolean applyToWindow(Ping ping) {
     long startMs = Windows.startOf(ping.pingedAtMs());
-    WindowRow before = window(startMs);
-    WindowRow after = PingMetricsAggregator.add(before, ping);
-    dirtyWindows.add(startMs);
-    unkeptWindows.add(startMs);
-    windows.put(startMs, after);
-    boolean merged = !PingMetricsAggregator.isIn(before, ping);
-    activity.add(after, merged ? 1 : 0);
+    OpenWindow window = window(startMs);
+    if (window == null) {
+      window = new OpenWindow(startMs);
+      windows.put(startMs, window);
+    }
+    lastWindow = window;
+    if (!window.dirty) {
+      window.dirty = true;
+      dirtyWindows.add(window);
+    }
+    if (!window.unkept) {
+      window.unkept = true;
+      unkeptWindows.add(window);
+    }
+    boolean merged = PingMetricsAggregator.add(window, ping);
+    window.added += merged ? 1 : 0;
     return merged;
+  }
+
+  /**
+   * Tells the activity of the pings that came since the last time: while the clock stays in its
+   * window, all at once is as one by one.
+   */
+  private void settle() {
+    if (appliedMs == 0) {
+      return;
+    }
+    if (!activity.isStale(appliedMs)) {
+      activity.moveTo(appliedMs);
+    }
+    appliedMs = 0;
+    for (OpenWindow window : dirtyWindows) {
+      if (window.added != 0) {
+        activity.add(window.toRow(), window.added);
+        window.added = 0;
+      }
+    }
   }
 
   /** The activity was asked for by an entry of activity_due, which goes once it is written. */
@@ -235,26 +314,32 @@ public final class ClientMetrics {
 
   /** The windows that changed since the last {@link #noteKept}. */
   public List<WindowRow> unkeptWindows() {
-    return rows(unkeptWindows, windows);
+    return windowRows(unkeptWindows);
   }
 
   /** The days that changed since the last {@link #noteKept}. */
   public List<DayRow> unkeptDays() {
-    return rows(unkeptDays, days);
+    return dayRows(unkeptDays);
   }
 
   /** All is kept elsewhere as it is now. */
   public void noteKept() {
+    unkeptWindows.forEach(window -> window.unkept = false);
+    unkeptDays.forEach(day -> day.unkept = false);
     unkeptWindows.clear();
     unkeptDays.clear();
     unkept = false;
   }
 
-  private static <T> List<T> rows(Set<Long> starts, Map<Long, T> all) {
-    List<T> rows = new ArrayList<>(starts.size());
-    for (long startMs : starts) {
-      rows.add(all.get(startMs));
-    }
+  private static List<WindowRow> windowRows(List<OpenWindow> windows) {
+    List<WindowRow> rows = new ArrayList<>(windows.size());
+    windows.forEach(window -> rows.add(window.toRow()));
+    return rows;
+  }
+
+  private static List<DayRow> dayRows(List<OpenDay> days) {
+    List<DayRow> rows = new ArrayList<>(days.size());
+    days.forEach(day -> rows.add(day.toRow()));
     return rows;
   }
 
@@ -262,30 +347,36 @@ public final class ClientMetrics {
   public void trim() {
     windows.clear();
     days.clear();
+    lastWindow = null;
+    lastDay = null;
   }
 
   /** When it was seen, ever; null: not known. */
   public ClientRow row() {
-    return row;
+    return firstMs == 0 ? null : new ClientRow(firstMs, lastMs);
   }
 
   /** Its rolling 24 hours; null: not known. */
   public ActivityRow activity() {
+    settle();
     return activity == null ? null : activity.toRow();
   }
 
   /** All that changed since the last time. */
   public ClientChanges collect() {
+    settle();
     ClientChanges changes =
         new ClientChanges(
             client,
-            rows(dirtyWindows, windows),
-            rows(dirtyDays, days),
-            pinged ? row : null,
+            windowRows(dirtyWindows),
+            dayRows(dirtyDays),
+            pinged ? row() : null,
             dirty ? activity.toRow() : null,
             listedDueMs,
             writtenUs,
             receivedMs);
+    dirtyWindows.forEach(window -> window.dirty = false);
+    dirtyDays.forEach(day -> day.dirty = false);
     dirtyWindows.clear();
     dirtyDays.clear();
     pinged = false;

@@ -9,48 +9,45 @@ package ping.metrics.core;
 public final class PingMetricsAggregator {
   private PingMetricsAggregator() {}
 
-  /** Whether the event is in the row already; a row that is null holds nothing. */
-  public static boolean isIn(WindowRow row, Ping ping) {
-    return row != null && ping.position() <= row.position();
+  /** Puts the event in, but where it is in already: then false. */
+  static boolean add(OpenWindow window, Ping ping) {
+    if (ping.position() <= window.position) {
+      return false;
+    }
+    long ms = ping.pingedAtMs();
+    window.firstMs = window.count == 0 ? ms : Math.min(window.firstMs, ms);
+    window.lastMs = Math.max(window.lastMs, ms);
+    window.count++;
+    window.position = ping.position();
+    return true;
   }
 
   /** As above, of a day. */
-  public static boolean isIn(DayRow row, Ping ping) {
-    return row != null && ping.position() <= row.position();
+  static boolean add(OpenDay day, Ping ping) {
+    if (ping.position() <= day.position) {
+      return false;
+    }
+    day.total++;
+    day.position = ping.position();
+    return true;
   }
 
-  /** The window's row with the event in it. */
-  public static WindowRow add(WindowRow row, Ping ping) {
-    long ms = ping.pingedAtMs();
-    if (row == null) {
-      return new WindowRow(Windows.startOf(ms), 1, ms, ms, ping.position());
+  /** The window as the row is, where that one is newer. */
+  static void renew(OpenWindow window, WindowRow row) {
+    if (row.position() > window.position) {
+      window.set(row);
     }
-    if (isIn(row, ping)) {
-      return row;
-    }
-    return new WindowRow(
-        row.startMs(),
-        row.count() + 1,
-        Math.min(row.firstMs(), ms),
-        Math.max(row.lastMs(), ms),
-        ping.position());
   }
 
-  /** The day's row with the event in it. */
-  public static DayRow add(DayRow row, Ping ping) {
-    if (row == null) {
-      return new DayRow(Windows.dayStartOf(ping.pingedAtMs()), 1, ping.position());
+  /** As above, of a day. */
+  static void renew(OpenDay day, DayRow row) {
+    if (row.position() > day.position) {
+      day.set(row);
     }
-    return isIn(row, ping) ? row : new DayRow(row.startMs(), row.total() + 1, ping.position());
   }
 
   /** The newer of two states of one window; either may be null. */
   public static WindowRow newer(WindowRow a, WindowRow b) {
-    return a == null || (b != null && b.position() > a.position()) ? b : a;
-  }
-
-  /** The newer of two states of one day; either may be null. */
-  public static DayRow newer(DayRow a, DayRow b) {
     return a == null || (b != null && b.position() > a.position()) ? b : a;
   }
 }
