@@ -234,15 +234,25 @@ static enum error enter_if_needed(struct entry *entry, struct error_note *note)
 	return error == ERROR_OK && moves ? enter(entry, note) : error;
 }
 
+/* Every row of this log began above all reservations of the log before, and they only grow: so whichever has least is no less
+ * than those, and does not grow with each partition that is taken. */
+static int64_t reserved_at_entry(const struct entry *entry)
+{
+	int64_t least_us = 0;
+	for (size_t i = 0; i < entry->count; i++) {
+		const struct cql_writer *writer = &entry->writers[i];
+		if (writer->found && is_of_log(entry, writer) && (least_us == 0 || writer->reserved_us < least_us))
+			least_us = writer->reserved_us;
+	}
+	return least_us;
+}
+
 enum error cql_enter_log(struct cql_store *store, const uint8_t log_identity[16], int64_t *ret_reserved_us,
 			 struct error_note *note)
 {
 	struct entry entry = {.store = store, .log_identity = log_identity};
 	enum error error = enter_if_needed(&entry, note);
-	*ret_reserved_us = 0;
-	for (size_t i = 0; i < entry.count && error == ERROR_OK; i++)
-		if (entry.writers[i].reserved_us > *ret_reserved_us)
-			*ret_reserved_us = entry.writers[i].reserved_us;
+	*ret_reserved_us = error == ERROR_OK ? reserved_at_entry(&entry) : 0;
 	free(entry.writers);
 	return error;
 }

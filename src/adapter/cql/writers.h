@@ -31,7 +31,7 @@ enum error cql_refuse_kind(struct cql_store *store, const struct cql_writer *wri
 
 /* epoch.c. The log that has this identity, in the store's log_epoch, becomes the one that all of engine_writers is of, if it
  * follows theirs by the procedure of log-epoch; nothing where it is already. *ret_reserved_us: no row has a later timestamp from
- * an owner before; 0 in an empty store. FAILED_PRECONDITION, with the way out in the note. */
+ * an owner in a log before; 0 in an empty store. FAILED_PRECONDITION, with the way out in the note. */
 enum error cql_enter_log(struct cql_store *store, const uint8_t log_identity[16], int64_t *ret_reserved_us,
 			 struct error_note *note);
 /* Where a partition stands when all of the log epochs before are done, and nothing of this one. */

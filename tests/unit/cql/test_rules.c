@@ -344,6 +344,32 @@ static void what_an_owner_in_the_log_before_still_writes_lies_below(void **state
 	assert_int_equal(stored_count(), 5);
 }
 
+/* However many there are, and whether or not they were moved: above the log before, and not above one another. */
+static void partitions_of_a_log_made_anew_reserve_no_more_the_more_they_are(void **state)
+{
+	(void)state;
+	must_take(first);
+	int64_t before_us = server_number("SELECT reserved_us FROM engine_writers WHERE writer = 0", 0);
+	first->vtable->release(first, 0);
+	second->log_epoch = 1;
+	for (int32_t partition = 0; partition < 6; partition++)
+		assert_int_equal(take_anew(second, partition), ERROR_OK);
+	assert_true(server_number("SELECT max(reserved_us) FROM engine_writers", 0) <= before_us + 61000000);
+	for (int32_t partition = 0; partition < 6; partition++) {
+		struct window_row row = window(5, INT64_C(1) << 48);
+		row.client = client((uint8_t)(1 + partition));
+		const struct engine_dirty dirty = {.windows = &row, .window_count = 1};
+		assert_int_equal(second->vtable->write(second, partition, &dirty, row.position, &note), ERROR_OK);
+	}
+	for (uint8_t number = 1; number <= 6; number++) {
+		char text[160];
+		snprintf(text, sizeof text, "SELECT writetime(ping_count) FROM window_stats WHERE client_ip = '10.0.0.%d'",
+			 number);
+		int64_t written_us = server_number(text, 0);
+		assert_true(written_us > before_us && written_us <= before_us + 31000000);
+	}
+}
+
 /* ─── Counters ─── */
 
 static void the_counter_follows_the_total_however_often_it_is_written(void **state)
@@ -458,6 +484,117 @@ static void what_a_crash_left_in_a_list_is_not_shown(void **state)
 	}
 }
 
+/* ─── Rebuilds ─── */
+
+static void ask_for_rebuild(int32_t partition, uint8_t id)
+{
+	char text[240];
+	snprintf(text, sizeof text,
+		 "INSERT INTO rebuild_requests (partition, id, asked, client, state) VALUES (%d, 0x%032x, 1728864000000,"
+		 " 0x00000000000000000000ffff0a000001, 0) USING TIMESTAMP 1",
+		 (int)partition, (unsigned)id);
+	server_run(text);
+}
+
+static void the_oldest_request_of_a_partition_is_found_until_it_is_done(void **state)
+{
+	(void)state;
+	struct rebuild_request request;
+	must_take(first);
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &request, &note), ERROR_NOT_FOUND);
+	ask_for_rebuild(0, 2);
+	ask_for_rebuild(0, 1);
+	ask_for_rebuild(1, 0); /* another partition's */
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &request, &note), ERROR_OK);
+	assert_int_equal(request.id.bytes[15], 1);
+	assert_int_equal(request.state, REBUILD_ASKED);
+	assert_int_equal(request.asked_ms, START_MS);
+	assert_true(request.of_client);
+	struct address one = client(1), two = client(2);
+	assert_true(address_equal(&request.client, &one));
+	assert_int_equal(request.day_ms, REBUILD_EVERY_DAY);
+	assert_false(request.has_place);
+
+	request.state = REBUILD_RUNNING;
+	request.has_place = true;
+	request.place = two;
+	request.clients = 3;
+	request.rows = 40;
+	request.corrected = 5;
+	request.put_off = 6;
+	request.updated_ms = START_MS + 7;
+	error_noted(&request.note, ERROR_UNAVAILABLE, "waits");
+	assert_int_equal(first->vtable->put_rebuild(first, &request, &note), ERROR_OK);
+	struct rebuild_request found;
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &found, &note), ERROR_OK);
+	assert_int_equal(found.id.bytes[15], 1);
+	assert_int_equal(found.state, REBUILD_RUNNING);
+	assert_true(found.has_place && address_equal(&found.place, &two));
+	assert_int_equal(found.clients, 3);
+	assert_int_equal(found.rows, 40);
+	assert_int_equal(found.corrected, 5);
+	assert_int_equal(found.put_off, 6);
+	assert_int_equal(found.updated_ms, START_MS + 7);
+	assert_string_equal(found.note.text, "waits");
+	ask_for_rebuild(0, 1); /* asked again: what its owner says stays */
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &found, &note), ERROR_OK);
+	assert_int_equal(found.clients, 3);
+
+	request.state = REBUILD_DONE;
+	assert_int_equal(first->vtable->put_rebuild(first, &request, &note), ERROR_OK);
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &found, &note), ERROR_OK);
+	assert_int_equal(found.id.bytes[15], 2);
+}
+
+static void only_the_owner_says_how_far_a_rebuild_is(void **state)
+{
+	(void)state;
+	struct rebuild_request request;
+	ask_for_rebuild(0, 1);
+	must_take(first);
+	assert_int_equal(first->vtable->find_rebuild(first, 0, &request, &note), ERROR_OK);
+	request.clients = 1;
+	assert_int_equal(second->vtable->put_rebuild(second, &request, &note), ERROR_FENCED);
+	must_take(second);
+	request.clients = 2;
+	assert_int_equal(second->vtable->put_rebuild(second, &request, &note), ERROR_OK);
+	request.clients = 1; /* who does not know yet that it was followed writes below */
+	first->vtable->put_rebuild(first, &request, &note);
+	assert_int_equal(second->vtable->find_rebuild(second, 0, &request, &note), ERROR_OK);
+	assert_int_equal(request.clients, 2);
+}
+
+static void what_is_removed_is_gone_its_counter_is_0_and_all_else_stays(void **state)
+{
+	(void)state;
+	const struct window_row windows[2] = {
+		window(3, 7), {client(1), START_MS + WINDOW_MS, 2, START_MS + WINDOW_MS, START_MS + WINDOW_MS, 8}};
+	const struct day_row days[2] = {{client(1), START_MS, 5, 8}, {client(2), START_MS, 1, 6}};
+	const struct client_row clients[2] = {{client(1), START_MS, START_MS + 1000}, {client(2), START_MS, START_MS}};
+	const struct engine_dirty dirty = {
+		.windows = windows, .window_count = 2, .days = days, .day_count = 2, .clients = clients, .client_count = 2};
+	const struct store_removal removal = {
+		.windows = windows, .window_count = 1, .days = days, .day_count = 1, .clients = clients, .client_count = 1};
+	must_take(first);
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 8, &note), ERROR_OK);
+	assert_int_equal(server_number(COUNTER, -1), 5);
+	assert_int_equal(second->vtable->remove(second, 0, &removal, &note), ERROR_FENCED);
+	for (int again = 0; again < 2; again++) { /* done again it changes nothing */
+		assert_int_equal(first->vtable->remove(first, 0, &removal, &note), ERROR_OK);
+		assert_int_equal(server_number("SELECT position " ROW_OF, -7), -7);
+		assert_int_equal(server_number("SELECT count(*) FROM window_stats", -1), 1);
+		assert_int_equal(server_number("SELECT total FROM daily_totals WHERE client_ip = '10.0.0.1'", -7), -7);
+		assert_int_equal(server_number(COUNTER, -1), 0);
+		assert_int_equal(server_number("SELECT total_pings FROM daily_stats WHERE client_ip = '10.0.0.2'", -1), 1);
+		struct client_row row;
+		assert_int_equal(reader->vtable->get_client(reader, &clients[0].client, &row, &note), ERROR_NOT_FOUND);
+		assert_int_equal(reader->vtable->get_client(reader, &clients[1].client, &row, &note), ERROR_OK);
+	}
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 8, &note), ERROR_OK); /* and written anew it is all there */
+	assert_int_equal(server_number("SELECT position " ROW_OF, -7), 7);
+	assert_int_equal(server_number(COUNTER, -1), 5);
+}
+
 /* ─── Tables that others made ─── */
 
 static void rows_without_positions_are_shown_until_the_log_makes_them_anew(void **state)
@@ -497,6 +634,7 @@ int main(void)
 		TEST(partitions_taken_one_after_the_other_reserve_no_more_than_one),
 		TEST(an_engine_of_the_log_before_is_let_come_to_its_end),
 		TEST(what_an_owner_in_the_log_before_still_writes_lies_below),
+		TEST(partitions_of_a_log_made_anew_reserve_no_more_the_more_they_are),
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
 		TEST(what_is_released_is_nobodys),
@@ -510,6 +648,9 @@ int main(void)
 		TEST(a_counter_that_was_added_to_long_after_is_found_by_the_sweep),
 		TEST(an_activity_goes_a_day_after_its_newest_window),
 		TEST(what_a_crash_left_in_a_list_is_not_shown),
+		TEST(the_oldest_request_of_a_partition_is_found_until_it_is_done),
+		TEST(only_the_owner_says_how_far_a_rebuild_is),
+		TEST(what_is_removed_is_gone_its_counter_is_0_and_all_else_stays),
 		TEST(rows_without_positions_are_shown_until_the_log_makes_them_anew),
 	};
 	server_prepare();
