@@ -1,5 +1,7 @@
 #include "stream/stream.h"
 
+#include "stream/dropped.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -47,6 +49,7 @@ struct stream {
 	struct stream_ports ports;
 	struct partition partitions[STREAM_MAX_PARTITIONS];
 	size_t partition_count;
+	struct dropped dropped;
 
 	struct log_event event;	   /* in hand; IDLE: none. A BATCH's events are taken off as they are applied */
 	struct partition *loading; /* whose reads are out; NULL: none */
@@ -108,6 +111,14 @@ static void give_up_partition(struct stream *stream, struct partition *partition
 	struct store *store = stream->ports.store;
 	if (store->vtable->release != NULL)
 		store->vtable->release(store, partition->view.partition);
+	forget_partition(stream, partition);
+}
+
+/* Another engine has it. The log hasn't said so. */
+static void drop_partition(struct stream *stream, struct partition *partition)
+{
+	stream->status.fenced++;
+	dropped_add(&stream->dropped, partition->view.partition, clock_monotonic_us(stream->ports.clock));
 	forget_partition(stream, partition);
 }
 
@@ -224,10 +235,8 @@ static enum error flush(struct stream *stream, struct partition *partition, stru
 {
 	if (partition->unflushed) {
 		enum error error = write_rows(stream, partition, note);
-		if (error == ERROR_FENCED) {
-			stream->status.fenced++;
-			forget_partition(stream, partition);
-		}
+		if (error == ERROR_FENCED)
+			drop_partition(stream, partition);
 		if (error != ERROR_OK)
 			return error;
 	}
@@ -412,6 +421,8 @@ static void lose(struct stream *stream)
 static enum error handle_event(struct stream *stream, struct error_note *note)
 {
 	enum error error = ERROR_OK;
+	if (stream->event.kind != LOG_IDLE && stream->event.kind != LOG_BATCH)
+		dropped_remove(&stream->dropped, stream->event.partition);
 	switch (stream->event.kind) {
 	case LOG_IDLE:
 		break;
@@ -499,10 +510,8 @@ static enum error refresh(struct stream *stream, struct partition *partition, st
 static enum error refresh_owned(struct stream *stream, struct partition *partition, struct error_note *note)
 {
 	enum error error = refresh(stream, partition, note);
-	if (error == ERROR_FENCED) {
-		stream->status.fenced++;
-		forget_partition(stream, partition);
-	}
+	if (error == ERROR_FENCED)
+		drop_partition(stream, partition);
 	return error;
 }
 
@@ -550,11 +559,18 @@ static enum error rebuild(struct stream *stream, struct partition *partition, st
 				     partition->view.stored_position, &more, note);
 		more = more && clock_monotonic_us(stream->ports.clock) < end_us;
 	}
-	if (error == ERROR_FENCED) {
-		stream->status.fenced++;
-		forget_partition(stream, partition);
-	}
+	if (error == ERROR_FENCED)
+		drop_partition(stream, partition);
 	return error;
+}
+
+/* Of what another engine took, and the log says is ours still: at the next step it is as if it were assigned anew. */
+static void retake(struct stream *stream)
+{
+	int32_t number;
+	if (stream->event.kind == LOG_IDLE &&
+	    dropped_take_due(&stream->dropped, clock_monotonic_us(stream->ports.clock), &number))
+		stream->event = (struct log_event){.kind = LOG_ASSIGNED, .partition = number};
 }
 
 static enum error keep_up(struct stream *stream, struct error_note *note)
@@ -589,6 +605,8 @@ static enum error round_trip(struct stream *stream, int timeout_ms, struct error
 		error = handle_event(stream, note);
 	if (error == ERROR_OK)
 		error = keep_up(stream, note);
+	if (error == ERROR_OK)
+		retake(stream); /* the log was asked just now whether it still is */
 	return error;
 }
 

@@ -14,7 +14,8 @@
  *             └── FAILED_PRECONDITION where a partition is taken, DATA_LOSS there or where it is read ──► STOPPED (the text
  *                 says what a person must do; a partition of which all is to be rebuilt goes on behind what the log lost)
  *
- * A partition that the store says is another's now (FENCED) is dropped until the log assigns it anew.
+ * A partition that the store says is another's now (FENCED) is dropped until the log assigns it anew, or has not taken it away
+ * after a while (dropped.h).
  */
 #ifndef PING_STREAM_STREAM_H
 #define PING_STREAM_STREAM_H

@@ -57,8 +57,7 @@ static enum error list(struct entry *entry, bool *ret_any, struct error_note *no
 	return entry->writers == NULL ? ERROR_NO_MEMORY : ERROR_OK;
 }
 
-/* Positions of no partition, but rows with positions: they are of a store whose engine_writers is lost. */
-static enum error refuse_orphans(struct cql_store *store, struct error_note *note)
+static enum error find_any_row(struct cql_store *store, bool *ret_any, struct error_note *note)
 {
 	struct cql_request request = {0};
 	struct pc_result *rows;
@@ -66,12 +65,27 @@ static enum error refuse_orphans(struct cql_store *store, struct error_note *not
 	enum error error = cql_ask(store->connection, &request, &rows, note);
 	if (error != ERROR_OK)
 		return error;
-	bool any = pc_result_rows(rows) > 0;
+	*ret_any = pc_result_rows(rows) > 0;
 	pc_result_free(rows);
-	return !any ? ERROR_OK
-		    : error_noted(note, ERROR_FAILED_PRECONDITION,
-				  "there are metrics, but table engine_writers is empty, and nothing tells how far they go: "
-				  "bring it back from a backup, or use another keyspace");
+	return ERROR_OK;
+}
+
+/* Positions of no partition, but rows with positions: they are of a store whose engine_writers is lost. Or of another engine that
+ * has just begun: it was in engine_writers before it wrote them, so it is when they are there. */
+static enum error refuse_orphans(struct entry *entry, struct error_note *note)
+{
+	bool any_row, any_writer = false;
+	enum error error = find_any_row(entry->store, &any_row, note);
+	if (error != ERROR_OK || !any_row)
+		return error;
+	free(entry->writers);
+	entry->writers = NULL;
+	error = list(entry, &any_writer, note);
+	return error != ERROR_OK || any_writer
+		       ? error
+		       : error_noted(note, ERROR_FAILED_PRECONDITION,
+				     "there are metrics, but table engine_writers is empty, and nothing tells how far they go: "
+				     "bring it back from a backup, or use another keyspace");
 }
 
 /* ─── May it be entered? ────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -228,7 +242,7 @@ static enum error enter_if_needed(struct entry *entry, struct error_note *note)
 	bool any, moves = false;
 	enum error error = list(entry, &any, note);
 	if (error == ERROR_OK && !any)
-		error = refuse_orphans(entry->store, note);
+		error = refuse_orphans(entry, note);
 	if (error == ERROR_OK)
 		error = check(entry, &moves, note);
 	return error == ERROR_OK && moves ? enter(entry, note) : error;

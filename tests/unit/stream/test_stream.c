@@ -468,6 +468,55 @@ static void a_fenced_partition_is_dropped_and_the_others_go_on(void **state)
 	assert_int_equal(status.error, ERROR_OK);
 }
 
+/* Partition 0 is taken as by an engine that slept in the middle of taking it, when it was its own; then a ping comes, and the
+ * stream hears of it. */
+static void lose_to_a_sleeper(struct fake_store *sleeper)
+{
+	int64_t position;
+	steps(2);
+	fake_store_init(sleeper, &database);
+	assert_int_equal(sleeper->store.vtable->take(&sleeper->store, 0, log_.identity, &position, NULL), ERROR_OK);
+	ping(1, OPEN_MS);
+	steps(2);
+	pass(500);
+	assert_int_equal(stream_step(stream, 100, &note), ERROR_FENCED);
+}
+
+static void a_partition_that_the_log_does_not_take_away_is_taken_again(void **state)
+{
+	(void)state;
+	struct fake_store sleeper;
+	lose_to_a_sleeper(&sleeper);
+	ping(1, OPEN_MS);
+	pass(4000);
+	steps(4);
+	stream_status(stream, &status);
+	assert_int_equal(status.fenced, 1);
+	assert_int_equal(status.partition_count, 0); /* who was assigned it anew has the time to hear so */
+
+	pass(1500);
+	steps(4);
+	flush();
+	stream_status(stream, &status);
+	assert_int_equal(status.partition_count, 1);
+	assert_int_equal(status.error, ERROR_OK);
+	assert_int_equal(stored_count(1, OPEN_MS), 2);
+}
+
+static void a_fenced_partition_that_the_log_takes_away_is_not_taken_again(void **state)
+{
+	(void)state;
+	struct fake_store sleeper;
+	lose_to_a_sleeper(&sleeper);
+	fake_reader_lose(&reader, 0);
+	pass(20000);
+	steps(4);
+	stream_status(stream, &status);
+	assert_int_equal(status.fenced, 1);
+	assert_int_equal(status.assigned, 1);
+	assert_int_equal(status.partition_count, 0);
+}
+
 static void a_commit_that_the_log_refuses_is_counted_and_said_again(void **state)
 {
 	(void)state;
@@ -731,6 +780,8 @@ int main(void)
 		TEST(a_log_that_begins_behind_the_position_stops_it),
 		TEST(events_removed_before_they_were_read_stop_it),
 		TEST(a_fenced_partition_is_dropped_and_the_others_go_on),
+		TEST(a_partition_that_the_log_does_not_take_away_is_taken_again),
+		TEST(a_fenced_partition_that_the_log_takes_away_is_not_taken_again),
 		TEST(a_commit_that_the_log_refuses_is_counted_and_said_again),
 		TEST(a_revoked_partition_is_flushed_and_forgotten),
 		TEST(a_revoked_partition_is_forgotten_also_when_it_cannot_be_flushed),
