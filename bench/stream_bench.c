@@ -9,6 +9,7 @@
  * usage: stream_bench BROKERS produce|read|decode|engine EVENTS [CLIENTS [SPAN_S]]
  */
 #include "adapter/kafka/kafka.h"
+#include "app/allocator.h"
 #include "event/event.h"
 #include "port/positions.h"
 #include "stream/stream.h"
@@ -64,8 +65,9 @@ static void tell(const struct stopwatch *watch, const char *what, size_t events)
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"what\":\"%s\",\"events\":%zu,\"seconds\":%.3f,\"events_per_second\":%.0f,\"cpu_ns_per_event\":%.0f,"
-	       "\"rss_mb\":%ld}\n",
-	       what, events, took_s, (double)events / took_s, cpu_s / (double)events * 1e9, usage.ru_maxrss / 1024);
+	       "\"rss_mb\":%ld,\"memory\":\"%s\"}\n",
+	       what, events, took_s, (double)events / took_s, cpu_s / (double)events * 1e9, usage.ru_maxrss / 1024,
+	       allocator_text());
 }
 
 static int fail(const char *what, const char *why)

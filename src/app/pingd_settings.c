@@ -1,5 +1,6 @@
 #include "app/pingd_settings.h"
 
+#include "app/allocator.h"
 #include "app/settings_file.h"
 
 #include <pwd.h>
@@ -551,9 +552,9 @@ bool pingd_config_answer(const struct pingd_config *config, const struct setting
 	struct buffer text;
 	buffer_init(&text, MIB);
 	enum error error = config->help != MANUAL_NONE ? manual_write(&pingd_manual, config->help, &text)
-			   : config->version	       ? buffer_append_format(&text, "pingd %s\n%s\n%s\n", PING_VERSION,
-									      kafka_client_text(), cql_client_text())
-						       : settings_print(settings, &text);
+			   : config->version ? buffer_append_format(&text, "pingd %s\n%s\n%s\nmemory from %s\n", PING_VERSION,
+								    kafka_client_text(), cql_client_text(), allocator_text())
+					     : settings_print(settings, &text);
 	bool written = error == ERROR_OK && fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
 	buffer_release(&text);
 	*ret_exit_code = written ? 0 : 1;

@@ -48,7 +48,7 @@ def test_pingd_s_image_by_its_steps(tmp_path):
     user, group = stage.user.split(":")
     inside = [shutil.which("chroot"), f"--userspec={user}:{group}", stage.root]
     said = subprocess.run([*inside, *stage.entrypoint, "--version"], capture_output=True, text=True, check=True).stdout
-    assert "librdkafka" in said and "scylla driver" in said
+    assert "librdkafka" in said and "scylla driver" in said and "jemalloc" in said
     assert subprocess.run([*inside, "/usr/bin/pingctl", "--version"], capture_output=True).returncode == 0
     assert not (stage.root / "usr/bin/gcc").exists() and not (stage.root / "source").exists()
     with open(tmp_path / "log", "wb") as log:
