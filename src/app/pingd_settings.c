@@ -213,7 +213,9 @@ const struct setting pingd_settings[] = {
 	{.name = "flush-interval", SETTING_DURATION(CONFIG, flush_interval_ms), .section = "pipeline", .initial = "500ms", .min = 1,
 	 .max = SECOND_MS, .help = "How often changed rows are written to the store: most of what a ping takes to show."},
 	{.name = "engine-rows", SETTING_INTEGER(CONFIG, engine_rows), .section = "pipeline", .initial = "400000", .min = 1000,
-	 .max = 1 << 30, .help = "Rows of metrics that the engine keeps in memory."},
+	 .max = 1 << 30,
+	 .help = "Rows of metrics that the engine keeps in memory, of all partitions together, about 100 bytes each. A client that pings "
+		 "takes three; those that find no room are read from the store again."},
 
 	{.name = "log-level", SETTING_CHOICE(CONFIG, log_level), .section = "logging", .initial = "info", .choices = log_level_words,
 	 .metavar = "LEVEL", .help = "The least that is logged, on stderr."},

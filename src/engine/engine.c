@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { DEFAULT_MAX_ROWS = 400000, DEFAULT_MAX_REFRESHES = 256, MAX_ROWS = 1 << 28, LOOKAHEAD = 16 };
+enum { DEFAULT_MAX_REFRESHES = 256, MAX_ROWS = 1 << 28, LOOKAHEAD = 16 };
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -62,6 +62,11 @@ static bool grow(void *array, size_t *capacity, size_t needed, size_t item_size)
 	return true;
 }
 
+static size_t clamp_rows(size_t rows, size_t most)
+{
+	return rows < ROW_KIND_COUNT ? ROW_KIND_COUNT : rows > most ? most : rows;
+}
+
 enum error engine_create(const struct engine_config *config, int64_t position, struct engine **ret_engine)
 {
 	if (config->window_retention_ms != 0 && config->window_retention_ms < ENGINE_MIN_RETENTION_MS)
@@ -73,14 +78,18 @@ enum error engine_create(const struct engine_config *config, int64_t position, s
 	engine->position = position;
 	if (config->max_refreshes == 0)
 		engine->config.max_refreshes = DEFAULT_MAX_REFRESHES;
-	size_t max_rows = config->max_rows == 0 ? DEFAULT_MAX_ROWS : config->max_rows;
-	max_rows = max_rows < ROW_KIND_COUNT ? ROW_KIND_COUNT : max_rows > MAX_ROWS ? MAX_ROWS : max_rows;
-	enum error error = cache_init(&engine->cache, (uint32_t)max_rows, config->hash_key);
+	engine->config.max_rows = clamp_rows(config->max_rows == 0 ? ENGINE_DEFAULT_MAX_ROWS : config->max_rows, MAX_ROWS);
+	enum error error = cache_init(&engine->cache, (uint32_t)engine->config.max_rows, config->hash_key);
 	if (error == ERROR_OK)
 		*ret_engine = engine;
 	else
 		free(engine);
 	return error;
+}
+
+void engine_limit_rows(struct engine *engine, size_t max_rows)
+{
+	engine->cache.max_rows = (uint32_t)clamp_rows(max_rows, engine->config.max_rows);
 }
 
 void engine_destroy(struct engine *engine)

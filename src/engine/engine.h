@@ -33,8 +33,10 @@ struct engine_event {
 /* A shorter retention would cut into the rolling 24 hours. */
 #define ENGINE_MIN_RETENTION_MS (25 * INT64_C(3600000))
 
+enum { ENGINE_DEFAULT_MAX_ROWS = 400000 }; /* 40 MB */
+
 struct engine_config {
-	size_t max_rows;	     /* rows of all kinds in the cache; 0: 400,000 (40 MB) */
+	size_t max_rows;	     /* rows of all kinds in the cache; 0: ENGINE_DEFAULT_MAX_ROWS */
 	size_t max_refreshes;	     /* activities past their due that one offer asks for again; 0: 256 */
 	uint8_t hash_key[16];	     /* random, so that nobody can choose addresses that collide */
 	int64_t window_retention_ms; /* windows that ended longer ago aren't written; 0: for ever */
@@ -100,6 +102,10 @@ enum error engine_refresh_activity(struct engine *engine, const struct address *
 enum error engine_collect_dirty(struct engine *engine, struct engine_dirty *ret_dirty);
 /* What the last collect gave is in the store. */
 void engine_written(struct engine *engine);
+
+/* From now on at most so many rows, of the max_rows that it was made with; the next offers evict what is too much. Memory that
+ * rows took is used for other rows, and goes back with the engine. */
+void engine_limit_rows(struct engine *engine, size_t max_rows);
 
 /* Drops every row of these clients, which stand in order of address, so that they are read anew. Nothing is offered, nothing
  * dirty. */

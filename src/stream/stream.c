@@ -94,6 +94,12 @@ static void add_stats(struct engine_stats *sum, const struct engine_stats *stats
 	sum->dirty_rows += stats->dirty_rows;
 }
 
+static void share_rows(struct stream *stream)
+{
+	for (size_t i = 0; i < stream->partition_count; i++)
+		engine_limit_rows(stream->partitions[i].engine, stream->config.engine.max_rows / stream->partition_count);
+}
+
 static void forget_partition(struct stream *stream, struct partition *partition)
 {
 	struct engine_stats stats = engine_stats(partition->engine);
@@ -103,6 +109,7 @@ static void forget_partition(struct stream *stream, struct partition *partition)
 	add_stats(&stream->status.engine, &stats);
 	engine_destroy(partition->engine);
 	*partition = stream->partitions[--stream->partition_count]; /* the last one fills the gap */
+	share_rows(stream);
 }
 
 /* As forget_partition, of one that is still ours. */
@@ -182,6 +189,7 @@ static enum error assign(struct stream *stream, struct error_note *note)
 	if (error != ERROR_OK)
 		return error;
 	stream->partitions[stream->partition_count++] = partition;
+	share_rows(stream);
 	stream->status.assigned++;
 	stream->status.error = ERROR_OK; /* that an older owner was fenced is past */
 	return ERROR_OK;
@@ -716,6 +724,8 @@ static void set_defaults(struct stream_config *config)
 		config->max_staleness_ms = DEFAULT_MAX_STALENESS_MS;
 	if (config->flush_interval_ms > config->max_staleness_ms / 2)
 		config->flush_interval_ms = config->max_staleness_ms / 2;
+	if (config->engine.max_rows == 0)
+		config->engine.max_rows = ENGINE_DEFAULT_MAX_ROWS;
 	if (config->max_dirty_rows == 0)
 		config->max_dirty_rows = DEFAULT_MAX_DIRTY_ROWS;
 }

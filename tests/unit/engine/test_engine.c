@@ -251,6 +251,28 @@ static void the_cache_never_holds_more_than_max_rows(void **state)
 	}
 }
 
+static void a_lower_limit_is_come_down_to_and_a_higher_one_is_that_it_was_made_with(void **state)
+{
+	(void)state;
+	create((struct engine_config){.max_rows = 50});
+	for (unsigned i = 0; i < 40; i++)
+		ping(i, OPEN_MS);
+	rows_flush(&store, engine);
+	engine_limit_rows(engine, 20);
+	ping(100, OPEN_MS);
+	assert_in_range(engine_stats(engine).rows, 10, 20);
+	rows_flush(&store, engine);
+	engine_limit_rows(engine, 1000);
+	for (unsigned i = 0; i < 100; i++) {
+		ping(i, OPEN_MS);
+		rows_flush(&store, engine);
+	}
+	assert_in_range(engine_stats(engine).rows, 40, 50);
+	engine_limit_rows(engine, 0);
+	ping(1, OPEN_MS + WINDOW_MS);
+	assert_in_range(engine_stats(engine).rows, 1, 3);
+}
+
 static void a_row_in_use_outlives_one_that_is_not(void **state)
 {
 	(void)state;
@@ -411,6 +433,7 @@ int main(void)
 		TEST(a_retention_that_cuts_into_the_24_hours_is_refused),
 		TEST(a_full_cache_of_dirty_rows_takes_fewer_events),
 		TEST(the_cache_never_holds_more_than_max_rows),
+		TEST(a_lower_limit_is_come_down_to_and_a_higher_one_is_that_it_was_made_with),
 		TEST(a_row_in_use_outlives_one_that_is_not),
 		TEST(an_activity_past_its_due_is_derived_again_when_its_client_pings),
 		TEST(a_derived_activity_counts_windows_that_are_not_stored_yet),

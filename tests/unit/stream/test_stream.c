@@ -239,6 +239,32 @@ static void a_batch_larger_than_the_cache_goes_through_it_in_rounds(void **state
 	assert_int_equal(database.partitions[0].position, 80);
 }
 
+static size_t rows_after_many_clients(int32_t partitions, unsigned first)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		struct address address = rows_address(first + i);
+		fake_log_append(&log_, (int32_t)i % partitions, &address, OPEN_MS, NOW_MS);
+	}
+	steps(4);
+	flush();
+	stream_status(stream, &status);
+	return status.engine.rows;
+}
+
+static void the_rows_of_all_partitions_together_stay_below_the_limit(void **state)
+{
+	(void)state;
+	create((struct stream_config){.engine.max_rows = 60});
+	steps(1);
+	assert_in_range(rows_after_many_clients(1, 0), 58, 60);
+	fake_reader_assign(&reader, 1);
+	steps(1);
+	assert_in_range(rows_after_many_clients(2, 100), 56, 60);
+	fake_reader_revoke(&reader, 1);
+	steps(1);
+	assert_in_range(rows_after_many_clients(1, 200), 58, 60);
+}
+
 static void a_round_reads_each_kind_of_row_in_one_call(void **state)
 {
 	(void)state;
@@ -768,6 +794,7 @@ int main(void)
 		TEST(waiting_for_the_log_ends_when_a_flush_is_due),
 		TEST(much_that_is_dirty_is_written_at_once),
 		TEST(a_batch_larger_than_the_cache_goes_through_it_in_rounds),
+		TEST(the_rows_of_all_partitions_together_stay_below_the_limit),
 		TEST(a_round_reads_each_kind_of_row_in_one_call),
 		TEST(after_a_crash_what_was_not_stored_is_replayed),
 		TEST(a_position_that_moves_without_events_is_stored_too),
