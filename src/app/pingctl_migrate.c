@@ -9,7 +9,7 @@ static struct options {
 	bool check;
 } options;
 
-static struct pingd_config config;
+static struct pingd_config config = {.ledger_optional = true};
 
 static const struct setting flags[] = {
 	{.name = "check",
@@ -80,16 +80,21 @@ static enum error migrate_store(struct pingctl *ctl, struct cql_schema *ret_sche
 
 static void print_schemas(struct pingctl *ctl, const struct postgres_schema *ledger, const struct cql_schema *store)
 {
-	bool has_store = store->wanted != 0;
+	bool has_ledger = ledger->wanted != 0, has_store = store->wanted != 0;
 	if (ctl->json) {
-		pingctl_print(ctl, "{\"version\": %d, \"wanted\": %d", ledger->version, ledger->wanted);
+		pingctl_print(ctl, "{");
+		if (has_ledger)
+			pingctl_print(ctl, "\"version\": %d, \"wanted\": %d", ledger->version, ledger->wanted);
 		if (has_store)
-			pingctl_print(ctl, ", \"store_version\": %d, \"store_wanted\": %d", store->version, store->wanted);
+			pingctl_print(ctl, "%s\"store_version\": %d, \"store_wanted\": %d", has_ledger ? ", " : "",
+				      store->version, store->wanted);
 		pingctl_print(ctl, "}\n");
 		return;
 	}
 	static const char fine[] = ", as this program wants it";
-	pingctl_print(ctl, "the schema is version %d%s\n", ledger->version, ledger->version == ledger->wanted ? fine : "");
+	if (has_ledger)
+		pingctl_print(ctl, "the schema is version %d%s\n", ledger->version,
+			      ledger->version == ledger->wanted ? fine : "");
 	if (has_store)
 		pingctl_print(ctl, "the store's schema is version %d%s\n", store->version,
 			      store->version == store->wanted ? fine : "");
@@ -104,14 +109,13 @@ static int run(void *program, char *const *arguments, size_t count)
 	enum error error = pingd_config_complete(&config, ctl->settings, ctl->environment, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(PINGCTL_USAGE, error, &note);
-	if (config.backends.ledger == PINGD_BACKEND_NONE)
-		return pingctl_fail(PINGCTL_USAGE, "the ledger is migrated first: add --ledger postgres://…");
-	if (config.backends.ledger != PINGD_BACKEND_POSTGRES)
+	if (config.backends.ledger == PINGD_BACKEND_SQLITE)
 		return pingctl_fail(PINGCTL_USAGE,
 				    "there is nothing to migrate: pingd itself keeps its embedded files up to date");
 	struct postgres_schema ledger = {0};
 	struct cql_schema store = {0};
-	error = migrate_ledger(ctl, &ledger, &note);
+	if (config.backends.ledger == PINGD_BACKEND_POSTGRES)
+		error = migrate_ledger(ctl, &ledger, &note);
 	if (error == ERROR_OK && config.backends.store == PINGD_BACKEND_SCYLLA)
 		error = migrate_store(ctl, &store, &note);
 	if (error == ERROR_OK && publishes() && !options.check)
@@ -127,16 +131,12 @@ static int run(void *program, char *const *arguments, size_t count)
 const struct command pingctl_migrate_command = {
 	.name = "migrate",
 	.summary = "bring the schemas in PostgreSQL and ScyllaDB up to date",
-	.help = "Does what pingd does at its start with --migrate=auto, with the settings of pingd (flags, PING_ variables, "
-		"config file): "
-		"makes the tables, or makes an original server's table pings, and tables of metrics that others fill, ours where "
-		"they "
-		"are, while others go on writing to them. "
-		"Any "
-		"number may run at once. Where the log is Kafka, its topics are made or checked too, and publisher slots that "
-		"are "
-		"lacking are added. "
-		"Exit code 3 when a server cannot be reached or the schema is a newer one.",
+	.help = "Does what pingd does at its start with --migrate=auto, with the settings of pingd (flags, PING_ "
+		"variables, config file): makes the tables, or makes an original server's table pings, and tables of "
+		"metrics that others fill, ours where they are, while others go on writing to them. A store in ScyllaDB "
+		"may be named alone. Any number may run at once. Where the log is Kafka, its topics are made or checked "
+		"too, and publisher slots that are lacking are added. Exit code 3 when a server cannot be reached or the "
+		"schema is a newer one.",
 	.settings = {{.rows = flags, .config = &options},
 		     {.rows = pingd_settings, .config = &config, .prefix = "PING_", .groups = PINGD_GROUP_DATA}},
 	.examples =
@@ -145,6 +145,7 @@ const struct command pingctl_migrate_command = {
 			 "By the tables' owner, before pingd starts as another user with --migrate=check."},
 			{"pingctl migrate --ledger postgres://owner@db/ping --log kafka://broker --publisher-slots 64",
 			 "More publisher slots, before pingd starts with as many."},
+			{"pingctl migrate --store scylla://s1,s2/metrics", "The tables of the metrics alone."},
 			{0}},
 	.run = run,
 };

@@ -476,6 +476,26 @@ static const char *needed_ledger(const struct pingd_config *config)
 	return needed ? config->ledger : "";
 }
 
+/* There is something to do for a store alone, without the ledger and the log that it is filled from. */
+static bool has_store_alone(const struct pingd_config *config)
+{
+	return config->ledger_optional && backend_of(config->ledger) == PINGD_BACKEND_SQLITE &&
+	       backend_of(config->store) == PINGD_BACKEND_SCYLLA && backend_of(config->log) != PINGD_BACKEND_SQLITE;
+}
+
+static enum error check_urls(struct pingd_config *config, struct error_note *note)
+{
+	if (has_store_alone(config)) {
+		config->backends = (struct pingd_backends){PINGD_BACKEND_NONE, backend_of(config->log), PINGD_BACKEND_SCYLLA};
+		return ERROR_OK;
+	}
+	enum error error = pingd_config_check_urls(needed_ledger(config), config->log, config->store, &config->backends, note);
+	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)
+		error = error_noted(note, ERROR_INVALID_ARGUMENT,
+				    "roles: without a log there is nothing to stream: add api, or --log and --store");
+	return error;
+}
+
 static enum error derive(struct pingd_config *config, struct error_note *note)
 {
 	if (*config->data_dir == 0)
@@ -500,10 +520,7 @@ static enum error derive(struct pingd_config *config, struct error_note *note)
 				    "ledger-retention: only PostgreSQL's pings are in days that can be dropped: add --ledger "
 				    "postgres://…, or leave it out");
 	if (error == ERROR_OK)
-		error = pingd_config_check_urls(needed_ledger(config), config->log, config->store, &config->backends, note);
-	if (error == ERROR_OK && config->backends.log == PINGD_BACKEND_NONE && !config->role_api)
-		error = error_noted(note, ERROR_INVALID_ARGUMENT,
-				    "roles: without a log there is nothing to stream: add api, or --log and --store");
+		error = check_urls(config, note);
 	return error == ERROR_OK ? check_adapters(config, note) : error;
 }
 

@@ -50,9 +50,10 @@ struct pingd_config {
 	int64_t ingest_queue, ingest_batch, idempotency_retention_ms, max_future_skew_ms;
 	int64_t window_retention_ms, ledger_retention_ms; /* 0: for ever */
 	int64_t flush_interval_ms, engine_rows;
-	int log_level;	/* enum log_level */
-	int log_format; /* enum log_format */
-	int migrate;	/* enum pingd_migrate */
+	int log_level;	      /* enum log_level */
+	int log_format;	      /* enum log_format */
+	int migrate;	      /* enum pingd_migrate */
+	bool ledger_optional; /* set by the program, before: a store in ScyllaDB may be named alone */
 
 	/* Made of them by pingd_config_complete; `threads` is then never 0, `data_dir` never "". */
 	const char *addresses[PINGD_MAX_LISTEN]; /* of listen, then of listen-plain; and the same parsed */

@@ -196,17 +196,17 @@ static void tell_stream(struct pipeline *pipeline)
 	const char *text = status.note.text[0] != 0 ? status.note.text : error_text(status.error);
 	enum error told = status.state == STREAM_RUNNING ? ERROR_OK : status.error;
 	health_set(pipeline->health, engine_name,
-		   status.state == STREAM_RUNNING    ? HEALTH_OK
-		   : status.state == STREAM_RETRYING ? HEALTH_DEGRADED
-						     : HEALTH_DOWN,
+		   status.state == STREAM_RUNNING   ? HEALTH_OK
+		   : status.state == STREAM_STOPPED ? HEALTH_DOWN
+						    : HEALTH_DEGRADED,
 		   told == ERROR_OK ? NULL : text);
 	if (told == pipeline->told)
 		return;
 	if (told == ERROR_OK)
 		log_event(LOG_INFO, "the engine goes on");
 	else
-		log_event(LOG_ERROR, "the engine waits", log_error(told), log_text("detail", text),
-			  log_text("state", stream_state_name(status.state)));
+		log_event(told == ERROR_HELD ? LOG_INFO : LOG_ERROR, "the engine waits", log_error(told),
+			  log_text("detail", text), log_text("state", stream_state_name(status.state)));
 	pipeline->told = told;
 }
 

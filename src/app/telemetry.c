@@ -36,6 +36,7 @@
 	X(newest, "ping_engine_newest_applied_timestamp_seconds", gauge, "When the newest event in the store was received.",     \
 	  NULL)                                                                                                                  \
 	X(running, "ping_engine_running", gauge, "1 while the engine gets on, 0 while it waits or has stopped.", NULL)           \
+	X(waiting, "ping_engine_waiting", gauge, "1 while the engine waits for another kind of engine to end.", NULL)            \
 	X(applied, "ping_engine_applied_events_total", counter, "Events merged into rows.", NULL)                                \
 	X(skipped, "ping_engine_skipped_events_total", counter, "Events that were in their rows already.", NULL)                 \
 	X(expired, "ping_engine_expired_events_total", counter, "Events whose window is past its retention.", NULL)              \
@@ -257,6 +258,7 @@ static void sample_stream(struct telemetry *telemetry, struct pipeline *pipeline
 	samples[SAMPLE_lag] = (double)lag_events;
 	samples[SAMPLE_newest] = (double)stream.newest_applied_ms / 1e3;
 	samples[SAMPLE_running] = stream.state == STREAM_RUNNING;
+	samples[SAMPLE_waiting] = stream.state == STREAM_WAITING;
 	samples[SAMPLE_applied] = (double)stream.engine.applied;
 	samples[SAMPLE_skipped] = (double)stream.engine.skipped;
 	samples[SAMPLE_expired] = (double)stream.engine.expired;

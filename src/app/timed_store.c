@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 /* What a store learns to do must be passed on here, too. */
-_Static_assert(sizeof(struct store_vtable) == 14 * sizeof(void (*)(void)), "every call of a store has its own below");
+_Static_assert(sizeof(struct store_vtable) == 15 * sizeof(void (*)(void)), "every call of a store has its own below");
 
 const char *store_call_name(enum store_call call)
 {
@@ -146,6 +146,12 @@ static enum error timed_remove(struct store *base, int32_t partition, const stru
 	return told(self, STORE_CALL_REMOVE, rows, begin_us, error);
 }
 
+static enum error pass_held(struct store *base, struct error_note *note)
+{
+	struct timed_store *self = (struct timed_store *)base;
+	return self->inner->vtable->held(self->inner, note);
+}
+
 static void close_both(struct store *base)
 {
 	struct timed_store *self = (struct timed_store *)base;
@@ -173,6 +179,7 @@ enum error timed_store_create(struct store *inner, struct clock *clock, const st
 		.prune_windows = timed_prune_windows,
 		.sweep = inner->vtable->sweep == NULL ? NULL : timed_sweep,
 		.close = close_both,
+		.held = inner->vtable->held == NULL ? NULL : pass_held,
 	};
 	if (inner->vtable->find_rebuild != NULL) {
 		self->vtable.find_rebuild = pass_find_rebuild;

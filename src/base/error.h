@@ -47,6 +47,7 @@
 	X(SCHEMA_NEWER, "failed_precondition", 400, false,                                                     \
 	  "the data was written by a newer version; run that version or a newer one")                          \
 	X(FENCED, "aborted", 409, true, "another owner has taken over")                                        \
+	X(HELD, "unavailable", 503, true, "another kind of engine fills the metrics")                          \
 	X(END, "out_of_range", 400, false, "end of data")
 
 enum error {

@@ -43,6 +43,9 @@ struct log_reader_vtable {
 	/* The position before the partition's first event: what a seek that found DATA_LOSS can be answered with, once somebody
 	 * has seen to what lay before. NULL where nothing is ever removed. */
 	enum error (*start)(struct log_reader *log, int32_t partition, int64_t *ret_position, struct error_note *note);
+	/* Every partition is given up, and none is assigned before the next poll, which begins anew. The driver has forgotten
+	 * them all. NULL where nobody else reads. */
+	void (*leave)(struct log_reader *log);
 };
 struct log_reader {
 	const struct log_reader_vtable *vtable;

@@ -32,7 +32,7 @@ struct store;
 struct store_vtable {
 	/* Becomes the partition's owner; its applied position (POSITION_NONE: an empty store). From a log that was made anew
 	 * under a greater log_epoch: the last position of the epochs before, for all partitions. FAILED_PRECONDITION when the
-	 * store was filled from any other log: the note names the way out. */
+	 * store was filled from any other log: the note names the way out. HELD: another kind of engine is at work. */
 	enum error (*take)(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 			   struct error_note *note);
 	/* The partition is no longer the caller's: another may take it, of whatever kind, without waiting. Whatever fails, it is
@@ -77,6 +77,8 @@ struct store_vtable {
 	/* Removes them; a day's counter becomes 0 first. FENCED as above. May be done again. */
 	enum error (*remove)(struct store *store, int32_t partition, const struct store_removal *removal,
 			     struct error_note *note);
+	/* Takes nothing. HELD: another kind of engine is at work, or was less than a minute ago. NULL: there is no other kind. */
+	enum error (*held)(struct store *store, struct error_note *note);
 };
 struct store {
 	const struct store_vtable *vtable;

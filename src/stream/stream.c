@@ -17,6 +17,7 @@ enum {
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,
+	WAITING_PAUSE_MS = 1000,
 	REBUILD_POLL_MS = 10, /* while one runs */
 };
 #define REFRESH_INTERVAL_US INT64_C(1000000)
@@ -58,6 +59,7 @@ struct stream {
 	int64_t next_prune_us, next_sweep_us;
 	struct rebuild *rebuild; /* NULL: the store has no rebuilds */
 
+	bool looks; /* before the log is polled the store is asked whether another kind of engine is at work */
 	bool stopped;
 	int pause_ms; /* after the last error; 0: none */
 	int64_t retry_at_us;
@@ -68,7 +70,7 @@ struct stream {
 
 const char *stream_state_name(enum stream_state state)
 {
-	static const char *const names[] = {"running", "retrying", "stopped"};
+	static const char *const names[] = {"running", "retrying", "waiting", "stopped"};
 	return names[state];
 }
 
@@ -418,6 +420,30 @@ static enum error revoke(struct stream *stream, struct error_note *note)
 	return error;
 }
 
+/* Another kind of engine is at work. What isn't written yet is that one's to write. */
+static void stand_by(struct stream *stream)
+{
+	struct log_reader *log = stream->ports.log;
+	while (stream->partition_count > 0)
+		give_up_partition(stream, &stream->partitions[0]);
+	stream->dropped.count = 0;
+	stream->event.kind = LOG_IDLE;
+	if (log->vtable->leave != NULL)
+		log->vtable->leave(log); /* so that the other one's offsets can be committed for the group */
+	stream->looks = true;
+}
+
+static enum error look(struct stream *stream, struct error_note *note)
+{
+	struct store *store = stream->ports.store;
+	enum error error = store->vtable->held == NULL ? ERROR_OK : store->vtable->held(store, note);
+	if (error == ERROR_HELD)
+		stand_by(stream);
+	if (error == ERROR_OK)
+		stream->looks = false;
+	return error;
+}
+
 static void lose(struct stream *stream)
 {
 	struct partition *partition = find_partition(stream, stream->event.partition);
@@ -438,6 +464,8 @@ static enum error handle_event(struct stream *stream, struct error_note *note)
 		error = assign(stream, note);
 		if (error == ERROR_FAILED_PRECONDITION || error == ERROR_DATA_LOSS)
 			stream->stopped = true;
+		if (error == ERROR_HELD)
+			stand_by(stream);
 		break;
 	case LOG_BATCH:
 		error = feed(stream, note);
@@ -607,6 +635,8 @@ static enum error round_trip(struct stream *stream, int timeout_ms, struct error
 	enum error error = ERROR_OK;
 	if (stream->loading != NULL)
 		error = load(stream, note);
+	if (error == ERROR_OK && stream->event.kind == LOG_IDLE && stream->looks)
+		error = look(stream, note);
 	if (error == ERROR_OK && stream->event.kind == LOG_IDLE)
 		error = poll_log(stream, timeout_ms, note);
 	if (error == ERROR_OK)
@@ -623,7 +653,11 @@ static void settle(struct stream *stream, enum error error, struct error_note *n
 {
 	struct stream_status *status = &stream->status;
 	bool fine = error == ERROR_OK || error == ERROR_FENCED;
-	enum stream_state state = fine ? STREAM_RUNNING : stream->stopped ? STREAM_STOPPED : STREAM_RETRYING;
+	enum stream_state state = fine			? STREAM_RUNNING
+				  : stream->stopped	? STREAM_STOPPED
+				  : error == ERROR_HELD ? STREAM_WAITING
+							: STREAM_RETRYING;
+	stream->looks |= error == ERROR_FENCED; /* by whom? */
 	if (note->text[0] == '\0' && error != ERROR_OK)
 		error_noted(note, error, "%s", error_text(error));
 	if (error != ERROR_OK || status->state != STREAM_RUNNING) {
@@ -636,6 +670,8 @@ static void settle(struct stream *stream, enum error error, struct error_note *n
 	stream->pause_ms = fine ? 0 : stream->pause_ms == 0 ? FIRST_PAUSE_MS : stream->pause_ms * 2;
 	if (stream->pause_ms > MAX_PAUSE_MS)
 		stream->pause_ms = MAX_PAUSE_MS;
+	if (state == STREAM_WAITING)
+		stream->pause_ms = WAITING_PAUSE_MS;
 	stream->retry_at_us = clock_monotonic_us(stream->ports.clock) + stream->pause_ms * INT64_C(1000);
 }
 
@@ -756,6 +792,7 @@ enum error stream_create(const struct stream_config *config, const struct stream
 	set_defaults(&stream->config);
 	stream->ports = *ports;
 	stream->event.kind = LOG_IDLE;
+	stream->looks = true;
 	stream->reads.windows = calloc(OFFER_MAX, sizeof *stream->reads.windows);
 	stream->reads.days = calloc(OFFER_MAX, sizeof *stream->reads.days);
 	stream->reads.clients = calloc(OFFER_MAX, sizeof *stream->reads.clients);

@@ -11,6 +11,7 @@
  *
  *             ┌── error ──► RETRYING ◄─┐ error again: the pause doubles, to 5 s
  *   RUNNING ──┤      ok ◄──────┴───────┘
+ *             ├── HELD: another kind of engine is at work ──► WAITING, out of the log's group, until that has ended
  *             └── FAILED_PRECONDITION where a partition is taken, DATA_LOSS there or where it is read ──► STOPPED (the text
  *                 says what a person must do; a partition of which all is to be rebuilt goes on behind what the log lost)
  *
@@ -51,7 +52,7 @@ struct stream_ports {
 	struct rebuild_source *rebuild_source; /* NULL: without a ledger nothing is rebuilt */
 };
 
-enum stream_state { STREAM_RUNNING, STREAM_RETRYING, STREAM_STOPPED };
+enum stream_state { STREAM_RUNNING, STREAM_RETRYING, STREAM_WAITING, STREAM_STOPPED };
 
 struct stream_partition {
 	int32_t partition;

@@ -61,8 +61,9 @@ def reason(answer):
 class Cluster:
     """Its processes write their PIDs into the folder, so that another run can stop it."""
 
-    def __init__(self, folder, ports, slots=2, checkpoint_interval="1s", task_memory="1gb", durable=True, quick=False):
-        """ports: REST, RPC, blobs, and one of metrics for each process. Quick: it starts sooner, and works more slowly."""
+    def __init__(self, folder, ports, slots=2, checkpoint_interval="1s", task_memory="1gb", quick=False, outlives=False):
+        """ports: REST, RPC, blobs, and one of metrics for each process. Quick: it starts sooner, and works more slowly. Outlives: its
+        processes stay when the run that starts them is gone."""
         self.folder = pathlib.Path(folder)
         self.rest, rpc, blob, *metrics = ports
         self.metrics = metrics
@@ -77,8 +78,8 @@ class Cluster:
             text = text.replace(f"@{name}@", str(value))
         (self.folder / "config.yaml").write_text(text)
         self.processes, self.task_manager = {}, None
-        self.durable = durable
         self.flags = QUICK_START if quick else []
+        self.tied = list if outlives else processes.tied
 
     def environment(self):
         return {**os.environ, "FLINK_CONF_DIR": str(self.folder), "FLINK_PLUGINS_DIR": str(distribution() / "plugins"),
@@ -88,7 +89,7 @@ class Cluster:
         command = [shutil.which("java"), *flags, *self.flags, *OPENS, "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile=file:{SOURCES / 'log4j.properties'}", "-cp", class_path(), main,
                    "--configDir", str(self.folder), *arguments]
         with open(self.folder / f"{name}.log", "ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
+            process = subprocess.Popen(self.tied(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(),
                                        start_new_session=True)
         self.processes[name] = process
         (self.folder / f"{name}.pid").write_text(str(process.pid))

@@ -198,6 +198,24 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 	return error;
 }
 
+enum error cql_held(struct store *base, struct error_note *note)
+{
+	struct cql_store *store = (struct cql_store *)base;
+	struct cql_request request = {0};
+	struct pc_result *rows;
+	cql_call(&request, CQL_LIST_WRITERS);
+	enum error error = cql_ask(store->connection, &request, &rows, note);
+	if (error != ERROR_OK)
+		return error;
+	for (size_t i = 0; i < pc_result_rows(rows) && error == ERROR_OK; i++) {
+		const struct cql_writer writer = cql_read_writer(rows, i);
+		if (writer.number >= 0)
+			error = cql_refuse_kind(store, &writer, note);
+	}
+	pc_result_free(rows);
+	return error;
+}
+
 /* ─── Keeping ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static enum error lose(struct cql_store *store, struct cql_partition *partition, struct error_note *note)

@@ -282,6 +282,7 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 		.put_rebuild = cql_put_rebuild,
 		.read_rows = cql_store_read_rows,
 		.remove = cql_remove,
+		.held = cql_held,
 	};
 	struct cql_store *store = calloc(1, sizeof *store);
 	if (store == NULL)

@@ -92,6 +92,7 @@ struct cql_partition *cql_find_partition(struct cql_store *store, int32_t number
 enum error cql_take(struct store *base, int32_t number, const uint8_t log_identity[16], int64_t *ret_position,
 		    struct error_note *note);
 void cql_release(struct store *base, int32_t number);
+enum error cql_held(struct store *base, struct error_note *note);
 /* Position and reservation, by lightweight transaction. FENCED: it is another's, and forgotten. */
 enum error cql_commit(struct cql_store *store, struct cql_partition *partition, int64_t position, struct error_note *note);
 /* Whether it is still ours: nothing fences a counter. FENCED as above. */

@@ -56,8 +56,8 @@ enum error cql_refuse_kind(struct cql_store *store, const struct cql_writer *wri
 	int64_t age_ms = clock_wall_ms(store->clock) - writer->heartbeat_ms;
 	if (writer->native || age_ms >= CQL_HEARTBEAT_FRESH_MS)
 		return ERROR_OK;
-	return error_noted(note, ERROR_FAILED_PRECONDITION,
-			   "another kind of engine (%s) fills these metrics and was heard of %d s ago: stop it, and start this "
-			   "one a minute later",
-			   writer->kind, (int)(age_ms / 1000));
+	return error_noted(note, ERROR_HELD,
+			   "another kind of engine (%s) fills these metrics: this one goes on once that has been stopped, or was "
+			   "not heard of for a minute",
+			   writer->kind);
 }

@@ -26,7 +26,7 @@ enum error cql_find_writer(struct cql_store *store, int32_t number, struct cql_w
 /* Sends a lightweight transaction; what became of it is read from the row, so its own answer and errors that may have many causes
  * are left aside, unless nothing can be done about them. */
 enum error cql_transact(struct cql_store *store, const struct cql_request *request, struct error_note *note);
-/* FAILED_PRECONDITION: another kind of engine holds the row, and was heard of a moment ago. */
+/* HELD: another kind of engine has the row, and was heard of a moment ago. */
 enum error cql_refuse_kind(struct cql_store *store, const struct cql_writer *writer, struct error_note *note);
 
 /* epoch.c. The log that has this identity, in the store's log_epoch, becomes the one that all of engine_writers is of, if it

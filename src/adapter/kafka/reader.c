@@ -561,6 +561,13 @@ static enum error reader_identity(struct log_reader *base, uint8_t ret_identity[
 				 : error;
 }
 
+static void reader_leave(struct log_reader *base)
+{
+	struct kafka_reader *reader = of(base);
+	reader->held.kind = LOG_IDLE;
+	close_client(reader);
+}
+
 static void reader_close(struct log_reader *base)
 {
 	struct kafka_reader *reader = of(base);
@@ -574,8 +581,8 @@ static void reader_close(struct log_reader *base)
 
 enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note)
 {
-	static const struct log_reader_vtable vtable = {reader_poll,	 reader_seek,  reader_commit,
-							reader_identity, reader_close, reader_start};
+	static const struct log_reader_vtable vtable = {reader_poll,  reader_seek,  reader_commit, reader_identity,
+							reader_close, reader_start, reader_leave};
 	enum error error = kafka_config_check(config, note);
 	if (error != ERROR_OK)
 		return error;

@@ -232,9 +232,12 @@ static void another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of(void 
 {
 	(void)state;
 	must_take(second);
+	assert_int_equal(first->vtable->held(first, &note), ERROR_OK);
 	server_run("UPDATE engine_writers SET kind = 'flink' WHERE writer = 0");
-	assert_int_equal(take_refused("flink"), ERROR_FAILED_PRECONDITION);
+	assert_int_equal(take_refused("flink"), ERROR_HELD);
+	assert_int_equal(first->vtable->held(first, &note), ERROR_HELD);
 	server_now_ms += 61000;
+	assert_int_equal(first->vtable->held(first, &note), ERROR_OK);
 	must_take(first);
 	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
 }

@@ -163,6 +163,16 @@ static enum error identity(struct log_reader *reader, uint8_t ret_identity[16], 
 	return error;
 }
 
+static void leave(struct log_reader *reader)
+{
+	struct fake_reader *fake = (struct fake_reader *)reader;
+	forget_batch(fake);
+	fake->queued = 0;
+	fake->leaves++;
+	for (int i = 0; i < FAKE_LOG_PARTITIONS; i++)
+		fake->partitions[i].assigned = fake->partitions[i].sought = false;
+}
+
 static void close_reader(struct log_reader *reader)
 {
 	fake_reader_release((struct fake_reader *)reader);
@@ -170,7 +180,7 @@ static void close_reader(struct log_reader *reader)
 
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log)
 {
-	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader, start};
+	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader, start, leave};
 	*reader = (struct fake_reader){.reader.vtable = &vtable, .log = log};
 	for (int i = 0; i < FAKE_LOG_PARTITIONS; i++)
 		reader->committed[i] = POSITION_NONE;

@@ -50,6 +50,7 @@ struct fake_reader {
 	int64_t committed[FAKE_LOG_PARTITIONS];
 
 	/* The fake's own. */
+	int leaves;
 	struct log_event queue[FAKE_LOG_QUEUE]; /* before any batch */
 	size_t queued;
 	struct {

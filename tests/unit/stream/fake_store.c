@@ -99,6 +99,12 @@ static enum error outcome(enum fake_fate fate, struct error_note *note)
 	return fate == FAKE_DONE ? ERROR_OK : error_noted(note, ERROR_UNAVAILABLE, "the store does not answer");
 }
 
+static enum error held(struct store *store, struct error_note *note)
+{
+	return !((struct fake_store *)store)->database->held ? ERROR_OK
+							     : error_noted(note, ERROR_HELD, "another kind is at work");
+}
+
 static enum error take(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
 		       struct error_note *note)
 {
@@ -107,6 +113,8 @@ static enum error take(struct store *store, int32_t partition, const uint8_t log
 	enum fake_fate what = fate(fake, FAKE_TAKE);
 	if (what == FAKE_REFUSED || what == FAKE_LATE)
 		return outcome(what, note);
+	if (database->held)
+		return held(store, note);
 	if (database->partitions[partition].owner != 0 &&
 	    memcmp(database->partitions[partition].log_identity, log_identity, 16) != 0)
 		return error_noted(note, ERROR_FAILED_PRECONDITION, "the metrics came from another log; rebuild");
@@ -281,6 +289,7 @@ void fake_store_init(struct fake_store *store, struct fake_database *database)
 		.write = write_rows,
 		.prune_windows = prune_windows,
 		.close = close_store,
+		.held = held,
 	};
 	*store = (struct fake_store){.store.vtable = &vtable, .database = database};
 }

@@ -49,6 +49,7 @@ struct fake_database {
 	uint64_t owners, writes;
 	struct fake_late *late;
 	size_t late_count;
+	bool held; /* another kind of engine is at work: takes are HELD */
 };
 
 void fake_database_init(struct fake_database *database);

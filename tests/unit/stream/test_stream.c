@@ -543,6 +543,76 @@ static void a_fenced_partition_that_the_log_takes_away_is_not_taken_again(void *
 	assert_int_equal(status.partition_count, 0);
 }
 
+static void assert_waits(void)
+{
+	assert_int_equal(stream_step(stream, 100, &note), ERROR_HELD);
+	assert_string_equal(note.text, "another kind is at work");
+	stream_status(stream, &status);
+	assert_string_equal(stream_state_name(status.state), "waiting");
+	assert_int_equal(status.partition_count, 0);
+	assert_int_equal(stream_pause_ms(stream), 1000);
+}
+
+static void while_another_kind_of_engine_is_at_work_it_is_no_reader_of_the_log(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS);
+	database.held = true;
+	for (int i = 0; i < 100; i++) {
+		assert_waits();
+		pass(1000);
+	}
+	assert_int_equal(reader.queued, 0);
+	assert_int_equal(store.calls[FAKE_TAKE], 0);
+
+	database.held = false;
+	fake_reader_assign(&reader, 0); /* as to any that joins */
+	steps(2);
+	flush();
+	assert_int_equal(stored_count(1, OPEN_MS), 1);
+	stream_status(stream, &status);
+	assert_int_equal(status.state, STREAM_RUNNING);
+	assert_int_equal(status.error, ERROR_OK);
+}
+
+static void another_kind_that_comes_while_partitions_are_taken_has_them_all(void **state)
+{
+	(void)state;
+	fake_reader_assign(&reader, 1);
+	ping(1, OPEN_MS);
+	step();
+	database.held = true;
+	assert_waits();
+	assert_int_equal(reader.leaves, 1);
+	assert_int_equal(database.writes, 0);
+	pass(1000);
+	assert_waits();
+}
+
+static void a_partition_that_another_kind_has_taken_makes_it_wait(void **state)
+{
+	(void)state;
+	step();
+	struct fake_store successor;
+	fake_store_init(&successor, &database);
+	int64_t position;
+	assert_int_equal(successor.store.vtable->take(&successor.store, 0, log_.identity, &position, NULL), ERROR_OK);
+	database.held = true;
+	ping(1, OPEN_MS);
+	step();
+	pass(500);
+	assert_int_equal(stream_step(stream, 100, &note), ERROR_FENCED);
+	assert_waits();
+	assert_int_equal(reader.leaves, 1);
+
+	database.held = false;
+	pass(20000);
+	steps(4);
+	stream_status(stream, &status);
+	assert_int_equal(status.state, STREAM_RUNNING);
+	assert_int_equal(status.partition_count, 0); /* the log gives it, when it is joined again */
+}
+
 static void a_commit_that_the_log_refuses_is_counted_and_said_again(void **state)
 {
 	(void)state;
@@ -809,6 +879,9 @@ int main(void)
 		TEST(a_fenced_partition_is_dropped_and_the_others_go_on),
 		TEST(a_partition_that_the_log_does_not_take_away_is_taken_again),
 		TEST(a_fenced_partition_that_the_log_takes_away_is_not_taken_again),
+		TEST(while_another_kind_of_engine_is_at_work_it_is_no_reader_of_the_log),
+		TEST(another_kind_that_comes_while_partitions_are_taken_has_them_all),
+		TEST(a_partition_that_another_kind_has_taken_makes_it_wait),
 		TEST(a_commit_that_the_log_refuses_is_counted_and_said_again),
 		TEST(a_revoked_partition_is_flushed_and_forgotten),
 		TEST(a_revoked_partition_is_forgotten_also_when_it_cannot_be_flushed),
