@@ -12,8 +12,10 @@ enum {
 	DEFAULT_MAX_STALENESS_MS = 2000,
 	DEFAULT_MAX_DIRTY_ROWS = 65536, /* the more at once, the fewer times the store writes each of its pages */
 	OFFER_MAX = 4096,		/* events in one round of reads */
-	REFRESH_MAX = 256,		/* activities in one step */
-	PRUNE_MAX = 256,		/* windows in one step */
+	BEHIND_EVENTS = 10000, /* left of a partition: what is applied is of a while ago, some more of it does not matter */
+	BEHIND_FLUSH_INTERVAL_MS = 10000,
+	REFRESH_MAX = 256, /* activities in one step */
+	PRUNE_MAX = 256,   /* windows in one step */
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,
@@ -254,11 +256,18 @@ static enum error flush(struct stream *stream, struct partition *partition, stru
 	return ERROR_OK;
 }
 
+/* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often. */
+static int64_t flush_interval_us(const struct stream *stream, const struct partition *partition)
+{
+	bool behind = partition->view.end_position - partition->view.applied_position > BEHIND_EVENTS;
+	return (behind ? BEHIND_FLUSH_INTERVAL_MS : stream->config.flush_interval_ms) * INT64_C(1000);
+}
+
 static bool flush_due(const struct stream *stream, const struct partition *partition, int64_t now_us)
 {
 	return partition->unflushed &&
 	       (partition->flush_now || engine_stats(partition->engine).dirty_rows >= stream->config.max_dirty_rows ||
-		now_us - partition->changed_at_us >= stream->config.flush_interval_ms * INT64_C(1000));
+		now_us - partition->changed_at_us >= flush_interval_us(stream, partition));
 }
 
 /* Reads */
@@ -494,7 +503,7 @@ static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 		most_us = stream->next_prune_us - now_us;
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct partition *partition = &stream->partitions[i];
-		int64_t flush_us = partition->changed_at_us + stream->config.flush_interval_ms * INT64_C(1000) - now_us;
+		int64_t flush_us = partition->changed_at_us + flush_interval_us(stream, partition) - now_us;
 		if (partition->flush_now)
 			return 0;
 		if (partition->unflushed && flush_us < most_us)

@@ -34,9 +34,9 @@ enum { STREAM_MAX_PARTITIONS = 64 };
 
 struct stream_config {
 	struct engine_config engine; /* max_rows: of all partitions, each has an equal share; hash_key: the stream's to draw */
-	int flush_interval_ms;	     /* 0: 500; at most half of max_staleness_ms, the rest is for the write */
-	int max_staleness_ms;	     /* from apply to being visible; 0: 2,000 */
-	size_t max_dirty_rows;	     /* of a partition, then it is flushed at once; 0: 65,536 */
+	int flush_interval_ms; /* 0: 500; at most half of max_staleness_ms, the rest is for the write; longer while far behind */
+	int max_staleness_ms;  /* from apply to being visible; 0: 2,000 */
+	size_t max_dirty_rows; /* of a partition, then it is flushed at once; 0: 65,536 */
 };
 
 /* What the stream works with: the caller's, and they must outlive it. */

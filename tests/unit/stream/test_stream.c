@@ -216,6 +216,25 @@ static void waiting_for_the_log_ends_when_a_flush_is_due(void **state)
 	assert_int_equal(reader.last_timeout_ms, 300);
 }
 
+static void a_partition_far_behind_is_written_less_often_until_it_has_caught_up(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 60000; i++)
+		ping(1, OPEN_MS);
+	steps(2);
+	pass(9999);
+	step();
+	assert_int_equal(stored_count(1, OPEN_MS), 0);
+	pass(1);
+	step();
+	assert_in_range(stored_count(1, OPEN_MS), 100, 300);
+	reader.max_batch = 60000;
+	step();
+	pass(500);
+	step();
+	assert_int_equal(stored_count(1, OPEN_MS), 60000);
+}
+
 static void much_that_is_dirty_is_written_at_once(void **state)
 {
 	(void)state;
@@ -862,6 +881,7 @@ int main(void)
 		TEST(rows_are_written_once_the_flush_interval_has_passed),
 		TEST(the_flush_interval_is_at_most_half_of_the_staleness_allowed),
 		TEST(waiting_for_the_log_ends_when_a_flush_is_due),
+		TEST(a_partition_far_behind_is_written_less_often_until_it_has_caught_up),
 		TEST(much_that_is_dirty_is_written_at_once),
 		TEST(a_batch_larger_than_the_cache_goes_through_it_in_rounds),
 		TEST(the_rows_of_all_partitions_together_stay_below_the_limit),
