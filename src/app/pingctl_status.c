@@ -30,6 +30,9 @@ static enum ping_v1_dependency_state state_of(const struct ping_v1_get_pipeline_
 	/* The embedded log is the ledger itself, and no part of its own. */
 	if (strcmp(part, "log") == 0 && slice_equal(status->log, status->ledger))
 		return state_of(status, "ledger");
+	/* One in another process that was heard of. */
+	if (strcmp(part, "engine") == 0 && status->engine.size > 0)
+		return PING_V1_DEPENDENCY_STATE_OK;
 	return PING_V1_DEPENDENCY_STATE_UNSPECIFIED;
 }
 
@@ -77,10 +80,13 @@ static void print_details(struct pingctl *ctl, const struct ping_v1_get_pipeline
 	}
 }
 
-static void print_figures(struct pingctl *ctl, const struct ping_v1_get_pipeline_status_response *status)
+/* The process that was asked tells of its own engine alone how far it is. */
+static void print_lag(struct pingctl *ctl, const struct ping_v1_get_pipeline_status_response *status)
 {
-	pingctl_print(ctl, "\npings         %s a second, over the last 10 seconds\n",
-		      pingctl_count(ctl, (int64_t)(status->pings_per_second + 0.5)));
+	if (status->engine_figures == NULL && status->engine_owner != NULL) {
+		pingctl_print(ctl, "lag           not known here: the engine is in another process\n");
+		return;
+	}
 	pingctl_print(ctl, "lag           %s %s not in the store yet\n", pingctl_count(ctl, status->lag_events),
 		      status->lag_events == 1 ? "event" : "events");
 	if (status->newest_applied_ms == 0)
@@ -88,7 +94,27 @@ static void print_figures(struct pingctl *ctl, const struct ping_v1_get_pipeline
 	else
 		pingctl_print(ctl, "freshness     the newest ping in the store was received %s\n",
 			      pingctl_ago(ctl, status->newest_applied_ms));
+}
+
+static void print_owner(struct pingctl *ctl, const struct ping_v1_engine_owner *owner)
+{
+	pingctl_print(ctl, "filled by     %s", pingctl_text(ctl, owner->kind));
+	if (owner->owner.size > 0)
+		pingctl_print(ctl, " (%s)", pingctl_text(ctl, owner->owner));
+	if (owner->heartbeat_ms == 0)
+		pingctl_print(ctl, ", until that was stopped\n");
+	else
+		pingctl_print(ctl, ", last heard of %s\n", pingctl_ago(ctl, owner->heartbeat_ms));
+}
+
+static void print_figures(struct pingctl *ctl, const struct ping_v1_get_pipeline_status_response *status)
+{
 	const struct ping_v1_engine_figures *engine = status->engine_figures;
+	pingctl_print(ctl, "\npings         %s a second, over the last 10 seconds\n",
+		      pingctl_count(ctl, (int64_t)(status->pings_per_second + 0.5)));
+	print_lag(ctl, status);
+	if (status->engine_owner != NULL)
+		print_owner(ctl, status->engine_owner);
 	if (engine != NULL)
 		pingctl_print(ctl,
 			      "engine        %zu partitions, %.1f %% of rows in memory, %.0f rows a flush, writes %.1f ms, reads "

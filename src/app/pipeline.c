@@ -426,7 +426,8 @@ static void read_status(struct pipeline_status_source *source, struct pipeline_s
 	ret_status->store = names.store;
 	struct stream_status stream;
 	if (pipeline_stream_status(pipeline, &stream, &ret_status->lag_events)) {
-		ret_status->engine = "native";
+		if (stream.state != STREAM_WAITING)
+			ret_status->engine = "native";
 		ret_status->newest_applied_ms = stream.newest_applied_ms;
 		read_engine(pipeline, &stream, ret_status);
 	}

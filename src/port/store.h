@@ -105,11 +105,22 @@ struct store_client {
 	int64_t order_value;	      /* what the page is ordered by */
 };
 
+/* Which kind of engine fills a store, by the store's own records. One that was not heard of for so long may be followed by
+ * another. */
+enum { STORE_ENGINE_FRESH_MS = 60000, STORE_ENGINE_KIND_MAX = 24 };
+struct store_engine {
+	char kind[STORE_ENGINE_KIND_MAX]; /* "native", "flink"; "": there was none yet, or the store has no such records */
+	int64_t heartbeat_ms;		  /* when it was last heard of; 0: it has stopped in good order */
+	bool has_owner;
+	uint8_t owner[16]; /* of the partition that was heard of last */
+};
+
 struct store_totals {
 	int64_t position;	/* of partition 0 where there is one */
 	int64_t clients;	/* ever seen */
 	int64_t active_clients; /* with a ping in the last 24 hours */
 	int64_t open_windows;
+	struct store_engine engine;
 };
 
 /* One snapshot of the whole store for the audit. `begin` is told the position that its rows stand at; then every window is

@@ -5,6 +5,9 @@
 #include "service/answer.h"
 #include "service/convert.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* One question between request and answer, in the call's arena. */
 struct question {
 	struct work work;
@@ -303,6 +306,32 @@ static enum error convert_engine(const struct pipeline_status *status, struct ar
 	return ERROR_OK;
 }
 
+static enum error convert_owner(const struct store_engine *engine, struct arena *arena,
+				struct ping_v1_get_pipeline_status_response *response)
+{
+	if (engine->kind[0] == 0)
+		return ERROR_OK;
+	struct ping_v1_engine_owner *owner = arena_alloc(arena, sizeof *owner);
+	char *kind = arena_alloc(arena, sizeof engine->kind), *text = arena_alloc(arena, 2 * sizeof engine->owner + 3);
+	if (owner == NULL || kind == NULL || text == NULL)
+		return ERROR_NO_MEMORY;
+	memcpy(kind, engine->kind, sizeof engine->kind);
+	memcpy(text, engine->has_owner ? "0x" : "\0\0", 3);
+	for (size_t i = 0; i < sizeof engine->owner && engine->has_owner; i++)
+		snprintf(&text[2 + 2 * i], 3, "%02x", engine->owner[i]);
+	*owner = (struct ping_v1_engine_owner){
+		.kind = slice_from_string(kind), .heartbeat_ms = engine->heartbeat_ms, .owner = slice_from_string(text)};
+	response->engine_owner = owner;
+	return ERROR_OK;
+}
+
+/* This process's own, where it fills the store; else whoever was heard of. */
+static void name_engine(const struct store_engine *engine, int64_t now_ms, struct ping_v1_get_pipeline_status_response *response)
+{
+	if (response->engine.size == 0 && response->engine_owner != NULL && now_ms - engine->heartbeat_ms < STORE_ENGINE_FRESH_MS)
+		response->engine = response->engine_owner->kind;
+}
+
 enum error answer_get_pipeline_status(struct question *question, struct readers *readers, struct error_note *note)
 {
 	(void)note;
@@ -329,5 +358,8 @@ enum error answer_get_pipeline_status(struct question *question, struct readers 
 	};
 	question->response = response;
 	enum error error = convert_engine(&status, arena_of(question), response);
+	if (error == ERROR_OK)
+		error = convert_owner(&totals.engine, arena_of(question), response);
+	name_engine(&totals.engine, clock_wall_ms(shared->clock), response);
 	return error == ERROR_OK ? convert_health(shared->health, arena_of(question), response) : error;
 }

@@ -22,7 +22,7 @@ struct service;
 /* What GetPipelineStatus tells beside the store's totals and the health. Strings must be static or outlive the service. */
 struct pipeline_status {
 	const char *version;
-	const char *ledger, *log, *store, *engine; /* adapters' and engine's names; "": none */
+	const char *ledger, *log, *store, *engine; /* adapters' and engine's names; "": none (here) */
 	int64_t lag_events, newest_applied_ms, dead_letters;
 	bool has_engine; /* else what follows says nothing */
 	struct pipeline_partition {

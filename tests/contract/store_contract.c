@@ -696,7 +696,7 @@ static void a_listed_client_shows_its_activity_as_written(void **state)
 
 static struct store_totals totals(int64_t now_ms)
 {
-	struct store_totals found = {-99, -99, -99, -99};
+	struct store_totals found = {.position = -99, .clients = -99, .active_clients = -99, .open_windows = -99};
 	assert_int_equal(suite->reader->vtable->totals(suite->reader, now_ms, &found, NULL), ERROR_OK);
 	return found;
 }

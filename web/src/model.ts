@@ -42,12 +42,19 @@ export interface Dependency {
   since: number;
 }
 
+// Who fills the store by its own records.
+export interface Elsewhere {
+  kind: string;
+  heartbeat: number; // 0: it has been stopped
+}
+
 export interface Status {
   version: string;
   ledger: string;
   log: string;
   store: string;
   engine: string;
+  elsewhere: Elsewhere | null; // the engine, where the process that answers has none of its own
   lag: number;
   newestApplied: number;
   openWindows: number;
@@ -122,6 +129,10 @@ export function toDays(json: Json): Day[] {
 
 const states: Record<string, State> = { DEPENDENCY_STATE_OK: "ok", DEPENDENCY_STATE_DEGRADED: "degraded", DEPENDENCY_STATE_DOWN: "down" };
 
+function toElsewhere(json: Json): Elsewhere {
+  return { kind: text(json["kind"]), heartbeat: int(json["heartbeatMs"]) };
+}
+
 export function toStatus(json: Json): Status {
   return {
     version: text(json["version"]),
@@ -129,6 +140,7 @@ export function toStatus(json: Json): Status {
     log: text(json["log"]),
     store: text(json["store"]),
     engine: text(json["engine"]),
+    elsewhere: json["engineOwner"] && !json["engineFigures"] ? toElsewhere(json["engineOwner"] as Json) : null,
     lag: int(json["lagEvents"]),
     newestApplied: int(json["newestAppliedMs"]),
     openWindows: int(json["openWindows"]),

@@ -55,9 +55,14 @@ export class Picture {
     };
     this.ledger.set(at("ledger", status.ledger), status.ledger, since("ledger") || "keeps every ping");
     this.log.set(at("log", status.log), status.log, since("log") || (status.deadLetters > 0 ? plural(status.deadLetters, "dead letter") : "no dead letters"));
-    this.engine.set(at("engine", status.engine), status.engine, since("engine") || (status.lag > 0 ? `${group(status.lag)} behind` : "nothing waits"));
+    this.engine.set(at("engine", status.engine), status.engine, since("engine") || heardOf(status) || (status.lag > 0 ? `${group(status.lag)} behind` : "nothing waits"));
     this.store.set(at("store", status.store), status.store, since("store") || freshness(status));
   }
+}
+
+function heardOf(status: Status): string {
+  const one = status.elsewhere;
+  return !one ? "" : one.heartbeat === 0 ? `${one.kind} was stopped` : `${status.engine === "" ? `${one.kind}, ` : ""}heard of ${agoText(one.heartbeat, now())}`;
 }
 
 function freshness(status: Status): string {

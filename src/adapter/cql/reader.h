@@ -20,6 +20,7 @@ enum cql_reader_statement {
 	CQL_COUNT_WINDOWS,
 	CQL_READ_POSITION,
 	CQL_READ_POSITIONS,
+	CQL_READ_ENGINES,
 	CQL_READ_WINDOW,
 	CQL_SCAN_WINDOWS,
 	CQL_SCAN_DAYS,
@@ -39,6 +40,8 @@ struct cql_reader {
 
 /* Of partition 0; POSITION_NONE where there is none. */
 enum error cql_read_position(struct cql_reader *reader, int64_t *ret_position, struct error_note *note);
+/* follow.c: whose heartbeat is the newest. */
+enum error cql_read_engine(struct cql_reader *reader, struct store_engine *ret_engine, struct error_note *note);
 /* As port/store.h has them. */
 enum error cql_list_clients(struct store_reader *base, const struct store_client_page *page, struct store_client *ret_clients,
 			    size_t *ret_count, struct error_note *note);

@@ -24,6 +24,7 @@ static const struct cql_statement statements[CQL_READER_STATEMENT_COUNT] = {
 	[CQL_COUNT_WINDOWS] = {"SELECT count(*) FROM window_stats WHERE client_ip = ? AND window_start > ?", PC_IDEMPOTENT, 0},
 	[CQL_READ_POSITION] = {"SELECT position FROM engine_writers WHERE writer = 0", PC_IDEMPOTENT, 0},
 	[CQL_READ_POSITIONS] = {"SELECT writer, position FROM engine_writers", PC_IDEMPOTENT, 0},
+	[CQL_READ_ENGINES] = {"SELECT writer, kind, owner, heartbeat FROM engine_writers", PC_IDEMPOTENT, 0},
 	[CQL_READ_WINDOW] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ? AND window_start = ?",
 			     PC_IDEMPOTENT, 0},
 	[CQL_SCAN_WINDOWS] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ? ORDER BY window_start ASC",
@@ -282,7 +283,10 @@ static enum error reader_totals(struct store_reader *base, int64_t now_ms, struc
 				    .open_after_ms = now_ms - WINDOW_MS};
 	int64_t position = POSITION_NONE;
 	const struct cql_round round = {QUESTIONS * CQL_SHARDS, ask_count, answer_count, &counting};
+	struct store_engine engine;
 	enum error error = cql_read_position(reader, &position, note);
+	if (error == ERROR_OK)
+		error = cql_read_engine(reader, &engine, note);
 	if (error == ERROR_OK)
 		error = cql_run(reader->connection, &round, note);
 	const struct cql_round ahead = {2 * counting.ahead_count, ask_ahead, answer_ahead, &counting};
@@ -295,6 +299,7 @@ static enum error reader_totals(struct store_reader *base, int64_t now_ms, struc
 			.clients = counting.counts[ALL],
 			.active_clients = counting.counts[ACTIVE] + counting.ahead_active,
 			.open_windows = counting.counts[OPEN] + counting.ahead_windows,
+			.engine = engine,
 		};
 	return error;
 }

@@ -7,12 +7,12 @@
 #include "adapter/cql/rows.h"
 #include "adapter/cql/store.h"
 
-enum { CQL_HEARTBEAT_FRESH_MS = 60000 };
+enum { CQL_HEARTBEAT_FRESH_MS = STORE_ENGINE_FRESH_MS };
 
 struct cql_writer {
 	bool found, has_owner;
 	bool native;
-	char kind[24];
+	char kind[STORE_ENGINE_KIND_MAX];
 	uint8_t owner[CQL_OWNER_SIZE];
 	uint8_t topic_id[16];
 	int64_t version, reserved_us, position, heartbeat_ms;

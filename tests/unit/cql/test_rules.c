@@ -120,6 +120,34 @@ static void who_follows_sees_how_far_the_engines_are_and_reads_rows_again(void *
 	assert_int_equal(rows[1].count, 0);
 }
 
+static struct store_engine recorded(void)
+{
+	struct store_totals totals;
+	assert_int_equal(reader->vtable->totals(reader, server_now_ms, &totals, &note), ERROR_OK);
+	return totals.engine;
+}
+
+static void the_store_says_which_kind_of_engine_was_heard_of_last(void **state)
+{
+	(void)state;
+	assert_string_equal(recorded().kind, "");
+	must_take(first);
+	assert_string_equal(recorded().kind, "native");
+	assert_int_equal(recorded().heartbeat_ms, START_MS);
+	assert_true(recorded().has_owner);
+	server_run("INSERT INTO engine_writers (writer, kind, owner, version, heartbeat) VALUES (1, 'flink', "
+		   "0x00112233445566778899aabbccddeeff, 5, 1728864000001)");
+	server_run("INSERT INTO engine_writers (writer, kind, version, heartbeat) VALUES (-1, 'lane', 5, 1728864000002)");
+	const struct store_engine engine = recorded();
+	assert_string_equal(engine.kind, "flink");
+	assert_int_equal(engine.heartbeat_ms, START_MS + 1);
+	assert_int_equal(engine.owner[1], 0x11);
+	server_run("UPDATE engine_writers SET heartbeat = null, owner = null WHERE writer = 1");
+	first->vtable->release(first, 0);
+	assert_int_equal(recorded().heartbeat_ms, 0);
+	assert_false(recorded().has_owner);
+}
+
 /* ─── One owner ─── */
 
 static void who_took_it_last_writes_and_the_one_before_is_told(void **state)
@@ -641,6 +669,7 @@ int main(void)
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
 		TEST(what_is_released_is_nobodys),
+		TEST(the_store_says_which_kind_of_engine_was_heard_of_last),
 		TEST(another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of),
 		TEST(what_tasks_of_the_flink_job_still_write_lies_below),
 		TEST(another_number_of_partitions_is_refused),

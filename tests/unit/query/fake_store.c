@@ -149,7 +149,7 @@ static enum error totals(struct store_reader *reader, int64_t now_ms, struct sto
 	struct fake_store *fake = (struct fake_store *)reader;
 	if (fake->fail != ERROR_OK)
 		return error_noted(note, fake->fail, "planted");
-	struct store_totals sums = {.position = fake->position, .clients = (int64_t)fake->client_count};
+	struct store_totals sums = {.position = fake->position, .clients = (int64_t)fake->client_count, .engine = fake->engine};
 	for (size_t i = 0; i < fake->client_count; i++)
 		sums.active_clients += fake->clients[i].activity.count > 0;
 	for (size_t i = 0; i < fake->window_count; i++)

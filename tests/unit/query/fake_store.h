@@ -14,6 +14,7 @@ struct fake_store {
 	struct store_client clients[FAKE_STORE_MAX];
 	size_t window_count, day_count, client_count;
 	int64_t position;
+	struct store_engine engine;
 	enum error fail;		/* what every call answers, where it isn't OK */
 	unsigned window_reads;		/* calls of list_windows */
 	bool unordered;			/* scans windows as they were added */

@@ -408,6 +408,38 @@ static void the_status_brings_source_totals_and_health_together(void **state)
 	assert_int_equal(store->since_ms, NOW_MS + 5);
 }
 
+/* Asks anew. */
+static const struct ping_v1_get_pipeline_status_response *status_at(struct fixture *f, int64_t now_ms)
+{
+	fake_call_destroy(f->call);
+	f->call = fake_call_create("203.0.113.7");
+	f->clock.now_ms = now_ms;
+	return status(f);
+}
+
+static void the_status_names_an_engine_elsewhere_while_it_is_heard_of(void **state)
+{
+	struct fixture *f = *state;
+	assert_null(status(f)->engine_owner);
+	f->store->engine = (struct store_engine){
+		.kind = "flink", .heartbeat_ms = NOW_MS - 1000, .has_owner = true, .owner = {0x01, 0x23, [15] = 0xff}};
+	const struct ping_v1_get_pipeline_status_response *got = status_at(f, NOW_MS);
+	assert_true(slice_equal_string(got->engine, "flink"));
+	assert_true(slice_equal_string(got->engine_owner->kind, "flink"));
+	assert_int_equal(got->engine_owner->heartbeat_ms, NOW_MS - 1000);
+	assert_true(slice_equal_string(got->engine_owner->owner, "0x012300000000000000000000000000ff"));
+	assert_true(slice_equal_string(status_at(f, NOW_MS + 58999)->engine, "flink"));
+	got = status_at(f, NOW_MS + 59000);
+	assert_true(slice_equal_string(got->engine, ""));
+	assert_true(slice_equal_string(got->engine_owner->kind, "flink"));
+
+	f->store->engine = (struct store_engine){.kind = "flink"};
+	got = status_at(f, NOW_MS);
+	assert_true(slice_equal_string(got->engine, ""));
+	assert_int_equal(got->engine_owner->heartbeat_ms, 0);
+	assert_int_equal(got->engine_owner->owner.size, 0);
+}
+
 static void the_status_answers_also_while_the_store_is_down(void **state)
 {
 	struct fixture *f = *state;
@@ -452,6 +484,7 @@ int main(void)
 		TEST_WITHOUT_STORE(without_a_store_the_lists_name_what_to_configure),
 		TEST(without_metrics_of_its_own_there_is_nothing_to_watch),
 		TEST(the_status_brings_source_totals_and_health_together),
+		TEST(the_status_names_an_engine_elsewhere_while_it_is_heard_of),
 		TEST(the_status_answers_also_while_the_store_is_down),
 		TEST_WITHOUT_STORE(the_status_answers_also_without_a_store),
 	};
