@@ -59,6 +59,7 @@ public final class PingMetricsJob {
           new CqlMetricsStore(
               settings.storeUrl(),
               log.check(),
+              settings.logEpoch(),
               settings.logPartitions(),
               settings.milliseconds("window-retention"));
       StoredPositions positions = new StoredPositions(store, settings.logEpoch());
@@ -93,7 +94,7 @@ public final class PingMetricsJob {
     DataStream<LogEntry> log =
         environment
             .fromSource(source, WatermarkStrategy.noWatermarks(), KafkaLog.EVENTS)
-            .uid("raw-pings");
+            .uid(sourceUid(settings.logEpoch()));
     log.filter(entry -> entry.dead() != null)
         .name("dead letters")
         .uid("dead-letters")
@@ -114,6 +115,14 @@ public final class PingMetricsJob {
             settings.milliseconds("allowed-lateness"),
             settings.milliseconds("window-retention"),
             MetricsOptions.DEFAULT_MAX_CLIENTS));
+  }
+
+  /**
+   * Offsets in a savepoint are of one life of the topic. In the next they would skip its first
+   * events, so there they are no state of this source, and Flink says so.
+   */
+  private static String sourceUid(long logEpoch) {
+    return logEpoch == 0 ? KafkaLog.EVENTS : KafkaLog.EVENTS + "-" + logEpoch;
   }
 
   private static KafkaSink<LogEntry> deadLetters(JobSettings settings) {

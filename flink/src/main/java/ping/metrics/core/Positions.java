@@ -14,6 +14,13 @@ public final class Positions {
     return (logEpoch << OFFSET_BITS) | offset;
   }
 
+  /**
+   * Where a partition stands when every life of the log before this one is done, and nothing of it.
+   */
+  public static long startOf(long logEpoch) {
+    return of(logEpoch, 0) - 1;
+  }
+
   /** The offset in its partition. */
   public static long offset(long position) {
     return position & ((1L << OFFSET_BITS) - 1);

@@ -14,6 +14,7 @@ public final class CqlMetricsStore implements MetricsStore {
 
   private final CqlUrl url;
   private final byte[] topicId;
+  private final long logEpoch;
   private final int partitions;
   private final long windowRetentionMs;
 
@@ -21,12 +22,15 @@ public final class CqlMetricsStore implements MetricsStore {
    * Of a log.
    *
    * @param topicId which log: Kafka's id of the topic
+   * @param logEpoch the topic's place among those that were made anew
    * @param partitions of the log
    * @param windowRetentionMs 0: for ever
    */
-  public CqlMetricsStore(CqlUrl url, byte[] topicId, int partitions, long windowRetentionMs) {
+  public CqlMetricsStore(
+      CqlUrl url, byte[] topicId, long logEpoch, int partitions, long windowRetentionMs) {
     this.url = url;
     this.topicId = topicId.clone();
+    this.logEpoch = logEpoch;
     this.partitions = partitions;
     this.windowRetentionMs = windowRetentionMs;
   }
@@ -59,7 +63,7 @@ public final class CqlMetricsStore implements MetricsStore {
   }
 
   private EngineWriters writers(CqlSession session, Statements statements) {
-    return new EngineWriters(session, statements, topicId, partitions);
+    return new EngineWriters(session, statements, topicId, logEpoch, partitions);
   }
 
   @Override

@@ -42,8 +42,9 @@ final class CqlPartitionRows implements PartitionRows {
   @Override
   public Map<Integer, Long> positions() throws IOException {
     Map<Integer, Long> positions = new TreeMap<>();
-    for (EngineWriters.Writer writer : writers.all()) {
-      writers.check(writer);
+    List<EngineWriters.Writer> all = writers.all();
+    writers.check(all);
+    for (EngineWriters.Writer writer : all) {
       if (writer.number() >= 0) {
         positions.put(writer.number(), writer.position());
       }

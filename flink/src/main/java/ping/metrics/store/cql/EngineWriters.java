@@ -88,13 +88,20 @@ final class EngineWriters {
   private final CqlSession session;
   private final Statements statements;
   private final byte[] topicId;
+  private final long logEpoch;
   private final int partitionCount;
   private final ByteBuffer owner;
 
-  EngineWriters(CqlSession session, Statements statements, byte[] topicId, int partitionCount) {
+  EngineWriters(
+      CqlSession session,
+      Statements statements,
+      byte[] topicId,
+      long logEpoch,
+      int partitionCount) {
     this.session = session;
     this.statements = statements;
     this.topicId = topicId.clone();
+    this.logEpoch = logEpoch;
     this.partitionCount = partitionCount;
     byte[] bytes = new byte[OWNER_SIZE];
     new SecureRandom().nextBytes(bytes);
@@ -148,13 +155,57 @@ final class EngineWriters {
 
   // Taking
 
-  /** Whether these metrics may be filled by this kind of engine, from this log. */
-  void check(Writer writer) throws IOException {
-    if (!Arrays.equals(writer.topicId(), topicId)) {
-      throw new IOException(
-          "the metrics were made from another log than this one: the topic was made anew, which is a procedure"
-              + " (drain, count, log-epoch + 1); or use another keyspace");
+  /**
+   * Whether these metrics may be filled by this kind of engine, from this log. A lane's row says
+   * nothing of a log: its clients may be any partition's.
+   */
+  void check(List<Writer> writers) throws IOException {
+    List<Writer> partitions = writers.stream().filter(writer -> writer.number() >= 0).toList();
+    long epoch =
+        partitions.stream().mapToLong(one -> Positions.epoch(one.position())).max().orElse(0);
+    for (Writer writer : partitions) {
+      check(writer, epoch);
     }
+  }
+
+  /** One of a partition, where the furthest of all is in that life of their log. */
+  private void check(Writer writer, long epoch) throws IOException {
+    if (!Arrays.equals(writer.topicId(), topicId)) {
+      throw anotherLog(epoch);
+    }
+    checkSameLog(writer);
+    long ageMs = System.currentTimeMillis() - writer.heartbeatMs();
+    if (!writer.isOurKind() && ageMs < FRESH_MS) {
+      throw new IOException(
+          "another kind of engine ("
+              + writer.kind()
+              + ") fills these metrics and was heard of "
+              + ageMs / 1000
+              + " s ago: stop it, and start this one a minute later");
+    }
+  }
+
+  /** Moving metrics to a log that was made anew is pingd's to do: it fences all owners first. */
+  private IOException anotherLog(long epoch) {
+    if (epoch > logEpoch) {
+      return new IOException(
+          "the metrics are at log epoch "
+              + epoch
+              + " of another log, configured is "
+              + logEpoch
+              + ": set --log-epoch to the publishers'");
+    }
+    return new IOException(
+        logEpoch == 0 || epoch == logEpoch
+            ? "the metrics were made from another log than this one: the topic was made anew, which is a procedure"
+                + " (drain, count, log-epoch + 1); or use another keyspace"
+            : "the metrics are of the log before this one, and pingd moves them: start pingd --roles stream with"
+                + " --log-epoch "
+                + logEpoch
+                + ", wait for its lag to be 0, stop it, and start this job, without a savepoint of the log before");
+  }
+
+  private void checkSameLog(Writer writer) throws IOException {
     if (writer.partitionCount() != partitionCount) {
       throw new IOException(
           "the metrics were made from a log of "
@@ -163,14 +214,16 @@ final class EngineWriters {
               + partitionCount
               + " now: growing is a procedure (drain, count, log-epoch + 1)");
     }
-    long ageMs = System.currentTimeMillis() - writer.heartbeatMs();
-    if (writer.number() >= 0 && !writer.isOurKind() && ageMs < FRESH_MS) {
+    long position = writer.position();
+    if (position >= 0
+        && position != Positions.startOf(logEpoch)
+        && Positions.epoch(position) < logEpoch) {
       throw new IOException(
-          "another kind of engine ("
-              + writer.kind()
-              + ") fills these metrics and was heard of "
-              + ageMs / 1000
-              + " s ago: stop it, and start this one a minute later");
+          "log-epoch is "
+              + logEpoch
+              + ", but the topic is the one that the metrics were made from at "
+              + Positions.epoch(position)
+              + ": its events would count twice; set --log-epoch back, or make the topic anew as the procedure says");
     }
   }
 
@@ -189,9 +242,7 @@ final class EngineWriters {
     if (writers.isEmpty()) {
       refuseOrphans();
     }
-    for (Writer writer : writers) {
-      check(writer);
-    }
+    check(writers);
     for (int number = 0; number < partitionCount; number++) {
       takePartition(number);
     }
@@ -204,7 +255,7 @@ final class EngineWriters {
         return;
       }
       if (now != null) {
-        check(now);
+        check(List.of(now));
       }
       send(number, now, now == null ? 0 : now.reservedUs());
     }
@@ -260,9 +311,6 @@ final class EngineWriters {
     int number = Lanes.writerOf(lane);
     Writer old = find(number);
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (old != null) {
-        check(old);
-      }
       long oldUs = Math.max(floorUs, old == null ? 0 : old.reservedUs());
       send(number, old, Math.max(nowUs(), oldUs) + RESERVED_US);
       Writer now = find(number);

@@ -18,6 +18,7 @@ import ping.metrics.core.Address;
 import ping.metrics.core.ClientChanges;
 import ping.metrics.core.ClientRow;
 import ping.metrics.core.DayRow;
+import ping.metrics.core.Positions;
 import ping.metrics.core.Timestamps;
 import ping.metrics.core.WindowRow;
 import ping.metrics.core.Windows;
@@ -47,9 +48,14 @@ class CqlRowWriterTest {
   }
 
   private CqlRowWriter open() throws IOException {
+    return open(TOPIC, 0);
+  }
+
+  private CqlRowWriter open(byte[] topic, long logEpoch) throws IOException {
     CqlUrl url = CqlUrl.parse("scylla://127.0.0.1/metrics");
     Statements statements = new Statements(cql.session());
-    EngineWriters writers = new EngineWriters(cql.session(), statements, TOPIC, PARTITIONS);
+    EngineWriters writers =
+        new EngineWriters(cql.session(), statements, topic, logEpoch, PARTITIONS);
     return new CqlRowWriter(
         url, cql.session(), statements, writers, LANES, PARTITIONS, RETENTION_MS);
   }
@@ -235,6 +241,41 @@ class CqlRowWriterTest {
         .hasMessageContaining("another kind of engine (native)")
         .hasMessageContaining("start this one a minute later");
     assertThat(tables.get("engine_writers", "kind", 1)).isEqualTo("native");
+  }
+
+  /** As pingd leaves a partition's row when it moves the metrics to the next log. */
+  private void moveTo(byte[] topic, long logEpoch) {
+    for (int number = 0; number < PARTITIONS; number++) {
+      tables.run(
+          "UPDATE engine_writers SET topic_id = ?, position = ? WHERE writer = ?",
+          new Object[] {ByteBuffer.wrap(topic), Positions.startOf(logEpoch), number});
+    }
+  }
+
+  @Test
+  void metricsOfTheLogBeforeAreMovedByPingdAndThenGoOn() throws Exception {
+    byte[] next = new byte[16];
+    next[0] = 1;
+    open().write(List.of(changes(1)));
+    putPosition(Positions.of(0, 41));
+    assertThatThrownBy(() -> open(next, 1))
+        .hasMessageContaining("pingd moves them: start pingd --roles stream with --log-epoch 1");
+    assertThatThrownBy(() -> open(next, 0)).hasMessageContaining("or use another keyspace");
+    assertThatThrownBy(() -> open(TOPIC, 1)).hasMessageContaining("would count twice");
+    moveTo(next, 1);
+    CqlRowWriter writer = open(next, 1);
+    writer.write(List.of(changes(2)));
+    assertThat(count()).isEqualTo(2);
+    putPosition(Positions.of(1, 3));
+    assertThatThrownBy(() -> open(TOPIC, 0)).hasMessageContaining("set --log-epoch to the");
+  }
+
+  private void putPosition(long position) {
+    for (int number = 0; number < PARTITIONS; number++) {
+      tables.run(
+          "UPDATE engine_writers SET position = ? WHERE writer = ?",
+          new Object[] {position, number});
+    }
   }
 
   @Test
