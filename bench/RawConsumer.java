@@ -12,9 +12,10 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Kafka's own Java consumer, alone: reads EVENTS records of raw-pings and looks at none. Prints what stream_bench prints.
+ * Kafka's own Java consumer, alone: reads WARM-UP and then EVENTS records of raw-pings and looks at none. Prints of the
+ * EVENTS what stream_bench prints.
  *
- * <p>usage: java -cp KAFKA-CLIENTS RawConsumer.java BROKERS PARTITIONS EVENTS
+ * <p>usage: java -cp KAFKA-CLIENTS RawConsumer.java BROKERS PARTITIONS WARM-UP EVENTS
  */
 public final class RawConsumer {
   private static final Duration WAIT = Duration.ofMillis(100);
@@ -39,7 +40,9 @@ public final class RawConsumer {
     properties.setProperty("bootstrap.servers", arguments[0]);
     properties.setProperty("isolation.level", "read_committed");
     properties.setProperty("enable.auto.commit", "false");
-    long wanted = Long.parseLong(arguments[2]);
+    properties.setProperty("max.poll.records", "4000"); // as of the job: flink/src/main/java/ping/metrics/PingMetricsJob.java
+    long warmUp = Long.parseLong(arguments[2]);
+    long wanted = warmUp + Long.parseLong(arguments[3]);
     List<TopicPartition> partitions =
         IntStream.range(0, Integer.parseInt(arguments[1])).mapToObj(number -> new TopicPartition("raw-pings", number)).toList();
     try (KafkaConsumer<byte[], byte[]> consumer =
@@ -52,7 +55,7 @@ public final class RawConsumer {
       long beganCpuNs = 0;
       for (int silences = 0; read < wanted && silences < SILENCES; silences++) {
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(WAIT)) {
-          if (read++ == 0) {
+          if (read++ == warmUp) {
             beganNs = System.nanoTime();
             beganCpuNs = cpuNs();
           }
@@ -67,10 +70,10 @@ public final class RawConsumer {
       System.out.printf(
           Locale.ROOT,
           "{\"what\":\"java\",\"events\":%d,\"seconds\":%.3f,\"events_per_second\":%.0f,\"cpu_ns_per_event\":%.0f,\"rss_mb\":%d}%n",
-          read,
+          read - warmUp,
           seconds,
-          read / seconds,
-          (double) (cpuNs() - beganCpuNs) / read,
+          (read - warmUp) / seconds,
+          (double) (cpuNs() - beganCpuNs) / (read - warmUp),
           peakMb());
     }
   }

@@ -22,6 +22,11 @@ import ping.metrics.types.LogEntry;
 
 /** The job "Ping Metrics": from Kafka's raw-pings to the tables of the metrics. */
 public final class PingMetricsJob {
+  /**
+   * From the fetching thread to the task's: fewer would have them wait for each other more often.
+   */
+  private static final String RECORDS_AT_ONCE = "4000";
+
   private PingMetricsJob() {}
 
   /**
@@ -83,6 +88,7 @@ public final class PingMetricsJob {
             .setBootstrapServers(settings.kafkaBrokers())
             .setTopics(KafkaLog.EVENTS)
             .setGroupId(settings.group())
+            .setProperty("max.poll.records", RECORDS_AT_ONCE)
             .setProperties(settings.kafkaProperties())
             .setProperty("isolation.level", "read_committed")
             .setProperty("commit.offsets.on.checkpoint", "true")

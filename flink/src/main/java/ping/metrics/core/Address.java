@@ -14,9 +14,9 @@ public final class Address implements Comparable<Address> {
   public static final int SIZE = 16;
 
   private static final int MAX_TEXT = 45;
+  private static final int MAX_QUAD = 15;
   private static final int GROUPS = 8;
   private static final long MAPPED = 0xffff_0000_0000L;
-  private static final long IPV4_MASK = 0xffff_ffffL;
 
   private final long high;
   private final long low;
@@ -29,6 +29,11 @@ public final class Address implements Comparable<Address> {
   /** The address of its two halves, the first eight bytes in {@code high}. */
   public static Address of(long high, long low) {
     return new Address(high, low);
+  }
+
+  /** The address of an IPv4 address, its first byte the highest. */
+  public static Address ofIpv4(int quad) {
+    return new Address(0, MAPPED | (quad & 0xffff_ffffL));
   }
 
   /**
@@ -177,16 +182,34 @@ public final class Address implements Comparable<Address> {
   /** Canonical text (RFC 5952), IPv4-mapped as a dotted quad. */
   @Override
   public String toString() {
-    if (isIpv4()) {
-      long quad = low & IPV4_MASK;
-      return (quad >> 24)
-          + "."
-          + ((quad >> 16) & 255)
-          + "."
-          + ((quad >> 8) & 255)
-          + "."
-          + (quad & 255);
+    return new String(ascii(), StandardCharsets.US_ASCII);
+  }
+
+  /** The bytes of {@link #toString}. */
+  byte[] ascii() {
+    return isIpv4() ? quad() : groups().getBytes(StandardCharsets.US_ASCII);
+  }
+
+  private byte[] quad() {
+    byte[] text = new byte[MAX_QUAD];
+    int size = 0;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      int value = (int) (low >>> shift) & 255;
+      if (value >= 100) {
+        text[size++] = (byte) ('0' + value / 100);
+      }
+      if (value >= 10) {
+        text[size++] = (byte) ('0' + value / 10 % 10);
+      }
+      text[size++] = (byte) ('0' + value % 10);
+      if (shift > 0) {
+        text[size++] = '.';
+      }
     }
+    return Arrays.copyOf(text, size);
+  }
+
+  private String groups() {
     int[] groups = new int[GROUPS];
     for (int i = 0; i < 4; i++) {
       groups[i] = (int) ((high >>> (48 - 16 * i)) & 0xffff);
@@ -238,6 +261,6 @@ public final class Address implements Comparable<Address> {
   /** The same in every process: it decides to which task a client goes. */
   @Override
   public int hashCode() {
-    return Arrays.hashCode(new long[] {high, low});
+    return 31 * (31 + Long.hashCode(high)) + Long.hashCode(low);
   }
 }

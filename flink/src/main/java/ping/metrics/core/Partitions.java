@@ -1,7 +1,5 @@
 package ping.metrics.core;
 
-import java.nio.charset.StandardCharsets;
-
 /**
  * Which partition of the log a client's events belong in: where Kafka's default partitioner puts
  * its canonical text.
@@ -14,8 +12,7 @@ public final class Partitions {
 
   /** The client's partition of {@code count}. */
   public static int of(Address client, int count) {
-    byte[] key = client.toString().getBytes(StandardCharsets.US_ASCII);
-    return (murmur2(key) & Integer.MAX_VALUE) % count;
+    return (murmur2(client.ascii()) & Integer.MAX_VALUE) % count;
   }
 
   /** MurmurHash2 (Austin Appleby) with the seed of Kafka's Java client. */

@@ -1,7 +1,5 @@
 package ping.metrics.core;
 
-import java.time.LocalDate;
-
 /** Times as Unix milliseconds, UTC. */
 public final class Timestamps {
   /** 9999-12-31T23:59:59.999Z. */
@@ -14,6 +12,7 @@ public final class Timestamps {
   public static final long NONE = Long.MIN_VALUE;
 
   private static final long MIN_MS = -62_167_219_200_000L; // 0000-01-01T00:00:00Z
+  private static final long DAYS_TO_1970 = 719_469 + 146_097; // from 0000-03-00, and of 400 years
   private static final int DATE_SIZE = 10;
   private static final int FRACTION_AT = 19;
   private static final int NOT_DIGITS =
@@ -77,7 +76,23 @@ public final class Timestamps {
     }
     boolean leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     int length = MONTH_LENGTH[month - 1] + (month == 2 && leap ? 1 : 0);
-    return day > length ? NONE : LocalDate.of(year, month, day).toEpochDay() * DAY_MS;
+    return day > length ? NONE : daysTo(year, month, day) * DAY_MS;
+  }
+
+  /**
+   * Days from 1970-01-01 on. Years that begin in March have their leap day at their end: months
+   * before it lie the same in all of them.
+   */
+  private static long daysTo(int year, int month, int day) {
+    int fromMarch = month > 2 ? month - 3 : month + 9;
+    int marchYear = (month > 2 ? year : year - 1) + 400; // not before 0: divisions cut
+    return marchYear * 365L
+        + marchYear / 4
+        - marchYear / 100
+        + marchYear / 400
+        + (153 * fromMarch + 2) / 5
+        + day
+        - DAYS_TO_1970;
   }
 
   /** "T15:45:31". */

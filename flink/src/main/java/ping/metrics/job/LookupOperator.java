@@ -91,6 +91,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient RowReader reader;
   private transient PartitionRows rows;
   private transient ExecutorService keeper;
+  private transient CoarseClock clock;
   private transient SeenRows seen;
   private transient ArrayDeque<Waiting> waiting;
   private transient int asked;
@@ -156,6 +157,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   @Override
   public void open() throws Exception {
     super.open();
+    clock = new CoarseClock(getProcessingTimeService());
     seen = new SeenRows(MAX_SEEN_CLIENTS, seenTtlMs);
     waiting = new ArrayDeque<>();
     reused = new StreamRecord<>(null);
@@ -203,7 +205,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
       deadLetters.inc();
       return;
     }
-    Wanted wanted = seen.wantedFor(ping, now());
+    Wanted wanted = seen.wantedFor(ping, clock.nowMs());
     if (wanted == null && waiting.isEmpty()) {
       emit(new Sighting(ping.client(), ping, entry.receivedMs(), 0, null));
       return;

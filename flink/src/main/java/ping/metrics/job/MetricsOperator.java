@@ -59,6 +59,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   private transient RowReader reader;
   private transient KeptState state;
   private transient InternalTimerService<VoidNamespace> timers;
+  private transient CoarseClock clock;
 
   /** Clients at hand, those touched longest ago first. */
   private transient LinkedHashMap<Address, ClientMetrics> clients;
@@ -89,8 +90,9 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   @Override
   public void open() throws Exception {
     super.open();
-    state = new KeptState(getKeyedStateStore());
+    state = new KeptState(getKeyedStateStore(), this::setCurrentKey);
     timers = getInternalTimerService("purge", VoidNamespaceSerializer.INSTANCE, this);
+    clock = new CoarseClock(getProcessingTimeService());
     clients = new LinkedHashMap<>(1024, 0.75f, true);
     dirty = new ArrayList<>();
     reused = new StreamRecord<>(null);
@@ -103,6 +105,12 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     readAgain = metrics.counter("rowsReadAgain");
     metrics.gauge("clientsAtHand", () -> clients.size());
     schedule();
+  }
+
+  /** Whoever looks at state says whose: most pings need none. */
+  @Override
+  public boolean hasKeyContext1() {
+    return false;
   }
 
   private long now() {
@@ -124,11 +132,12 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     Sighting sighting = element.getValue();
     ClientMetrics client = clients.get(sighting.client());
     if (client == null) {
-      client = new ClientMetrics(sighting.client(), state);
+      client = new ClientMetrics(sighting.client(), state.of(sighting.client()));
       clients.put(sighting.client(), client);
     }
     boolean clean = !client.isDirty();
     if (sighting.found() != null) {
+      clock.setRight();
       seed(client, sighting.found());
     }
     if (sighting.ping() == null) {
@@ -165,7 +174,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
 
   private void apply(ClientMetrics client, Sighting sighting) throws IOException {
     Ping ping = sighting.ping();
-    long nowMs = now();
+    long nowMs = clock.nowMs();
     long windowMs = Windows.startOf(ping.pingedAtMs());
     long dayMs = Windows.dayStartOf(ping.pingedAtMs());
     Found found = sighting.found() != null && isFresh(sighting.found()) ? sighting.found() : null;
@@ -201,6 +210,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   /** Rare: state was purged while its ping was on the way. */
   private void readNow(ClientMetrics client, Wanted wanted) throws IOException {
     readAgain.inc();
+    clock.setRight();
     try {
       seed(client, reader.read(wanted, now()).toCompletableFuture().join());
     } catch (CompletionException e) {
@@ -231,7 +241,6 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
       return;
     }
     long nowMs = now();
-    setCurrentKey(client.client());
     state.put(client, nowMs);
     timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, purgeTime(nowMs));
   }

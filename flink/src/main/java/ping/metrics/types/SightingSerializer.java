@@ -7,23 +7,43 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 import ping.metrics.core.Address;
 import ping.metrics.core.Ping;
+import ping.metrics.store.Found;
 
-/** Of {@link Sighting}. */
+/**
+ * Of {@link Sighting}, which goes from task to task and never lies in state: most are a ping of an
+ * IPv4 address and nothing else.
+ */
 public final class SightingSerializer extends ImmutableSerializer<Sighting> {
   static final SightingSerializer INSTANCE = new SightingSerializer();
   private static final long serialVersionUID = 1;
+  private static final int IPV4 = 1;
+  private static final int PING = 2;
+  private static final int DUE = 4;
+  private static final int FOUND = 8;
 
   @Override
   public void serialize(Sighting value, DataOutputView to) throws IOException {
-    Fields.writeAddress(value.client(), to);
-    to.writeBoolean(value.ping() != null);
-    if (value.ping() != null) {
-      to.writeLong(value.ping().pingedAtMs());
-      to.writeLong(value.ping().position());
+    Address client = value.client();
+    Ping ping = value.ping();
+    int parts =
+        (client.isIpv4() ? IPV4 : 0)
+            | (ping != null ? PING : 0)
+            | (value.dueMs() != 0 ? DUE : 0)
+            | (value.found() != null ? FOUND : 0);
+    to.writeByte(parts);
+    if (client.isIpv4()) {
+      to.writeInt((int) client.low());
+    } else {
+      Fields.writeAddress(client, to);
     }
-    to.writeLong(value.receivedMs());
-    to.writeLong(value.dueMs());
-    to.writeBoolean(value.found() != null);
+    if (ping != null) {
+      to.writeLong(ping.pingedAtMs());
+      to.writeLong(ping.position());
+      to.writeLong(value.receivedMs());
+    }
+    if (value.dueMs() != 0) {
+      to.writeLong(value.dueMs());
+    }
     if (value.found() != null) {
       Fields.writeFound(value.found(), to);
     }
@@ -31,16 +51,18 @@ public final class SightingSerializer extends ImmutableSerializer<Sighting> {
 
   @Override
   public Sighting deserialize(DataInputView from) throws IOException {
-    Address client = Fields.readAddress(from);
-    Ping ping = from.readBoolean() ? new Ping(client, from.readLong(), from.readLong()) : null;
-    long receivedMs = from.readLong();
-    long dueMs = from.readLong();
-    return new Sighting(
-        client,
-        ping,
-        receivedMs,
-        dueMs,
-        from.readBoolean() ? Fields.readFound(client, from) : null);
+    int parts = from.readByte();
+    Address client =
+        (parts & IPV4) != 0 ? Address.ofIpv4(from.readInt()) : Fields.readAddress(from);
+    Ping ping = null;
+    long receivedMs = 0;
+    if ((parts & PING) != 0) {
+      ping = new Ping(client, from.readLong(), from.readLong());
+      receivedMs = from.readLong();
+    }
+    long dueMs = (parts & DUE) != 0 ? from.readLong() : 0;
+    Found found = (parts & FOUND) != 0 ? Fields.readFound(client, from) : null;
+    return new Sighting(client, ping, receivedMs, dueMs, found);
   }
 
   @Override

@@ -1,0 +1,40 @@
+package ping.metrics.types;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.util.List;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import ping.metrics.core.Address;
+import ping.metrics.core.Ping;
+import ping.metrics.store.Found;
+import ping.metrics.store.Wanted;
+
+class SightingSerializerTest {
+  @ParameterizedTest
+  @ValueSource(strings = {"0.0.0.1", "255.255.255.255", "::", "2001:db8::7"})
+  void leavesASightingAsItIs(String text) throws IOException {
+    Address client = Address.parse(text);
+    Ping ping = new Ping(client, 1_728_926_100_001L, 7);
+    Found found =
+        new Found(
+            new Wanted(client, -1, -1, true), 1_728_926_100_002L, null, null, null, List.of(), 3);
+    List<Sighting> sightings =
+        List.of(
+            new Sighting(client, ping, 1_728_926_100_000L, 0, null),
+            new Sighting(client, ping, 1_728_926_100_000L, 0, found),
+            new Sighting(client, null, 0, 1_728_926_400_000L, found));
+    DataOutputSerializer to = new DataOutputSerializer(64);
+    for (Sighting one : sightings) {
+      SightingSerializer.INSTANCE.serialize(one, to);
+    }
+    DataInputDeserializer from = new DataInputDeserializer(to.getCopyOfBuffer());
+    for (Sighting one : sightings) {
+      assertThat(SightingSerializer.INSTANCE.deserialize(from)).isEqualTo(one);
+    }
+    assertThat(from.available()).isZero();
+  }
+}
