@@ -5,7 +5,7 @@ void activity_init(struct activity_row *activity, const struct address *client, 
 	*activity = (struct activity_row){.client = *client, .start_ms = start_ms};
 }
 
-static void due_by(struct activity_row *activity, int64_t ms)
+void activity_due_by(struct activity_row *activity, int64_t ms)
 {
 	if (activity->due_ms == 0 || ms < activity->due_ms)
 		activity->due_ms = ms;
@@ -17,7 +17,7 @@ void activity_add(struct activity_row *activity, const struct window_row *window
 	if (added == 0 || start_ms < activity->start_ms)
 		return;
 	if (start_ms >= activity->start_ms + ACTIVITY_WINDOWS * WINDOW_MS) {
-		due_by(activity, start_ms);
+		activity_due_by(activity, start_ms);
 		return;
 	}
 	if (activity->count == 0 || window->first_ms < activity->first_ms)
@@ -27,7 +27,7 @@ void activity_add(struct activity_row *activity, const struct window_row *window
 	activity->count += added;
 	if (window->count == added) {
 		activity->active_windows++;
-		due_by(activity, start_ms + ACTIVITY_WINDOWS * WINDOW_MS);
+		activity_due_by(activity, start_ms + ACTIVITY_WINDOWS * WINDOW_MS);
 	}
 	if (window->count > activity->busiest_count ||
 	    (window->count == activity->busiest_count && start_ms > activity->busiest_start_ms)) {

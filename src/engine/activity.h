@@ -12,6 +12,8 @@
 
 /* Of no window, as seen from start_ms (activity_start_of). */
 void activity_init(struct activity_row *activity, const struct address *client, int64_t start_ms);
+/* It is to be derived again at `ms`, if not before. */
+void activity_due_by(struct activity_row *activity, int64_t ms);
 /* The window as it is now, after `added` pings came into it: all of them when it was not in the activity yet. */
 void activity_add(struct activity_row *activity, const struct window_row *window, int64_t added);
 /* Whether, as seen from now_ms, it must be derived again: a window left or opened, or the clock was set back. */

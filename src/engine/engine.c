@@ -305,12 +305,24 @@ static bool answered(struct engine *engine, void *entry)
 	return true;
 }
 
+/* An owner before us, who is still at it, may have written the window since the client's activity was derived: its events will
+ * be skipped, and the activity would never hear of them. So that is due at once. */
+static void doubt_activity(struct engine *engine, const struct window_row *row)
+{
+	struct client_entry *client = find_entry(engine, ROW_CLIENT, &row->client, 0);
+	if (client != NULL && !(client->head.flags & ROW_ASKED) && row->start_ms >= client->activity.start_ms)
+		activity_due_by(&client->activity, engine->now_ms);
+}
+
 enum error engine_supply_window(struct engine *engine, const struct address *client, int64_t start_ms,
 				const struct window_row *row)
 {
 	struct window_entry *window = find_entry(engine, ROW_WINDOW, client, start_ms);
-	if (answered(engine, window) && row != NULL)
-		window->row = *row;
+	if (!answered(engine, window) || row == NULL)
+		return ERROR_OK;
+	window->row = *row;
+	if (row->position > engine->position)
+		doubt_activity(engine, row);
 	return ERROR_OK;
 }
 

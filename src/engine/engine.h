@@ -11,6 +11,8 @@
  * A client's activity is derived from its windows when it is loaded (engine_next_missing, CLIENT) and then kept as windows grow,
  * so a replay, which changes no window, changes no activity. Past its due it is asked for again by the next offer that touches
  * the client (at most max_refreshes an offer) or by engine_refresh_activity; until then it stays exact as seen from its start_ms.
+ * Where a window turns out to hold events that this engine has not come to yet, an owner before it may have written it since the
+ * activity was derived: that is due at once.
  *
  * Cached rows are found by open addressing over a keyed hash; a client's entry remembers its window and day of last time, so an
  * event in order costs one probe. Past `max_rows` clean rows are evicted, least recently used first (second chance); dirty

@@ -364,6 +364,25 @@ static void a_refreshed_activity_is_written_without_its_client(void **state)
 	assert_int_equal(dirty.activities[0].count, 1);
 }
 
+static void a_window_that_another_wrote_behind_the_activity_makes_it_due(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - WINDOW_MS);
+	rows_flush(&store, engine);
+	create((struct engine_config){0});
+	refresh(1, NOW_MS);
+	struct engine_event late = event(1, OPEN_MS);
+	rows_count(&store, &late); /* by an owner before this one, now that the windows are read */
+	rows_drive(&store, engine, &late, 1, NOW_MS);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS)->count, 1);
+	assert_true(stored_activity(1)->due_ms <= NOW_MS);
+	refresh(1, NOW_MS);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_activity(1)->count, 2);
+	assert_true(stored_activity(1)->due_ms > NOW_MS);
+}
+
 static void the_activity_of_a_client_that_fell_silent_is_removed(void **state)
 {
 	(void)state;
@@ -440,6 +459,7 @@ int main(void)
 		TEST(a_derived_activity_counts_windows_that_changed_during_the_last_write),
 		TEST(past_its_bound_an_offer_leaves_activities_as_they_were_seen_from_their_start),
 		TEST(a_refreshed_activity_is_written_without_its_client),
+		TEST(a_window_that_another_wrote_behind_the_activity_makes_it_due),
 		TEST(the_activity_of_a_client_that_fell_silent_is_removed),
 		TEST(a_ping_of_the_near_future_counts_once_its_window_opens),
 		TEST(an_answer_that_nobody_asked_for_changes_nothing),
