@@ -7,23 +7,28 @@ enum { PLACES = 1 << 15 };
 struct known_counter {
 	struct address client;
 	int64_t day_ms, counter;
-	bool set;
+	uint64_t age;
 };
 
 struct known_client {
 	struct cql_client client;
-	bool set;
+	uint64_t age;
 };
 
 struct cql_known {
+	uint64_t age; /* what is of another one is forgotten; 0: never used */
 	struct known_client clients[PLACES];
 	struct known_counter counters[PLACES];
 };
 
 enum error cql_known_create(struct cql_known **ret_known)
 {
-	*ret_known = calloc(1, sizeof **ret_known);
-	return *ret_known == NULL ? ERROR_NO_MEMORY : ERROR_OK;
+	struct cql_known *known = calloc(1, sizeof *known);
+	if (known == NULL)
+		return ERROR_NO_MEMORY;
+	known->age = 1;
+	*ret_known = known;
+	return ERROR_OK;
 }
 
 void cql_known_destroy(struct cql_known *known)
@@ -33,7 +38,7 @@ void cql_known_destroy(struct cql_known *known)
 
 void cql_known_forget(struct cql_known *known)
 {
-	memset(known, 0, sizeof *known);
+	known->age++;
 }
 
 static size_t place_of(const struct address *client, int64_t day_ms)
@@ -47,7 +52,7 @@ static size_t place_of(const struct address *client, int64_t day_ms)
 bool cql_known_client(const struct cql_known *known, const struct address *client, struct cql_client *ret_client)
 {
 	const struct known_client *place = &known->clients[place_of(client, 0)];
-	if (!place->set || !address_equal(&place->client.row.client, client))
+	if (place->age != known->age || !address_equal(&place->client.row.client, client))
 		return false;
 	*ret_client = place->client;
 	return true;
@@ -55,13 +60,13 @@ bool cql_known_client(const struct cql_known *known, const struct address *clien
 
 void cql_know_client(struct cql_known *known, const struct cql_client *client)
 {
-	known->clients[place_of(&client->row.client, 0)] = (struct known_client){*client, true};
+	known->clients[place_of(&client->row.client, 0)] = (struct known_client){*client, known->age};
 }
 
 bool cql_known_counter(const struct cql_known *known, const struct address *client, int64_t day_ms, int64_t *ret_counter)
 {
 	const struct known_counter *place = &known->counters[place_of(client, day_ms)];
-	if (!place->set || place->day_ms != day_ms || !address_equal(&place->client, client))
+	if (place->age != known->age || place->day_ms != day_ms || !address_equal(&place->client, client))
 		return false;
 	*ret_counter = place->counter;
 	return true;
@@ -69,5 +74,5 @@ bool cql_known_counter(const struct cql_known *known, const struct address *clie
 
 void cql_know_counter(struct cql_known *known, const struct address *client, int64_t day_ms, int64_t counter)
 {
-	known->counters[place_of(client, day_ms)] = (struct known_counter){*client, day_ms, counter, true};
+	known->counters[place_of(client, day_ms)] = (struct known_counter){*client, day_ms, counter, known->age};
 }

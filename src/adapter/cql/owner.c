@@ -1,3 +1,4 @@
+#include "adapter/cql/safeguard.h"
 #include "adapter/cql/writers.h"
 
 #include <stdlib.h>
@@ -188,7 +189,7 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 		.number = number,
 		.version = taken.version,
 		.reserved_us = taken.reserved_us,
-		.timestamp_us = floor_us,
+		.timestamp_us = cql_leaves_out(CQL_FLOOR) ? 0 : floor_us,
 		.position = taken.position,
 		.committed_us = clock_monotonic_us(store->clock),
 	};
@@ -278,12 +279,16 @@ enum error cql_next_timestamp(struct cql_store *store, struct cql_partition *par
 			      struct error_note *note)
 {
 	int64_t now = now_us(store);
-	if (store->seen_us > partition->timestamp_us)
+	if (cql_leaves_out(CQL_RESERVATION)) {
+		*ret_timestamp_us = now;
+		return ERROR_OK;
+	}
+	if (store->seen_us > partition->timestamp_us && !cql_leaves_out(CQL_FLOOR))
 		partition->timestamp_us = store->seen_us;
-	if (now > partition->timestamp_us && now < partition->reserved_us)
+	if (now > partition->timestamp_us && (now < partition->reserved_us || cql_leaves_out(CQL_CEILING)))
 		partition->timestamp_us = now; /* so that WRITETIME means something to people */
 	enum error error = ERROR_OK;
-	if (partition->timestamp_us >= partition->reserved_us)
+	if (partition->timestamp_us >= partition->reserved_us && !cql_leaves_out(CQL_CEILING))
 		error = cql_commit(store, partition, partition->position, note);
 	if (error == ERROR_OK)
 		*ret_timestamp_us = ++partition->timestamp_us;

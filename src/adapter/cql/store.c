@@ -1,8 +1,13 @@
 #include "adapter/cql/store.h"
 
 #include "adapter/cql/rebuilds.h"
+#include "adapter/cql/safeguard.h"
 
 #include <stdlib.h>
+
+#ifdef PING_TEST_HOOKS
+enum cql_safeguard cql_left_out;
+#endif
 
 #define FROM_WINDOWS   " FROM window_stats WHERE client_ip = ? AND window_start "
 #define WRITER_COLUMNS "writer, kind, owner, version, reserved_us, topic_id, partition_count, position, heartbeat"
