@@ -42,8 +42,9 @@ static struct options {
 
 static bool is_times(const char *text)
 {
-	int64_t spread_ms;
-	return load_plan_parse_times(text, &spread_ms) == ERROR_OK;
+	enum load_times times;
+	int64_t span_ms;
+	return load_plan_parse_times(text, &times, &span_ms) == ERROR_OK;
 }
 
 /* clang-format off */
@@ -60,8 +61,9 @@ static const struct setting flags[] = {
 	{.name = "streams", SETTING_INTEGER(struct options, streams), .initial = "16", .min = 1, .max = MAX_STREAMS,
 	 .help = "Pings in flight on each."},
 	{.name = "timestamps", SETTING_TEXT(struct options, timestamps), .metavar = "WHEN", .initial = "now",
-	 .accepts = is_times, .expected = "now or spread:DURATION such as spread:24h",
-	 .help = "The pings' own times: now, or at random over the time up to now."},
+	 .accepts = is_times, .expected = "now, spread:DURATION or fleet:DURATION such as fleet:24h",
+	 .help = "The pings' own times: now; at random over the time up to now (spread); or, of --pings, in order through it, as a fleet "
+		 "sends them that was away: bursts of 5, 1 in 20 minutes out of order, 1 in 100 days late (fleet)."},
 	{.name = "keys", SETTING_BOOLEAN(struct options, keys), .initial = "false", .help = "Give each ping an idempotency key."},
 	{.name = "retry", SETTING_BOOLEAN(struct options, retry), .initial = "false",
 	 .help = "Send a ping that failed, or whose outcome is not known, again until it is acknowledged, also over restarts of the "
@@ -445,15 +447,20 @@ static void release(struct load *load)
 static int prepare(struct load *load)
 {
 	struct error_note note = {0};
+	load->plan = (struct load_plan){.clients = options.clients,
+					.pings = options.pings,
+					.start_ms = load->ctl->now_ms,
+					.seed = random_u64(random_system())};
+	load_plan_parse_times(options.timestamps, &load->plan.times, &load->plan.span_ms);
 	if (options.pings == 0 && options.duration_ms == 0)
 		return pingctl_fail(PINGCTL_USAGE, "load wants an end: --pings N, or --duration 10s, or both");
+	if (load->plan.times == LOAD_TIMES_FLEET && options.pings == 0)
+		return pingctl_fail(PINGCTL_USAGE, "--timestamps %s wants --pings N: so many are put in order through that time",
+				    options.timestamps);
 	const struct tls_files files = pingctl_tls_files(load->ctl);
 	enum error error = load_target_resolve(load->ctl->address, &files, load->ctl->timeout_ms, &load->target, &note);
 	if (error != ERROR_OK)
 		return pingctl_fail_error(error == ERROR_UNAVAILABLE ? PINGCTL_UNREACHABLE : PINGCTL_USAGE, error, &note);
-	load->plan = (struct load_plan){
-		.clients = options.clients, .start_ms = load->ctl->now_ms, .seed = random_u64(random_system())};
-	load_plan_parse_times(options.timestamps, &load->plan.spread_ms);
 	buffer_init(&load->body, LOAD_BODY_SIZE);
 	error = pingctl_open_client(load->ctl);
 	if (error == ERROR_OK)

@@ -113,11 +113,14 @@ class Ring:
 
     @contextlib.contextmanager
     def session(self, keyspace=None, **more):
-        """The Python driver's, for what the tests read and damage on their own."""
+        """The Python driver's, for what the tests read and damage on their own: with LOCAL_QUORUM, also over a node's death."""
         cluster = pytest.importorskip("cassandra.cluster", reason="no cassandra-driver (tests/requirements.txt)")
         policies = pytest.importorskip("cassandra.policies")
-        profile = cluster.ExecutionProfile(load_balancing_policy=policies.DCAwareRoundRobinPolicy("datacenter1"), request_timeout=60)
+        quorum = cluster.ConsistencyLevel.LOCAL_QUORUM
+        profile = cluster.ExecutionProfile(load_balancing_policy=policies.DCAwareRoundRobinPolicy("datacenter1"), request_timeout=60,
+                                           consistency_level=quorum)
         connection = cluster.Cluster([node.address for node in self.nodes], port=self.port, protocol_version=4, connect_timeout=60,
+                                     reconnection_policy=policies.ConstantReconnectionPolicy(1, max_attempts=None),
                                      execution_profiles={cluster.EXEC_PROFILE_DEFAULT: profile}, **more)
         try:
             yield connection.connect(keyspace)

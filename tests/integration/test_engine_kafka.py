@@ -11,6 +11,7 @@ import pytest
 import cql_proxy
 from cassandra_ring import cassandra  # noqa: F401  (fixtures, here and below)
 from conftest import BUILD, wait_for
+from exact_metrics import prove
 from kafka import kafka  # noqa: F401
 from test_kafka_reader import remove_events
 from test_postgres_kafka import agree, assert_kept, database, loading, make_pair, postgres, progress, pytestmark  # noqa: F401
@@ -172,6 +173,17 @@ def shared_by(store, engines):
             return len(who) == PARTITIONS and len(set(who.values())) == engines and set(who.values())
         return None
     return wait_for(f"{engines} engines to share the partitions", found)
+
+
+FLEET_PINGS = 100_000  # and a million on a ring: test_engine_ring.py
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_a_fleets_day_leaves_every_row_exact_whoever_dies(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    """Two engines that are killed ten times and hand each other their partitions, Cassandra, the broker; positions that go back."""
+    api, _ = prove(make_pair, postgres, kafka, database, store, tmp_path, pings=FLEET_PINGS, rate=2000, patience=180)
+    kinds = audit(api, store, 0)["kinds"]
+    assert all(kinds[kind]["checked"] > 0 and kinds[kind]["differences"] == 0 for kind in ("windows", "days", "counters", "clients"))
 
 
 @pytest.mark.parametrize("store", ["scylla"], indirect=True)

@@ -10,12 +10,17 @@
 
 enum { HOUR_MS = 3600000 };
 
+static void assert_client_of(const struct load_plan *plan, int64_t number, const char *wanted)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	load_plan_client(plan, number, text);
+	assert_string_equal(text, wanted);
+}
+
 static void assert_client(int64_t clients, int64_t number, const char *wanted)
 {
 	struct load_plan plan = {.clients = clients};
-	char text[ADDRESS_TEXT_SIZE];
-	load_plan_client(&plan, number, text);
-	assert_string_equal(text, wanted);
+	assert_client_of(&plan, number, wanted);
 }
 
 static void clients_come_in_turn_from_10_0_0_1_on(void **state)
@@ -31,7 +36,8 @@ static void clients_come_in_turn_from_10_0_0_1_on(void **state)
 static void spread_times_lie_in_the_span_before_the_start(void **state)
 {
 	(void)state;
-	struct load_plan plan = {.clients = 1, .spread_ms = HOUR_MS, .start_ms = 10 * HOUR_MS, .seed = 7};
+	struct load_plan plan = {
+		.clients = 1, .times = LOAD_TIMES_SPREAD, .span_ms = HOUR_MS, .start_ms = 10 * HOUR_MS, .seed = 7};
 	int64_t quarters[4] = {0};
 	for (int64_t i = 0; i < 4000; i++) {
 		int64_t ms = load_plan_timestamp_ms(&plan, i, 0);
@@ -45,7 +51,8 @@ static void spread_times_lie_in_the_span_before_the_start(void **state)
 static void a_ping_sent_again_has_its_time_and_key(void **state)
 {
 	(void)state;
-	struct load_plan plan = {.clients = 1, .spread_ms = HOUR_MS, .start_ms = 10 * HOUR_MS, .seed = 7};
+	struct load_plan plan = {
+		.clients = 1, .times = LOAD_TIMES_SPREAD, .span_ms = HOUR_MS, .start_ms = 10 * HOUR_MS, .seed = 7};
 	assert_int_equal(load_plan_timestamp_ms(&plan, 5, 1), load_plan_timestamp_ms(&plan, 5, 2));
 	char first[LOAD_KEY_SIZE], again[LOAD_KEY_SIZE], other[LOAD_KEY_SIZE];
 	load_plan_key(&plan, 5, first);
@@ -58,17 +65,66 @@ static void a_ping_sent_again_has_its_time_and_key(void **state)
 	assert_string_not_equal(first, other);
 }
 
-static void times_are_now_or_a_spread(void **state)
+static void a_fleets_times_are_in_order_but_for_those_that_are_late(void **state)
 {
 	(void)state;
-	int64_t spread_ms = -1;
-	assert_int_equal(load_plan_parse_times("now", &spread_ms), ERROR_OK);
-	assert_int_equal(spread_ms, 0);
-	assert_int_equal(load_plan_parse_times("spread:24h", &spread_ms), ERROR_OK);
-	assert_int_equal(spread_ms, 24 * HOUR_MS);
-	const char *const bad[] = {"", "spread", "spread:", "spread:0", "spread:24", "later"};
+	enum { PINGS = 20000 };
+	struct load_plan plan = {.clients = 1,
+				 .pings = PINGS,
+				 .times = LOAD_TIMES_FLEET,
+				 .span_ms = 24 * HOUR_MS,
+				 .start_ms = 100 * HOUR_MS,
+				 .seed = 7};
+	int64_t minutes = 0, days = 0;
+	for (int64_t i = 0; i < PINGS; i++) {
+		int64_t late_ms = 76 * HOUR_MS + i * 24 * HOUR_MS / PINGS - load_plan_timestamp_ms(&plan, i, 0);
+		assert_in_range(late_ms + 1, 0, 72 * HOUR_MS + 1); /* rounded */
+		days += late_ms >= 24 * HOUR_MS - 1;
+		minutes += late_ms > 1 && late_ms <= HOUR_MS / 3;
+		assert_true(late_ms <= HOUR_MS / 3 || late_ms >= 24 * HOUR_MS - 1);
+	}
+	assert_in_range(minutes, PINGS / 20 - 150, PINGS / 20 + 150);
+	assert_in_range(days, PINGS / 100 - 70, PINGS / 100 + 70);
+}
+
+static void a_fleets_clients_come_in_bursts_of_five(void **state)
+{
+	(void)state;
+	enum { CLIENTS = 70, PINGS = CLIENTS * 10 };
+	struct load_plan plan = {.clients = CLIENTS, .pings = PINGS, .times = LOAD_TIMES_FLEET, .span_ms = HOUR_MS};
+	char clients[PINGS][ADDRESS_TEXT_SIZE];
+	for (int64_t i = 0; i < PINGS; i++)
+		load_plan_client(&plan, i, clients[i]);
+	assert_string_equal(clients[0], "10.0.0.1");
+	assert_string_equal(clients[15], "10.0.0.16");
+	assert_string_equal(clients[64], clients[0]);
+	assert_string_equal(clients[80], "10.0.0.17");
+	for (size_t i = 0; i < PINGS; i++) {
+		size_t same = 0;
+		for (size_t j = 0; j < PINGS; j++)
+			same += strcmp(clients[i], clients[j]) == 0;
+		assert_in_range(same, 5, 15);
+	}
+	plan.clients = 3;
+	assert_client_of(&plan, 2, "10.0.0.3");
+	assert_client_of(&plan, 14, "10.0.0.3");
+	assert_client_of(&plan, 15, "10.0.0.1");
+}
+
+static void times_are_now_a_spread_or_a_fleets(void **state)
+{
+	(void)state;
+	enum load_times times = LOAD_TIMES_FLEET;
+	int64_t span_ms = -1;
+	assert_int_equal(load_plan_parse_times("now", &times, &span_ms), ERROR_OK);
+	assert_true(times == LOAD_TIMES_NOW && span_ms == 0);
+	assert_int_equal(load_plan_parse_times("spread:24h", &times, &span_ms), ERROR_OK);
+	assert_true(times == LOAD_TIMES_SPREAD && span_ms == 24 * HOUR_MS);
+	assert_int_equal(load_plan_parse_times("fleet:1h", &times, &span_ms), ERROR_OK);
+	assert_true(times == LOAD_TIMES_FLEET && span_ms == HOUR_MS);
+	const char *const bad[] = {"", "spread", "spread:", "spread:0", "spread:24", "later", "fleet", "fleet:", "fleet:0", "f"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		assert_int_equal(load_plan_parse_times(bad[i], &spread_ms), ERROR_MALFORMED);
+		assert_int_equal(load_plan_parse_times(bad[i], &times, &span_ms), ERROR_MALFORMED);
 }
 
 static void percentiles_are_right_to_three_percent(void **state)
@@ -148,7 +204,9 @@ int main(void)
 		cmocka_unit_test(clients_come_in_turn_from_10_0_0_1_on),
 		cmocka_unit_test(spread_times_lie_in_the_span_before_the_start),
 		cmocka_unit_test(a_ping_sent_again_has_its_time_and_key),
-		cmocka_unit_test(times_are_now_or_a_spread),
+		cmocka_unit_test(a_fleets_times_are_in_order_but_for_those_that_are_late),
+		cmocka_unit_test(a_fleets_clients_come_in_bursts_of_five),
+		cmocka_unit_test(times_are_now_a_spread_or_a_fleets),
 		cmocka_unit_test(percentiles_are_right_to_three_percent),
 		cmocka_unit_test(small_latencies_are_exact),
 		cmocka_unit_test(latencies_of_any_size_are_counted),
