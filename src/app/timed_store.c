@@ -106,11 +106,11 @@ static enum error timed_prune_windows(struct store *base, int64_t before_ms, siz
 	return told(self, STORE_CALL_PRUNE_WINDOWS, error == ERROR_OK ? *ret_removed : 0, begin_us, error);
 }
 
-static enum error timed_sweep(struct store *base, size_t *ret_repaired, struct error_note *note)
+static enum error timed_sweep(struct store *base, size_t *ret_repaired, bool *ret_urgent, struct error_note *note)
 {
 	int64_t begin_us;
 	struct timed_store *self = begin(base, &begin_us);
-	enum error error = self->inner->vtable->sweep(self->inner, ret_repaired, note);
+	enum error error = self->inner->vtable->sweep(self->inner, ret_repaired, ret_urgent, note);
 	return told(self, STORE_CALL_SWEEP, error == ERROR_OK ? *ret_repaired : 0, begin_us, error);
 }
 

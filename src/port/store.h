@@ -61,9 +61,9 @@ struct store_vtable {
 	enum error (*prune_windows)(struct store *store, int64_t before_ms, size_t max, size_t *ret_removed,
 				    struct error_note *note);
 	/* Compares some more of what nothing fences (counters that may only be added to) with what it should be, and puts right
-	 * what differs: a slow round over all rows of the caller's partitions, endless. ret_repaired: how many. NULL: there is no
-	 * such. */
-	enum error (*sweep)(struct store *store, size_t *ret_repaired, struct error_note *note);
+	 * what differs: a slow round over all rows of the caller's partitions, endless. ret_repaired: how many. ret_urgent: there
+	 * may be something to find, and waiting until the slow round comes by would take long. NULL: there is no such. */
+	enum error (*sweep)(struct store *store, size_t *ret_repaired, bool *ret_urgent, struct error_note *note);
 	void (*close)(struct store *store);
 	/* Rebuilds; NULL, all four, where a store is not rebuilt in place. The oldest request of a partition that is not DONE;
 	 * NOT_FOUND. */

@@ -180,6 +180,8 @@ enum error cql_take(struct store *base, int32_t number, const uint8_t log_identi
 		cql_forget(store, before);
 	cql_known_forget(store->known);
 	enum error error = become_owner(store, number, log_identity, &old, &taken, note);
+	if (error == ERROR_OK && old.has_owner) /* who gives a partition back has nothing under way */
+		cql_doubt(store);
 	int64_t floor_us = old.reserved_us; /* whatever an owner before us may still write lies below */
 	if (error == ERROR_OK)
 		error = take_lanes(store, log_identity, &floor_us, note);

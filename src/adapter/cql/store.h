@@ -82,6 +82,8 @@ struct cql_store {
 	struct cql_known *known;
 	int32_t (*partition_of)(const struct address *client, int32_t partition_count); /* NULL: not known */
 	struct pc_result *swept; /* the last page of the sweep; NULL: it begins */
+	int64_t swept_from_us;	 /* when this round of it began; monotonic, as the next */
+	int64_t doubted_us;	 /* cql_doubt; 0: no more */
 	struct cql_partition **partitions;
 	size_t count;
 };
@@ -118,7 +120,9 @@ enum error cql_store_read_rows(struct store *base, const struct address *clients
 			       struct error_note *note);
 enum error cql_remove(struct store *base, int32_t number, const struct store_removal *removal, struct error_note *note);
 /* sweep.c */
-enum error cql_sweep(struct store *base, size_t *ret_repaired, struct error_note *note);
+enum error cql_sweep(struct store *base, size_t *ret_repaired, bool *ret_urgent, struct error_note *note);
+/* From now on somebody may add to a counter what was meant for it before. */
+void cql_doubt(struct cql_store *store);
 
 static inline int64_t cql_due_bucket(int64_t due_ms)
 {

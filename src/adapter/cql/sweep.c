@@ -6,6 +6,11 @@
 
 enum { PAGE = 64 };
 
+/* What was under way to the store when its sender died lands within seconds, or when a node is there again. From then on the sweep
+ * is in a hurry, until a whole round found nothing left; with so many rows that this takes long, it goes on slowly. */
+#define LATE_US	  INT64_C(10000000)
+#define URGENT_US INT64_C(600000000)
+
 struct page {
 	struct cql_store *store;
 	struct day_row days[PAGE];
@@ -83,15 +88,39 @@ static enum error repair(struct page *page, size_t *ret_repaired, struct error_n
 	return error;
 }
 
-enum error cql_sweep(struct store *base, size_t *ret_repaired, struct error_note *note)
+void cql_doubt(struct cql_store *store)
 {
-	struct page page = {.store = (struct cql_store *)base};
+	store->doubted_us = clock_monotonic_us(store->clock);
+}
+
+/* Behind a page. */
+static bool is_urgent(struct cql_store *store)
+{
+	int64_t since_us = store->doubted_us + LATE_US, now_us = clock_monotonic_us(store->clock);
+	if (store->swept == NULL && store->swept_from_us >= since_us)
+		store->doubted_us = 0;
+	return store->doubted_us != 0 && now_us >= since_us && now_us < since_us + URGENT_US;
+}
+
+enum error cql_sweep(struct store *base, size_t *ret_repaired, bool *ret_urgent, struct error_note *note)
+{
+	struct cql_store *store = (struct cql_store *)base;
+	struct page page = {.store = store};
 	*ret_repaired = 0;
-	if (page.store->partition_of == NULL || page.store->count == 0)
+	*ret_urgent = false;
+	if (store->partition_of == NULL || store->count == 0)
 		return ERROR_OK;
+	if (store->swept == NULL)
+		store->swept_from_us = clock_monotonic_us(store->clock);
 	enum error error = read_days(&page, note);
 	const struct cql_round round = {page.count, ask_counter, answer_counter, &page};
 	if (error == ERROR_OK)
-		error = cql_run(page.store->connection, &round, note);
-	return error == ERROR_OK ? repair(&page, ret_repaired, note) : error;
+		error = cql_run(store->connection, &round, note);
+	if (error == ERROR_OK)
+		error = repair(&page, ret_repaired, note);
+	if (error == ERROR_OK)
+		*ret_urgent = is_urgent(store);
+	else
+		cql_doubt(store); /* the page is left out of this round */
+	return error;
 }

@@ -395,6 +395,7 @@ static enum error follow_counters(struct job *job, struct error_note *note)
 		if (all)
 			return error;
 	}
+	cql_doubt(job->store);
 	return error != ERROR_OK
 		       ? error
 		       : error_noted(note, ERROR_UNAVAILABLE,

@@ -187,9 +187,9 @@ static enum error pass_prune_windows(struct store *store, int64_t before_ms, siz
 	return inner_of(store)->vtable->prune_windows(inner_of(store), before_ms, max, ret_removed, note);
 }
 
-static enum error pass_sweep(struct store *store, size_t *ret_repaired, struct error_note *note)
+static enum error pass_sweep(struct store *store, size_t *ret_repaired, bool *ret_urgent, struct error_note *note)
 {
-	return inner_of(store)->vtable->sweep(inner_of(store), ret_repaired, note);
+	return inner_of(store)->vtable->sweep(inner_of(store), ret_repaired, ret_urgent, note);
 }
 
 static void pass_close(struct store *store)

@@ -441,18 +441,19 @@ static void a_counter_that_was_added_to_long_after_is_found_by_the_sweep(void **
 	enum { DAYS = 150 };
 	static struct day_row days[DAYS];
 	size_t repaired = 99, all = 0;
+	bool urgent = true;
 	for (int i = 0; i < DAYS; i++)
 		days[i] = (struct day_row){client((uint8_t)(i % 9 + 1)), START_MS - i / 9 * DAY_MS, i + 1, i};
 	const struct engine_dirty dirty = {.days = days, .day_count = DAYS};
 	must_take(first);
 	assert_int_equal(first->vtable->write(first, 0, &dirty, 1, &note), ERROR_OK);
 	for (int i = 0; i < 4; i++) { /* more than one round */
-		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+		assert_int_equal(first->vtable->sweep(first, &repaired, &urgent, &note), ERROR_OK);
 		assert_int_equal(repaired, 0);
 	}
 	server_run("UPDATE daily_stats SET total_pings = total_pings - 3 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
 	for (int i = 0; i < 4; i++) {
-		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+		assert_int_equal(first->vtable->sweep(first, &repaired, &urgent, &note), ERROR_OK);
 		all += repaired;
 	}
 	assert_int_equal(all, 1);
@@ -461,8 +462,54 @@ static void a_counter_that_was_added_to_long_after_is_found_by_the_sweep(void **
 	must_take(second);
 	server_run("UPDATE daily_stats SET total_pings = total_pings + 1 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(first->vtable->sweep(first, &repaired, &note), ERROR_OK);
+		assert_int_equal(first->vtable->sweep(first, &repaired, &urgent, &note), ERROR_OK);
 	assert_int_equal(server_number(COUNTER, 0), days[0].total + 1);
+}
+
+static size_t sweep_while_urgent(struct store *store, int *ret_pages)
+{
+	size_t repaired, all = 0;
+	bool urgent = true;
+	for (*ret_pages = 0; urgent; ++*ret_pages) {
+		assert_true(*ret_pages < 20);
+		assert_int_equal(store->vtable->sweep(store, &repaired, &urgent, &note), ERROR_OK);
+		all += repaired;
+	}
+	return all;
+}
+
+static void who_takes_a_partition_from_an_owner_soon_looks_at_all_counters(void **state)
+{
+	(void)state;
+	enum { DAYS = 150 };
+	static struct day_row days[DAYS];
+	int pages;
+	for (int i = 0; i < DAYS; i++)
+		days[i] = (struct day_row){client((uint8_t)(i % 9 + 1)), START_MS - i / 9 * DAY_MS, i + 1, i};
+	const struct engine_dirty dirty = {.days = days, .day_count = DAYS};
+	server_monotonic_us = 1000;
+	must_take(first);
+	assert_int_equal(first->vtable->write(first, 0, &dirty, 1, &note), ERROR_OK);
+	server_monotonic_us += 60000000;
+	assert_int_equal(sweep_while_urgent(first, &pages), 0);
+	assert_int_equal(pages, 1); /* it took it from nobody */
+	must_take(second);
+	assert_int_equal(sweep_while_urgent(second, &pages), 0);
+	assert_int_equal(pages, 1); /* what is late is not there yet */
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 3 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
+	server_run("UPDATE daily_stats SET total_pings = total_pings + 3 WHERE client_ip = '10.0.0.9' AND day = '2024-10-14'");
+	server_monotonic_us += 10000000;
+	assert_int_equal(sweep_while_urgent(second, &pages), 2);
+	assert_in_range(pages, 5, 8); /* the rest of the round that had begun, and a whole one */
+	assert_int_equal(server_number(COUNTER, 0), days[0].total);
+	assert_int_equal(sweep_while_urgent(second, &pages), 0);
+	assert_int_equal(pages, 1);
+	/* Who gave it back has nothing under way. */
+	second->vtable->release(second, 0);
+	must_take(first);
+	server_monotonic_us += 10000000;
+	assert_int_equal(sweep_while_urgent(first, &pages), 0);
+	assert_int_equal(pages, 1);
 }
 
 /* ─── Time ─── */
@@ -678,6 +725,7 @@ int main(void)
 		TEST(a_counter_that_somebody_changed_is_put_right_by_adding),
 		TEST(who_is_an_owner_no_more_leaves_counters_alone),
 		TEST(a_counter_that_was_added_to_long_after_is_found_by_the_sweep),
+		TEST(who_takes_a_partition_from_an_owner_soon_looks_at_all_counters),
 		TEST(an_activity_goes_a_day_after_its_newest_window),
 		TEST(what_a_crash_left_in_a_list_is_not_shown),
 		TEST(the_oldest_request_of_a_partition_is_found_until_it_is_done),

@@ -273,6 +273,15 @@ static enum error prune_windows(struct store *store, int64_t before_ms, size_t m
 	return ERROR_OK;
 }
 
+static enum error sweep(struct store *store, size_t *ret_repaired, bool *ret_urgent, struct error_note *note)
+{
+	struct fake_store *fake = (struct fake_store *)store;
+	(void)note;
+	*ret_repaired = 0;
+	*ret_urgent = fake->swept != NULL && fake->swept(fake->context);
+	return ERROR_OK;
+}
+
 static void close_store(struct store *store)
 {
 	(void)store;
@@ -288,6 +297,7 @@ void fake_store_init(struct fake_store *store, struct fake_database *database)
 		.list_due = list_due,
 		.write = write_rows,
 		.prune_windows = prune_windows,
+		.sweep = sweep,
 		.close = close_store,
 		.held = held,
 	};

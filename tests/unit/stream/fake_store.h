@@ -73,6 +73,8 @@ struct fake_store {
 	struct fake_database *database;
 	/* Asked before each call. NULL: all is DONE. */
 	enum fake_fate (*fate)(void *context, enum fake_store_call call);
+	/* Called by each sweep, which does nothing else: whether it is urgent to go on. NULL: it is not. */
+	bool (*swept)(void *context);
 	void *context;
 	uint64_t calls[FAKE_PRUNE + 1];
 

@@ -791,6 +791,50 @@ static void windows_past_their_retention_are_pruned_in_small_steps(void **state)
 	assert_int_equal(stored_count(1, OPEN_MS), 0);
 }
 
+static int sweeps;
+static bool sweep_is_urgent;
+
+static bool sweep_for_20_ms(void *context)
+{
+	(void)context;
+	sweeps++;
+	pass(20);
+	return sweep_is_urgent;
+}
+
+static void sweep_step(int timeout_ms, int want)
+{
+	sweeps = 0;
+	assert_int_equal(stream_step(stream, timeout_ms, &note), ERROR_OK);
+	assert_int_equal(sweeps, want);
+}
+
+static void a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_events_wait(void **state)
+{
+	(void)state;
+	store.swept = sweep_for_20_ms;
+	sweep_is_urgent = false;
+	steps(2);
+	pass(1000);
+	sweep_step(0, 1);
+	sweep_step(0, 0); /* once a second */
+	pass(1000);
+	sweep_is_urgent = true;
+	sweep_step(0, 3); /* 50 ms and what is begun */
+	sweep_step(1000, 0);
+	assert_int_equal(reader.last_timeout_ms, 60); /* nothing waits: as long as it took */
+	pass(60);
+	ping(1, OPEN_MS);
+	sweep_step(0, 3); /* the ping waits for its reads */
+	pass(539);
+	sweep_step(0, 0);
+	pass(1);
+	sweep_is_urgent = false;
+	sweep_step(0, 1);
+	pass(999);
+	sweep_step(0, 0);
+}
+
 static void what_was_written_is_shown_to_whoever_watches(void **state)
 {
 	(void)state;
@@ -911,6 +955,7 @@ int main(void)
 		TEST(many_due_activities_take_many_steps),
 		TEST(a_refresh_whose_reads_fail_is_finished_later),
 		TEST(windows_past_their_retention_are_pruned_in_small_steps),
+		TEST(a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_events_wait),
 		TEST(what_was_written_is_shown_to_whoever_watches),
 		TEST(the_status_tells_positions_and_lag),
 		TEST(the_status_can_be_asked_for_by_any_thread),
