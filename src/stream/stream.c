@@ -25,7 +25,7 @@ enum {
 #define REFRESH_INTERVAL_US INT64_C(1000000)
 #define PRUNE_INTERVAL_US   INT64_C(10000000)
 #define SWEEP_INTERVAL_US   INT64_C(1000000)
-#define SWEEP_SLICE_US	    INT64_C(50000) /* in one go, while it is urgent */
+#define SWEEP_SLICE_US	    INT64_C(50000)  /* in one go, while it is urgent */
 #define REBUILD_SLICE_US    INT64_C(200000) /* in one go: events wait meanwhile */
 #define PRUNE_PAUSE_US	    INT64_C(20000)  /* between two steps: pings need the disk too */
 

@@ -46,8 +46,8 @@ class Node:
         (self.folder / "cassandra.yaml").write_text(text + more)
 
     def spawn(self):
-        command = [*without_mlock(), java(), f"@{SOURCES / 'jvm.options'}", f"-Xms{HEAP_MB}m", f"-Xmx{HEAP_MB}m",
-                   "-XX:TieredStopAtLevel=1", f"-javaagent:{next(jars().glob('jamm-*.jar'))}", "-cp", f"{jars()}/*",
+        command = [*without_mlock(), java(), f"@{SOURCES / 'jvm.options'}", f"-Xms{HEAP_MB}m", f"-Xmx{self.ring.heap_mb}m",
+                   f"-XX:TieredStopAtLevel={self.ring.compiler}", f"-javaagent:{next(jars().glob('jamm-*.jar'))}", "-cp", f"{jars()}/*",
                    f"-Dcassandra.config=file://{self.folder / 'cassandra.yaml'}", f"-Dcassandra.storagedir={self.folder}",
                    f"-Dcassandra.logdir={self.folder}", f"-Dlogback.configurationFile={SOURCES / 'logback.xml'}",
                    "org.apache.cassandra.service.CassandraDaemon"]
@@ -87,8 +87,10 @@ class Node:
 class Ring:
     """`count` nodes in one datacenter, datacenter1."""
 
-    def __init__(self, folder, count=1, more=""):
+    def __init__(self, folder, count=1, more="", lasting=False):
+        """lasting: it is to work for long enough that it is worth to compile its code well, and in more memory."""
         self.folder, self.count = folder, count
+        self.heap_mb, self.compiler = (2 * HEAP_MB, 4) if lasting else (HEAP_MB, 1)
         addresses = [f"127.0.0.{n + 1}" for n in range(count)]
         self.port, self.storage_port = reserve_ports(2, addresses)
         self.nodes = [Node(self, n + 1, more) for n in range(count)]
@@ -129,8 +131,8 @@ class Ring:
 
 
 @contextlib.contextmanager
-def running(folder, count=1, more=""):
-    ring = Ring(folder, count, more)
+def running(folder, count=1, more="", lasting=False):
+    ring = Ring(folder, count, more, lasting)
     try:
         yield ring.start()
     finally:

@@ -8,7 +8,9 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -22,14 +24,24 @@ OFFSET = (1 << 48) - 1  # of a position; above it is log-epoch
 
 
 class Fleet:
-    """pingctl load: `count` pings of one day of 10,000 clients, each until it is acknowledged."""
+    """pingctl load: `count` pings of one day of 10,000 clients, each until it is acknowledged. It stands still at `limit`, a share of
+    them, so that it is not over before all has befallen."""
 
-    def __init__(self, pingd, record, count, rate):
-        self.record, self.count = record, count
+    def __init__(self, pingd, record, count, rate, limit):
+        self.record, self.count, self.limit, self.ended = record, count, limit, threading.Event()
         command = [BUILD / "pingctl", "load", "--pings", str(count), "--clients", str(CLIENTS), "--rate", str(rate), "--timestamps", "fleet:24h",
                    "--retry", "--record", record]
         self.process = subprocess.Popen(processes.tied(command), env={"PINGCTL_ADDRESS": pingd.address, "LC_ALL": "C.UTF-8"},
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.pacer = threading.Thread(target=self.pace)
+        self.pacer.start()
+
+    def pace(self):
+        stands = False
+        while not self.ended.wait(0.02):
+            if stands != (self.acknowledged() >= self.limit * self.count):
+                stands = not stands
+                (processes.freeze if stands else processes.thaw)(self.process.pid)
 
     def acknowledged(self):
         """About how many."""
@@ -38,22 +50,19 @@ class Fleet:
     def reach(self, share, seconds):
         wait_for(f"{share:.0%} of the pings", lambda: self.acknowledged() >= share * self.count or self.process.poll() is not None, seconds)
 
-    @contextlib.contextmanager
-    def limited(self, share):
-        """It stands still when it has come that far, until the body ends, so that it is not over before all has befallen. Gives what looks."""
-        with contextlib.ExitStack() as held:
-            stands = []
-
-            def look():
-                if not stands and self.acknowledged() >= share * self.count and self.process.poll() is None:
-                    stands.append(held.enter_context(processes.frozen(self.process.pid)))
-            yield look
-
     def finish(self, seconds):
+        self.stop_pacing()
         said = self.process.communicate(timeout=seconds)[1]
         assert self.process.returncode == 0, said
 
+    def stop_pacing(self):
+        self.ended.set()
+        self.pacer.join()
+        if self.process.poll() is None:
+            processes.thaw(self.process.pid)
+
     def end(self):
+        self.stop_pacing()
         self.process.kill()
         self.process.wait()
 
@@ -85,10 +94,10 @@ class Storm:
         rows = self.writers()
         return None if rows is None else sum((row.position & OFFSET) + 1 for row in rows if row.position >= 0)
 
-    def moves_on(self, events, meanwhile=lambda: None):
+    def moves_on(self, events):
         """Waits until the metrics have come further by so many events since the last time."""
         def further():
-            meanwhile()
+            time.sleep(0.1)  # the store has other things to do than to be asked all the time
             now = self.applied()
             return now is not None and now >= self.seen + events
         wait_for("the metrics to come further", further, self.patience)
@@ -121,9 +130,25 @@ class Storm:
 
     def stop_engine(self):
         engine = self.chance.choice(self.engines)
-        wait_for("the engine to have begun", lambda: self.is_ready(engine), self.patience)
-        assert engine.stop() == 0
+        self.end_in_order(engine)
         engine.spawn()
+
+    def end_in_order(self, engine):
+        wait_for("the engine to have begun", lambda: self.is_ready(engine), self.patience)
+        engine.signal(signal.SIGTERM)
+        assert engine.wait(self.patience) == 0
+
+    def freeze_engine(self):
+        """Until the other has its partitions; then it goes on with what it was about to write."""
+        wait_for("both engines to have partitions", lambda: len(self.sharing()) == 2, self.patience)
+        engine = self.chance.choice(self.engines)
+        with engine.frozen():
+            wait_for("the other engine to have them all", lambda: len(self.sharing()) == 1, self.patience)
+
+    def sharing(self):
+        """Whose the partitions are, if each is somebody's."""
+        owners = [row.owner for row in self.writers() or [] if row.owner]
+        return set(owners) if len(owners) == PARTITIONS else set()
 
     def is_ready(self, engine):
         return engine.ready_or_gone()
@@ -142,7 +167,8 @@ class Storm:
 
     def events(self):
         """In the order that chance has."""
-        events = [self.kill_engine] * (KILLS - 2 * REPLAYS) + [self.replay] * REPLAYS + [self.stop_engine, self.kill_broker, self.kill_node]
+        events = [self.kill_engine] * (KILLS - 2 * REPLAYS) + [self.replay] * REPLAYS
+        events += [self.stop_engine, self.freeze_engine, self.kill_broker, self.kill_node]
         self.chance.shuffle(events)
         return events
 
@@ -204,6 +230,8 @@ def check_rows(session, postgres, database, patience):
     def same():
         last["found"] = stored(session)
         last["differences"] = differences(want, last["found"])
+        import collections
+        print(f"DIAG {time.monotonic():.1f}", len(last["differences"]), collections.Counter(l.split()[0] for l in last["differences"]), last["differences"][:3], flush=True)
         return not last["differences"]
     try:
         wait_for("every row to be the ledger's", same, patience)
@@ -221,7 +249,7 @@ def prove(make_pair, postgres, kafka, database, store, tmp_path, *, pings, rate,
     begun = time.monotonic()
     api = make_pair(*store.arguments, "--roles", "api", name="api").start()
     engines = [make_pair(*store.arguments, "--roles", "stream", name=name) for name in ("first", "second")]
-    fleet = Fleet(api, tmp_path / "acknowledged", pings, rate)
+    fleet = Fleet(api, tmp_path / "acknowledged", pings, rate, limit=0)
     with contextlib.ExitStack() as opened:
         opened.callback(fleet.end)
         session = opened.enter_context(store.cassandra.session())
@@ -229,9 +257,9 @@ def prove(make_pair, postgres, kafka, database, store, tmp_path, *, pings, rate,
         wait_for("the keyspace", lambda: has_tables(session, store), patience)
         events = storm.events()
         for number, event in enumerate(events):
+            fleet.limit = (number + 1.5) / (len(events) + 1)
             fleet.reach((number + storm.chance.random()) / (len(events) + 1), patience * 4)
-            with fleet.limited((number + 1.5) / (len(events) + 1)) as look:
-                storm.moves_on(pings // 100, look)
+            storm.moves_on(pings // 100)
             print(f"{time.monotonic() - begun:.0f} s: {event.__name__} at {fleet.acknowledged()} pings, {storm.seen} applied", flush=True)
             event()
         fleet.finish(patience * 10)
@@ -243,9 +271,8 @@ def prove(make_pair, postgres, kafka, database, store, tmp_path, *, pings, rate,
         check_rows(session, postgres, database, patience * 4)
         print(f"{time.monotonic() - begun:.0f} s: rows are the ledger's", flush=True)
         for engine in engines:
-            wait_for("the engine to have begun", lambda engine=engine: storm.is_ready(engine), patience)
             storm.memory_mb = max(storm.memory_mb, peak_memory_mb(engine.process))
-            assert engine.stop() == 0
+            storm.end_in_order(engine)
         rows = check_rows(session, postgres, database, 0)  # and so they stay
         check_lives(session, rows)
         check_activities(session, rows)

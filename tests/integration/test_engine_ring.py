@@ -16,7 +16,7 @@ pytestmark = [*needs_servers, pytest.mark.timeout(7200), pytest.mark.skipif(SCAL
 
 @pytest.fixture
 def ring(tmp_path_factory):
-    with cassandra_ring.running(tmp_path_factory.mktemp("ring"), count=3) as nodes:
+    with cassandra_ring.running(tmp_path_factory.mktemp("ring"), count=3, lasting=True) as nodes:
         yield nodes
 
 

@@ -6,8 +6,8 @@
 
 enum { PAGE = 64 };
 
-/* What was under way to the store when its sender died lands within seconds, or when a node is there again. From then on the sweep
- * is in a hurry, until a whole round found nothing left; with so many rows that this takes long, it goes on slowly. */
+/* What was under way to the store when its sender died lands within seconds, or when a node is there again. From then on the
+ * sweep is in a hurry, until a whole round found nothing left; with so many rows that this takes long, it goes on slowly. */
 #define LATE_US	  INT64_C(10000000)
 #define URGENT_US INT64_C(600000000)
 
