@@ -235,67 +235,33 @@ static void mark_broken(struct kafka_reader *reader, struct partition *partition
 		partition->broken = failed(reader, "cannot read the log", code, &partition->why);
 }
 
-/* A batch while it is made. */
-struct taking {
-	struct kafka_reader *reader;
-	struct partition *partition;
-	struct log_event event;
-	int taken; /* of what the queue gave */
-	bool rejected, at_end;
-	enum error error;
-	struct error_note *note;
-};
-
-static enum error take_record(struct taking *taking, const rd_kafka_message_t *message)
+static enum error take_record(struct kafka_reader *reader, const rd_kafka_message_t *message, struct log_event *event,
+			      bool *ret_rejected, struct error_note *note)
 {
-	struct kafka_reader *reader = taking->reader;
-	struct log_event *event = &taking->event;
 	struct error_note reason = {""};
 	if (record_decode(&reader->config, message, &reader->events[event->count], &reason)) {
 		event->count++;
 		event->newest_received_ms = rd_kafka_message_timestamp(message, NULL);
 		return ERROR_OK;
 	}
-	taking->rejected = true;
-	return dead_letters_add(reader->dead_letters, message, reason.text, taking->note);
+	*ret_rejected = true;
+	return dead_letters_add(reader->dead_letters, message, reason.text, note);
 }
 
-/* What lies in the queue beside records. That the topic is not known, which calls without a callback log and drop, may pass: its
- * metadata are asked for again. */
-static void take_notice(struct taking *taking, const rd_kafka_message_t *message)
+static enum error take_message(struct kafka_reader *reader, struct partition *partition, const rd_kafka_message_t *message,
+			       struct log_event *event, bool *ret_rejected, struct error_note *note)
 {
-	struct kafka_reader *reader = taking->reader;
-	switch (message->err) {
-	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-		taking->at_end = true;
-		if (message->offset > taking->partition->next_offset)
-			taking->partition->next_offset = message->offset;
-		break;
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		snprintf(reader->client_state.trouble, sizeof reader->client_state.trouble, "%s",
-			 rd_kafka_message_errstr(message));
-		break;
-	default:
-		mark_broken(reader, taking->partition, message);
+	enum error error = ERROR_OK;
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		error = take_record(reader, message, event, ret_rejected, note);
+		if (error == ERROR_OK)
+			partition->next_offset = message->offset + 1;
+	} else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		mark_broken(reader, partition, message);
+	} else if (message->offset > partition->next_offset) {
+		partition->next_offset = message->offset;
 	}
-}
-
-/* Called for one after the other; what is left when it yields stays in the queue. */
-static void take_message(rd_kafka_message_t *message, void *context)
-{
-	struct taking *taking = context;
-	taking->at_end = false;
-	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		take_notice(taking, message);
-	} else {
-		taking->error = take_record(taking, message);
-		if (taking->error == ERROR_OK)
-			taking->partition->next_offset = message->offset + 1;
-	}
-	if (++taking->taken == BATCH_EVENTS || taking->error != ERROR_OK || taking->partition->broken != ERROR_OK)
-		rd_kafka_yield(taking->reader->client);
+	return error;
 }
 
 /* The newest that is in the log, as the client last heard; readers may not see it yet. */
@@ -310,29 +276,35 @@ static int64_t end_position(const struct kafka_reader *reader, const struct part
 
 static enum error go_back(struct kafka_reader *reader, struct partition *partition, int64_t offset, struct error_note *note);
 
-/* BATCH where the partition has something new, else IDLE. By callback: one look at the queue and one at the clock for all of the
- * batch. librdkafka 2.12's calls that fill an array look at the queue for each record, and take the partition's end, and errors,
- * for records: they then skip a real one after the next rebalance. */
+/* BATCH where the partition has something new, else IDLE. One record a call: librdkafka 2.12's calls for many at once take the
+ * partition's end, and errors, for records, and then skip a real one after the next rebalance; with its calls by callback, which
+ * are half as fast again, events were missing after partitions had moved (docs/PERFORMANCE.md, "From Kafka to rows"). */
 static enum error read_partition(struct kafka_reader *reader, struct partition *partition, struct log_event *ret_event,
 				 struct error_note *note)
 {
+	struct log_event event = {.kind = LOG_IDLE, .partition = partition->number, .events = reader->events};
 	int64_t from = partition->next_offset;
-	struct taking taking = {.reader = reader,
-				.partition = partition,
-				.event = {.kind = LOG_IDLE, .partition = partition->number, .events = reader->events},
-				.note = note};
-	rd_kafka_consume_callback_queue(partition->queue, 0, take_message, &taking);
-	if (taking.error != ERROR_OK) {
+	bool rejected = false, at_end = false;
+	enum error error = ERROR_OK;
+	rd_kafka_message_t *message;
+	for (int taken = 0; error == ERROR_OK && taken < BATCH_EVENTS && partition->broken == ERROR_OK &&
+			    (message = rd_kafka_consume_queue(partition->queue, 0)) != NULL;
+	     taken++) {
+		error = take_message(reader, partition, message, &event, &rejected, note);
+		at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+		rd_kafka_message_destroy(message);
+	}
+	if (error != ERROR_OK) {
 		go_back(reader, partition, from, NULL);
-		return taking.error;
+		return error;
 	}
 	if (partition->next_offset == from)
 		return ERROR_OK;
-	taking.event.kind = LOG_BATCH;
-	taking.event.applied_position = position_before(reader, partition->next_offset);
-	taking.event.end_position = end_position(reader, partition, taking.at_end);
+	event.kind = LOG_BATCH;
+	event.applied_position = position_before(reader, partition->next_offset);
+	event.end_position = end_position(reader, partition, at_end);
 	reader->held_from = from;
-	*(taking.rejected ? &reader->held : ret_event) = taking.event;
+	*(rejected ? &reader->held : ret_event) = event;
 	return ERROR_OK;
 }
 
