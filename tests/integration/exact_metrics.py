@@ -230,8 +230,6 @@ def check_rows(session, postgres, database, patience):
     def same():
         last["found"] = stored(session)
         last["differences"] = differences(want, last["found"])
-        import collections
-        print(f"DIAG {time.monotonic():.1f}", len(last["differences"]), collections.Counter(l.split()[0] for l in last["differences"]), last["differences"][:3], flush=True)
         return not last["differences"]
     try:
         wait_for("every row to be the ledger's", same, patience)
