@@ -56,6 +56,14 @@
 	X(refreshed, "ping_engine_refreshed_activities_total", counter, "Rolling 24 hours derived again as they were due.",      \
 	  NULL)                                                                                                                  \
 	X(repaired, "ping_store_repaired_counters_total", counter, "Counters that the sweep found wrong and put right.", NULL)   \
+	X(rebuild_running, "ping_rebuild_running", gauge, "1 while rows are made anew from the ledger.", NULL)                   \
+	X(rebuild_done, "ping_rebuild_passes_total", counter, "Passes over the ledger, each for one request and partition.",     \
+	  METRIC_LABELS({"outcome", "done"}))                                                                                    \
+	X(rebuild_put_aside, "ping_rebuild_passes_total", counter,                                                               \
+	  "Passes over the ledger, each for one request and partition.", METRIC_LABELS({"outcome", "put_aside"}))                \
+	X(rebuild_clients, "ping_rebuild_clients_total", counter, "Clients whose rows were made anew.", NULL)                    \
+	X(rebuild_rows, "ping_rebuild_written_rows_total", counter, "Rows written or removed for that.", NULL)                   \
+	X(rebuild_corrected, "ping_rebuild_corrected_rows_total", counter, "Of those, rows that had said something else.", NULL) \
 	X(commit_failures, "ping_engine_commit_failures_total", counter, "Times that the group's offset could not be told.",     \
 	  NULL)                                                                                                                  \
 	X(writes, "ping_store_writes_total", counter, "Batches of rows written.", NULL)                                          \
@@ -274,6 +282,12 @@ static void sample_stream(struct telemetry *telemetry, struct pipeline *pipeline
 	samples[SAMPLE_fenced] = (double)stream.fenced;
 	samples[SAMPLE_refreshed] = (double)stream.refreshed;
 	samples[SAMPLE_repaired] = (double)stream.repaired;
+	samples[SAMPLE_rebuild_running] = stream.rebuild.running;
+	samples[SAMPLE_rebuild_done] = (double)stream.rebuild.done;
+	samples[SAMPLE_rebuild_put_aside] = (double)stream.rebuild.put_aside;
+	samples[SAMPLE_rebuild_clients] = (double)stream.rebuild.clients;
+	samples[SAMPLE_rebuild_rows] = (double)stream.rebuild.rows;
+	samples[SAMPLE_rebuild_corrected] = (double)stream.rebuild.corrected;
 	samples[SAMPLE_commit_failures] = (double)stream.commit_failures;
 	samples[SAMPLE_writes] = (double)stream.writes;
 	samples[SAMPLE_rows_written] = (double)stream.rows_written;

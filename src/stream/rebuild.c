@@ -142,6 +142,7 @@ static enum error put_aside(struct rebuild *rebuild, enum error why, const struc
 	if (text->text[0] == 0)
 		error_noted(&rebuild->request.note, why, "%s", error_text(why));
 	stop(rebuild, AGAIN_US);
+	rebuild->stats.put_aside++;
 	return tell(rebuild, note);
 }
 

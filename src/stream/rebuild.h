@@ -33,6 +33,7 @@ struct rebuild_config {
 
 struct rebuild_stats {
 	uint64_t done;			   /* requests */
+	uint64_t put_aside;		   /* passes that ended before their request was done, and are begun again */
 	uint64_t clients, rows, corrected; /* of all requests */
 	bool running;
 	int32_t partition; /* of the request that runs */

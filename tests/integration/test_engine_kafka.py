@@ -303,6 +303,10 @@ def damage(store, windows, days):
     return wrong, missing, more, counted, unknown, listed
 
 
+def metric(pingd, name):
+    return float(re.search(rf"^{re.escape(name)} (\S+)$", pingd.get("/metrics")[1].decode(), re.M)[1])
+
+
 def rebuild(pingd, store, *what, exit_code=0):
     """What `pingctl rebuild` says of itself: (its result, the audit at its end; None without one)."""
     done = pingd.ctl("rebuild", "--json", *what, *pingd.arguments[:4], *store.arguments, check=False)
@@ -340,6 +344,10 @@ def test_a_rebuild_puts_right_what_was_damaged_by_hand_while_pings_pour_in(store
     assert "metrics were rebuilt" in pingd.log()
     again, _ = rebuild(pingd, store, "--all", "--no-audit")
     assert again["corrected"] == 0 and again["clients"] >= 500
+    # What the engine tells of itself settles at the end of its step.
+    wait_for("the passes to be in /metrics", lambda: metric(pingd, 'ping_rebuild_passes_total{outcome="done"}') == 2 + 2 * PARTITIONS)
+    assert metric(pingd, "ping_rebuild_running") == 0
+    assert metric(pingd, "ping_rebuild_written_rows_total") > metric(pingd, "ping_rebuild_corrected_rows_total") >= 7
 
 
 def requests(store):

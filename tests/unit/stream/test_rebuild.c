@@ -368,6 +368,33 @@ static void without_a_ledger_who_asks_is_told_so_and_pings_go_on(void **state)
 	assert_string_equal(world.requests.requests[0].note.text, "");
 }
 
+static void a_ledger_that_does_not_answer_puts_the_pass_aside_until_it_does(void **state)
+{
+	(void)state;
+	begin(1);
+	int64_t start_ms = window_start_of(START_MS);
+	struct stream_status status;
+	world.source.random = &world.seeded.random;
+	world.source.trouble = 100;
+	ping(0, START_MS);
+	steps(50);
+	damage_window(0, start_ms, 0);
+	ask(0, NULL, REBUILD_EVERY_DAY);
+	steps(40);
+	stream_status(world.stream, &status);
+	assert_true(status.rebuild.put_aside > 0);
+	assert_int_equal(status.rebuild.done, 0);
+	assert_false(status.rebuild.running);
+	assert_non_null(strstr(world.requests.requests[0].note.text, "the ledger does not answer"));
+
+	settle();
+	stream_status(world.stream, &status);
+	assert_int_equal(stored_count(0, start_ms), 1);
+	assert_int_equal(status.rebuild.done, 1);
+	assert_int_equal(status.rebuild.clients, 1);
+	assert_true(status.rebuild.corrected >= 1 && status.rebuild.rows >= status.rebuild.corrected);
+}
+
 /* An engine was away for longer than the log keeps events; one partition's are still there. */
 static void what_the_log_lost_stops_the_engine_until_all_of_it_is_to_be_rebuilt(void **state)
 {
@@ -409,6 +436,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(rows_of_somebody_who_filled_the_tables_before_us_stay, end),
 		cmocka_unit_test_teardown(a_client_whose_batch_is_not_in_the_log_for_good_is_put_off, end),
 		cmocka_unit_test_teardown(without_a_ledger_who_asks_is_told_so_and_pings_go_on, end),
+		cmocka_unit_test_teardown(a_ledger_that_does_not_answer_puts_the_pass_aside_until_it_does, end),
 		cmocka_unit_test_teardown(what_the_log_lost_stops_the_engine_until_all_of_it_is_to_be_rebuilt, end),
 		cmocka_unit_test_teardown(whatever_was_damaged_is_a_plain_count_of_the_log_again, end),
 	};
