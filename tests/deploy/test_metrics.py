@@ -11,6 +11,7 @@ import time
 import pytest
 import yaml
 
+import flink_cluster
 import processes
 import programs
 from ports import reserve_one as free_port
@@ -19,7 +20,7 @@ from test_rules import RULES, promtool
 
 EXPORTERS = yaml.safe_load((HERE / "exporters.yaml").read_text())
 # As the reporters of a real cluster exposed them with the job on it.
-FLINK = {line for line in (HERE / "flink-metrics.txt").read_text().split("\n") if line and not line.startswith("#")}
+FLINK = flink_cluster.known_metrics()
 WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
 BUILD = pathlib.Path(os.environ.get("PING_BUILD", ROOT / "build"))
 

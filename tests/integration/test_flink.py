@@ -29,7 +29,7 @@ from test_postgres_kafka import pytestmark as needs_servers
 
 ROOT = HERE.parents[1]
 PARTITIONS = 6
-EVENTS = int((30_000 if SCALE <= 1 else 200_000) * SCALE)  # a million in the soak
+EVENTS = int((100_000 if SCALE <= 1 else 200_000) * SCALE)  # a million in the soak
 # Servers that start, two engines, and what is killed comes back: minutes, and more of them where the machine has other work.
 pytestmark = [*needs_servers, pytest.mark.timeout(1500 if SCALE <= 1 else 7200),
               pytest.mark.skipif(not CQL.exists(), reason="pingd was built without ScyllaDB: `make drivers` (drivers/README.md)"),
@@ -236,11 +236,20 @@ def check_rows(metrics, make_pingd, new_metrics, now_ms):
     return len(events), sum(map(len, found.values()))
 
 
+def check_metrics(flink):
+    """Its reporters expose the names that rules, boards and documents are held to, and no others."""
+    known = flink_cluster.known_metrics()
+    with contextlib.suppress(AssertionError):
+        flink.wait_until(lambda: flink.exposed() == known, "the metrics of tests/deploy/flink-metrics.txt", 60)
+    exposed = flink.exposed()
+    assert (sorted(known - exposed), sorted(exposed - known)) == ([], [])
+
+
 def test_every_row_is_the_native_engines_whoever_is_killed(flink, jar, new_metrics, cassandra, make_pingd):  # noqa: F811
     """A TaskManager, then the JobManager with it; a savepoint that goes on with another parallelism."""
     metrics, now_ms, count = new_metrics(), int(time.time() * 1000), EVENTS
     program, restarts = flink.upload(jar), flink.restarts()
-    with watched(cassandra, metrics.keyspace, CLIENTS) as back, Feed(metrics.log, make_events(count, now_ms), rate=max(1500, EVENTS // 150)) as feed:
+    with watched(cassandra, metrics.keyspace, CLIENTS) as back, Feed(metrics.log, make_events(count, now_ms), rate=max(3000, EVENTS // 150)) as feed:
         job = flink.run(program, metrics.arguments)
         flink.wait_until_running(job)
         feed.reach(count // 5)
@@ -264,6 +273,7 @@ def test_every_row_is_the_native_engines_whoever_is_killed(flink, jar, new_metri
         feed.join()
         metrics.wait_for_positions(events_of(read_topic(metrics.log, "raw-pings"))[2])
     flink.wait_for_checkpoint(job)
+    check_metrics(flink)
     flink.stop(job)
     # One that is taken for dead because the machine is slow writes on for a moment, as a zombie: then a reader may see an older value.
     assert back == [] or flink.restarts() > restarts + 1
@@ -388,6 +398,51 @@ def test_metrics_whose_place_in_the_log_is_not_known_are_an_error_and_so_is_a_wr
     assert stored(metrics.session) == before
 
 
+def entered(metrics, epoch):
+    """Every partition is at the start of the log in that epoch, or in it."""
+    rows = [row for number, row in metrics.writers().items() if number >= 0]
+    return len(rows) == PARTITIONS and all(row.position >= (epoch << 48) - 1 for row in rows)
+
+
+def test_a_log_that_was_made_anew_is_entered_by_pingd_and_then_the_job_goes_on(flink, jar, new_metrics, make_pingd):
+    metrics, now_ms, program = new_metrics(), int(time.time() * 1000), flink.upload(jar)
+    anew = [*metrics.arguments, "--log-epoch", "1"]
+    with Feed(metrics.log, make_events(1000, now_ms, seed=10), rate=10_000):
+        pass
+    job = flink.run(program, metrics.arguments)
+    events, _, ends = events_of(read_topic(metrics.log, "raw-pings"))
+    metrics.wait_for_positions(ends)
+    savepoint = flink.stop(job)
+    assert_refused(flink, program, anew, "its events would count twice; set --log-epoch back")
+
+    metrics.log.delete_topics(*TOPICS)
+    wait_for("the topics to be made anew", metrics.migrate)
+    with Feed(metrics.log, make_events(1500, now_ms, seed=11), rate=10_000):
+        pass
+    assert_refused(flink, program, metrics.arguments, "the topic was made anew, which is a procedure (drain, count, log-epoch + 1)")
+    assert_refused(flink, program, anew, "pingd moves them: start pingd --roles stream with --log-epoch 1")
+    engine = make_pingd("--log", metrics.log.url, "--store", metrics.url, "--roles", "stream", "--log-epoch", "1").start()
+    wait_for("pingd to enter the log", lambda: entered(metrics, 1))
+    assert engine.stop() == 0
+    with pytest.raises(AssertionError) as refused:  # its offsets are the other topic's, and would skip events of this one
+        flink.run(program, anew, savepoint=savepoint)
+    assert "allowNonRestoredState" in str(refused.value) or "not available in the new program" in str(refused.value), str(refused.value)[-3000:]
+    job = flink.run(program, anew)
+    with Feed(metrics.log, make_events(500, now_ms, seed=12), rate=10_000):
+        pass
+    more, _, ends = events_of(read_topic(metrics.log, "raw-pings"))
+    metrics.wait_for_positions({number: (1 << 48) + end for number, end in ends.items()})
+    flink.stop(job)
+    want, _ = expected(events + [(client, ms, (1 << 48) + offset) for client, ms, offset in more], now_ms)
+    assert differences(want, stored(metrics.session))[:10] == []
+
+
+def filled_by(api):
+    """As a process without an engine tells of the one elsewhere: (kind, when it was heard of)."""
+    status = api.ask("GetPipelineStatus", {})
+    return status.get("engine", ""), int(status.get("engineOwner", {}).get("heartbeatMs", 0))
+
+
 def state_of(engine):
     return sorted(re.findall(r"^ping_engine_(?:running|waiting) \d$", engine.get("/metrics")[1].decode(), re.M))
 
@@ -422,8 +477,13 @@ def test_native_to_flink_to_native_in_mid_stream(flink, jar, new_metrics, cassan
         moves_on("the job")
         start_and_wait(native)
         moves_on("the job beside it")
+        wait_for("who answers to name the job", lambda: filled_by(api)[0] == "flink" and filled_by(api)[1] > 0)
+        assert filled_by(native)[0] == "flink"
+        told = api.ctl("status").stdout
+        assert re.search(r"filled by     flink \(0x[0-9a-f]{32}\), last heard of ", told) and "not known here" in told, told
         savepoint = flink.stop(job)
         moves_on("pingd after the job")
+        wait_for("who answers to name pingd", lambda: filled_by(api)[0] == "native")
         wait_for("its metrics to say that it gets on", lambda: state_of(native) == ["ping_engine_running 1", "ping_engine_waiting 0"])
         assert native.stop() == 0
         job = flink.run(program, metrics.arguments, parallelism=2, savepoint=savepoint)

@@ -58,6 +58,12 @@ def reason(answer):
     return found[1] if found else answer
 
 
+def known_metrics():
+    """Names that a cluster's reporters are known to expose, with the job on it."""
+    text = (ROOT / "tests" / "deploy" / "flink-metrics.txt").read_text()
+    return {line for line in text.split("\n") if line and not line.startswith("#")}
+
+
 class Cluster:
     """Its processes write their PIDs into the folder, so that another run can stop it."""
 
