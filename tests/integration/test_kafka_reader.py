@@ -1,13 +1,15 @@
 """The log as engines read it, against a real Kafka: partitions that come and go, events in order, and the errors that name a way out."""
 import itertools
 import json
+import signal
+import struct
 import subprocess
 import time
 
 import pytest
 
-from conftest import BUILD, DEADLINE_S, wait_for
-from kafka import TOPICS, kafka  # noqa: F401  (a fixture)
+from conftest import BUILD, DEADLINE_S, SCALE, wait_for
+from kafka import TOPICS, kafka, processes  # noqa: F401  (a fixture)
 from test_kafka import TOOL, Tool
 
 pytestmark = pytest.mark.skipif(not TOOL.exists(), reason="pingd was built without Kafka: `make drivers` (drivers/README.md)")
@@ -490,3 +492,53 @@ def test_the_contract_of_logs_holds(kafka):  # noqa: F811
     done = subprocess.run([CONTRACT, kafka.addresses], capture_output=True, text=True, timeout=400, check=False)
     kafka.delete_topics(*TOPICS)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+STORM = BUILD / "tests" / "kafka" / "kafka-log-storm"
+STORM_READERS, STORM_CHANGES, STORM_KILLS, STORM_MOST = 3, int(30 * min(SCALE, 10)), 1, 1_000_000
+STORM_ROW = struct.Struct("=6q")  # position and number twice, generation, owner
+
+
+def test_no_event_is_passed_over_however_often_partitions_move(kafka, topics, tmp_path):  # noqa: F811
+    """Readers come, go and are killed while others read on: each ends when the number of an event is not the one behind that of the last."""
+    state, said = tmp_path / "state", tmp_path / "said"
+
+    def numbers():
+        """Of the last event that somebody read, by partition."""
+        rows = [row[1 + 2 * (row[4] % 2)] for row in STORM_ROW.iter_unpack(state.read_bytes())] if state.exists() else []
+        return rows or [-1] * len(PARTITIONS)
+
+    def start(*arguments, **streams):
+        return subprocess.Popen(processes.tied([STORM, *arguments]), text=True, **streams)
+
+    def spawn():
+        with said.open("a") as output:
+            return start("read", kafka.addresses, state, "20", stdout=output, stderr=output)
+
+    def further(events):
+        before = numbers()
+
+        def look():
+            assert all(reader.poll() is None for reader in readers), said.read_text()[-2000:]
+            assert writer.poll() is None, writer.stderr.read()
+            return all(now >= then + events for now, then in zip(numbers(), before))
+        wait_for("every partition to be read on", look)
+    writer = start("write", kafka.addresses, str(STORM_MOST), "4", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    readers = [spawn() for _ in range(STORM_READERS)]
+    try:
+        for change in range(STORM_CHANGES):
+            further(200)
+            reader = readers.pop(change % STORM_READERS)
+            reader.send_signal(signal.SIGKILL if change % (STORM_CHANGES // STORM_KILLS) == 0 else signal.SIGTERM)
+            assert reader.wait(DEADLINE_S) in (0, -signal.SIGTERM, -signal.SIGKILL), said.read_text()[-2000:]
+            readers.append(spawn())
+        further(200)
+        writer.terminate()
+        written = int(writer.communicate(timeout=DEADLINE_S)[0])
+        wait_for("the last events", lambda: set(numbers()) == {written - 1} or any(reader.poll() is not None for reader in readers))
+        assert all(reader.poll() is None for reader in readers), said.read_text()[-2000:]
+    finally:
+        for process in (writer, *readers):
+            process.kill()
+            process.wait()
+    assert "AGAIN" not in said.read_text()

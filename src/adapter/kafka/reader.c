@@ -119,28 +119,57 @@ static void remove_partition(struct kafka_reader *reader, int32_t number)
 	*partition = reader->partitions[--reader->partition_count]; /* the last one fills the gap */
 }
 
-/* One that the driver did not seek is not its own to read: it stands at the end, paused. */
+/* What waits in the partitions' queues is of before, and the client drops it. */
+static enum error seek_all(struct kafka_reader *reader, rd_kafka_topic_partition_list_t *where, struct error_note *note)
+{
+	rd_kafka_error_t *problem = rd_kafka_seek_partitions(reader->client, where, SEEK_TIMEOUT_MS);
+	for (int i = 0; i < where->cnt && problem == NULL; i++)
+		if (where->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			problem = rd_kafka_error_new(where->elems[i].err, "%s", rd_kafka_err2str(where->elems[i].err));
+	return problem == NULL ? ERROR_OK : client_failed_by(&reader->client_state, reader->client, "cannot seek", problem, note);
+}
+
+/* At a rebalance the client pauses every partition and goes on behind the last record that it gave us. By callback it takes a
+ * control record that is outdated for one (librdkafka 2.12), and would leave out what came before it: so it is told where to go
+ * on. */
+static enum error go_on(struct kafka_reader *reader, struct error_note *note)
+{
+	rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
+	for (size_t i = 0; i < reader->partition_count; i++)
+		if (reader->partitions[i].reading && reader->partitions[i].sought)
+			rd_kafka_topic_partition_list_add(where, KAFKA_TOPIC_EVENTS, reader->partitions[i].number)->offset =
+				reader->partitions[i].next_offset;
+	enum error error = where->cnt == 0 ? ERROR_OK : seek_all(reader, where, note);
+	rd_kafka_topic_partition_list_destroy(where);
+	return error;
+}
+
+/* Those that the driver did not seek are not its own to read: paused before they begin, wherever that is. */
 static enum error take_up(struct kafka_reader *reader, const rd_kafka_topic_partition_list_t *assigned, struct error_note *note)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(assigned);
 	rd_kafka_topic_partition_list_t *idle = rd_kafka_topic_partition_list_new(1);
 	for (int i = 0; i < list->cnt; i++) {
-		struct partition *partition = find_partition(reader, list->elems[i].partition);
+		const struct partition *partition = find_partition(reader, list->elems[i].partition);
 		bool sought = partition != NULL && partition->sought;
-		list->elems[i].offset = sought ? partition->next_offset : RD_KAFKA_OFFSET_END;
+		list->elems[i].offset = sought ? partition->next_offset : 0;
 		if (!sought)
 			rd_kafka_topic_partition_list_add(idle, KAFKA_TOPIC_EVENTS, list->elems[i].partition);
+	}
+	if (idle->cnt > 0)
+		rd_kafka_pause_partitions(reader->client, idle);
+	rd_kafka_error_t *problem = rd_kafka_incremental_assign(reader->client, list);
+	enum error error = problem == NULL ? go_on(reader, note)
+					   : client_failed_by(&reader->client_state, reader->client, "cannot take partitions up",
+							      problem, note);
+	for (int i = 0; i < list->cnt; i++) {
+		struct partition *partition = find_partition(reader, list->elems[i].partition);
 		if (partition != NULL)
 			partition->reading = true;
 	}
-	rd_kafka_error_t *problem = rd_kafka_incremental_assign(reader->client, list);
-	if (problem == NULL && idle->cnt > 0)
-		rd_kafka_pause_partitions(reader->client, idle);
 	rd_kafka_topic_partition_list_destroy(idle);
 	rd_kafka_topic_partition_list_destroy(list);
-	return problem == NULL
-		       ? ERROR_OK
-		       : client_failed_by(&reader->client_state, reader->client, "cannot take partitions up", problem, note);
+	return error;
 }
 
 static enum error give_up(struct kafka_reader *reader, const rd_kafka_topic_partition_list_t *revoked, struct error_note *note)
@@ -148,9 +177,12 @@ static enum error give_up(struct kafka_reader *reader, const rd_kafka_topic_part
 	for (int i = 0; i < revoked->cnt; i++)
 		remove_partition(reader, revoked->elems[i].partition);
 	rd_kafka_error_t *problem = rd_kafka_incremental_unassign(reader->client, revoked);
-	return problem == NULL
-		       ? ERROR_OK
-		       : client_failed_by(&reader->client_state, reader->client, "cannot give partitions up", problem, note);
+	if (problem != NULL)
+		return client_failed_by(&reader->client_state, reader->client, "cannot give partitions up", problem, note);
+	rd_kafka_topic_partition_list_t *idle = rd_kafka_topic_partition_list_copy(revoked);
+	rd_kafka_resume_partitions(reader->client, idle); /* for the next time */
+	rd_kafka_topic_partition_list_destroy(idle);
+	return go_on(reader, note);
 }
 
 /* The rebalance's next partition; or, when the driver has heard of them all, what Kafka waits for. */
@@ -235,33 +267,67 @@ static void mark_broken(struct kafka_reader *reader, struct partition *partition
 		partition->broken = failed(reader, "cannot read the log", code, &partition->why);
 }
 
-static enum error take_record(struct kafka_reader *reader, const rd_kafka_message_t *message, struct log_event *event,
-			      bool *ret_rejected, struct error_note *note)
+/* A batch while it is made. */
+struct taking {
+	struct kafka_reader *reader;
+	struct partition *partition;
+	struct log_event event;
+	int taken; /* of what the queue gave */
+	bool rejected, at_end;
+	enum error error;
+	struct error_note *note;
+};
+
+static enum error take_record(struct taking *taking, const rd_kafka_message_t *message)
 {
+	struct kafka_reader *reader = taking->reader;
+	struct log_event *event = &taking->event;
 	struct error_note reason = {""};
 	if (record_decode(&reader->config, message, &reader->events[event->count], &reason)) {
 		event->count++;
 		event->newest_received_ms = rd_kafka_message_timestamp(message, NULL);
 		return ERROR_OK;
 	}
-	*ret_rejected = true;
-	return dead_letters_add(reader->dead_letters, message, reason.text, note);
+	taking->rejected = true;
+	return dead_letters_add(reader->dead_letters, message, reason.text, taking->note);
 }
 
-static enum error take_message(struct kafka_reader *reader, struct partition *partition, const rd_kafka_message_t *message,
-			       struct log_event *event, bool *ret_rejected, struct error_note *note)
+/* What lies in the queue beside records. That the topic is not known, which calls without a callback log and drop, may pass: its
+ * metadata are asked for again. */
+static void take_notice(struct taking *taking, const rd_kafka_message_t *message)
 {
-	enum error error = ERROR_OK;
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		error = take_record(reader, message, event, ret_rejected, note);
-		if (error == ERROR_OK)
-			partition->next_offset = message->offset + 1;
-	} else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-		mark_broken(reader, partition, message);
-	} else if (message->offset > partition->next_offset) {
-		partition->next_offset = message->offset;
+	struct kafka_reader *reader = taking->reader;
+	switch (message->err) {
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		taking->at_end = true;
+		if (message->offset > taking->partition->next_offset)
+			taking->partition->next_offset = message->offset;
+		break;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		snprintf(reader->client_state.trouble, sizeof reader->client_state.trouble, "%s",
+			 rd_kafka_message_errstr(message));
+		break;
+	default:
+		mark_broken(reader, taking->partition, message);
 	}
-	return error;
+}
+
+/* Called for one after the other; what is left when it yields stays in the queue. */
+static void take_message(rd_kafka_message_t *message, void *context)
+{
+	struct taking *taking = context;
+	taking->at_end = false;
+	if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		take_notice(taking, message);
+	} else {
+		taking->error = take_record(taking, message);
+		if (taking->error == ERROR_OK)
+			taking->partition->next_offset = message->offset + 1;
+	}
+	if (++taking->taken == BATCH_EVENTS || taking->error != ERROR_OK || taking->partition->broken != ERROR_OK)
+		rd_kafka_yield(taking->reader->client);
 }
 
 /* The newest that is in the log, as the client last heard; readers may not see it yet. */
@@ -276,35 +342,29 @@ static int64_t end_position(const struct kafka_reader *reader, const struct part
 
 static enum error go_back(struct kafka_reader *reader, struct partition *partition, int64_t offset, struct error_note *note);
 
-/* BATCH where the partition has something new, else IDLE. One record a call: librdkafka 2.12's calls for many at once take the
- * partition's end, and errors, for records, and then skip a real one after the next rebalance; with its calls by callback, which
- * are half as fast again, events were missing after partitions had moved (docs/PERFORMANCE.md, "From Kafka to rows"). */
+/* BATCH where the partition has something new, else IDLE. By callback: one look at the queue and one at the clock for all of the
+ * batch. librdkafka 2.12's calls that fill an array look at the queue for each record, and take the partition's end, and errors,
+ * for records: they then skip a real one after the next rebalance. */
 static enum error read_partition(struct kafka_reader *reader, struct partition *partition, struct log_event *ret_event,
 				 struct error_note *note)
 {
-	struct log_event event = {.kind = LOG_IDLE, .partition = partition->number, .events = reader->events};
 	int64_t from = partition->next_offset;
-	bool rejected = false, at_end = false;
-	enum error error = ERROR_OK;
-	rd_kafka_message_t *message;
-	for (int taken = 0; error == ERROR_OK && taken < BATCH_EVENTS && partition->broken == ERROR_OK &&
-			    (message = rd_kafka_consume_queue(partition->queue, 0)) != NULL;
-	     taken++) {
-		error = take_message(reader, partition, message, &event, &rejected, note);
-		at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-		rd_kafka_message_destroy(message);
-	}
-	if (error != ERROR_OK) {
+	struct taking taking = {.reader = reader,
+				.partition = partition,
+				.event = {.kind = LOG_IDLE, .partition = partition->number, .events = reader->events},
+				.note = note};
+	rd_kafka_consume_callback_queue(partition->queue, 0, take_message, &taking);
+	if (taking.error != ERROR_OK) {
 		go_back(reader, partition, from, NULL);
-		return error;
+		return taking.error;
 	}
 	if (partition->next_offset == from)
 		return ERROR_OK;
-	event.kind = LOG_BATCH;
-	event.applied_position = position_before(reader, partition->next_offset);
-	event.end_position = end_position(reader, partition, at_end);
+	taking.event.kind = LOG_BATCH;
+	taking.event.applied_position = position_before(reader, partition->next_offset);
+	taking.event.end_position = end_position(reader, partition, taking.at_end);
 	reader->held_from = from;
-	*(rejected ? &reader->held : ret_event) = event;
+	*(taking.rejected ? &reader->held : ret_event) = taking.event;
 	return ERROR_OK;
 }
 
@@ -464,16 +524,13 @@ static enum error go_back(struct kafka_reader *reader, struct partition *partiti
 {
 	rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(where, KAFKA_TOPIC_EVENTS, partition->number)->offset = offset;
-	rd_kafka_error_t *problem = rd_kafka_seek_partitions(reader->client, where, SEEK_TIMEOUT_MS);
-	if (problem == NULL && where->elems[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		problem = rd_kafka_error_new(where->elems[0].err, "%s", rd_kafka_err2str(where->elems[0].err));
-	if (problem == NULL && !partition->sought)
+	enum error error = seek_all(reader, where, note);
+	if (error == ERROR_OK && !partition->sought)
 		rd_kafka_resume_partitions(reader->client, where);
 	rd_kafka_topic_partition_list_destroy(where);
-	if (problem != NULL)
-		return client_failed_by(&reader->client_state, reader->client, "cannot seek", problem, note);
-	partition->next_offset = offset;
-	return ERROR_OK;
+	if (error == ERROR_OK)
+		partition->next_offset = offset;
+	return error;
 }
 
 /* Where the first event newer than `position` is, if nothing that lay between can have been missed. */
