@@ -235,6 +235,8 @@ static void tell_copies(struct migrator *migrator, const struct pc_result *rows)
 		     "them",
 		     migrator->config->keyspace, copies.data[0], copies.data[0] == '1' ? "y" : "ies", COPIES,
 		     datacenter == NULL ? "the datacenter" : datacenter);
+	if (copies.size == 1 && copies.data[0] == '1')
+		tell(migrator, "of one copy a node that is killed loses what it wrote last, unless it has commitlog_sync: batch");
 }
 
 static enum error ensure_keyspace(struct migrator *migrator, bool create, struct error_note *note)
