@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 /* What a store learns to do must be passed on here, too. */
-_Static_assert(sizeof(struct store_vtable) == 15 * sizeof(void (*)(void)), "every call of a store has its own below");
+_Static_assert(sizeof(struct store_vtable) == 17 * sizeof(void (*)(void)), "every call of a store has its own below");
 
 const char *store_call_name(enum store_call call)
 {
@@ -152,6 +152,19 @@ static enum error pass_held(struct store *base, struct error_note *note)
 	return self->inner->vtable->held(self->inner, note);
 }
 
+static enum error pass_find_inherited(struct store *base, int32_t partition, struct error_note *note)
+{
+	struct timed_store *self = (struct timed_store *)base;
+	return self->inner->vtable->find_inherited(self->inner, partition, note);
+}
+
+static enum error pass_merge_inherited(struct store *base, int32_t partition, struct store_merge *ret_merge,
+				       struct error_note *note)
+{
+	struct timed_store *self = (struct timed_store *)base;
+	return self->inner->vtable->merge_inherited(self->inner, partition, ret_merge, note);
+}
+
 static void close_both(struct store *base)
 {
 	struct timed_store *self = (struct timed_store *)base;
@@ -186,6 +199,10 @@ enum error timed_store_create(struct store *inner, struct clock *clock, const st
 		self->vtable.put_rebuild = pass_put_rebuild;
 		self->vtable.read_rows = timed_read_rows;
 		self->vtable.remove = timed_remove;
+	}
+	if (inner->vtable->find_inherited != NULL) {
+		self->vtable.find_inherited = pass_find_inherited;
+		self->vtable.merge_inherited = pass_merge_inherited;
 	}
 	self->store.vtable = &self->vtable;
 	self->store.log_epoch = inner->log_epoch;

@@ -21,6 +21,7 @@ struct item {
 	struct {
 		bool there;
 		int64_t count, first_ms, last_ms, position;
+		int64_t kept; /* of the count: known by number alone; of a client: 1 where any row of his keeps something */
 	} row;
 	bool has_counter;
 	int64_t counter;
@@ -94,7 +95,8 @@ static struct item *item_of(struct check *check, enum metrics_kind kind, const s
 {
 	struct item key = {.kind = kind, .client = *client, .start_ms = start_ms, .position = POSITION_NONE};
 	struct item *found = check->asked == 0 ? NULL : bsearch(&key, check->some.items, check->asked, sizeof key, compare_items);
-	for (size_t i = check->asked; kind == METRICS_DAYS && found == NULL && i < check->some.count; i++) /* its counter's */
+	bool again = kind == METRICS_DAYS || kind == METRICS_CLIENTS; /* its counter's, or of what one of its rows keeps */
+	for (size_t i = check->asked; again && found == NULL && i < check->some.count; i++)
 		if (compare_items(&check->some.items[i], &key) == 0)
 			found = &check->some.items[i];
 	return found != NULL || !check->adds ? found : add_item(check, &check->some, &key);
@@ -146,10 +148,29 @@ static void see_client(void *context, const struct client_row *row)
 	item->row.last_ms = row->last_ms;
 }
 
+/* Of the row that was told just before: that may be the last one added. */
+static void see_kept(void *context, const struct address *client, int64_t start_ms, bool of_day, int64_t kept)
+{
+	struct check *check = context;
+	const struct item key = {.kind = of_day ? METRICS_DAYS : METRICS_WINDOWS, .client = *client, .start_ms = start_ms};
+	struct item *last = check->some.count == 0 ? NULL : &check->some.items[check->some.count - 1], *item;
+	if (last != NULL && compare_items(last, &key) == 0)
+		item = last;
+	else
+		item = item_of(check, key.kind, client, start_ms);
+	if (item != NULL && item->row.there)
+		item->row.kept = kept;
+	if (!of_day) /* its day keeps as many */
+		return;
+	item = item_of(check, METRICS_CLIENTS, client, 0);
+	if (item != NULL)
+		item->row.kept = 1;
+}
+
 /* The rows of the clients at hand, each to its item of `some`. */
 static enum error read_rows(struct check *check, struct error_note *note)
 {
-	const struct store_rows rows = {check, see_counter, see_window, see_day, see_client};
+	const struct store_rows rows = {check, see_counter, see_window, see_day, see_client, see_kept};
 	check->asked = check->some.count;
 	enum error error = check->store->vtable->read_rows(check->store, check->clients, check->client_count, &rows, note);
 	check->client_count = 0;
@@ -194,13 +215,17 @@ static struct ledger_key key_of(const struct check *check, const struct item *it
 static bool row_fits(const struct item *item, const struct ledger_key_sum *sum, const struct ledger_key_sum *all)
 {
 	if (item->kind == METRICS_CLIENTS && !item->row.there)
-		return sum->count == 0;
+		return sum->count == 0 && item->row.kept == 0;
+	if (item->kind == METRICS_CLIENTS && item->row.kept > 0)
+		return sum->count == 0 || (item->row.first_ms <= sum->first_ms && item->row.last_ms >= sum->last_ms);
 	if (item->kind == METRICS_CLIENTS)
 		return all->count > 0 && item->row.first_ms >= all->first_ms && item->row.last_ms <= all->last_ms &&
 		       (sum->count == 0 || (item->row.first_ms <= sum->first_ms && item->row.last_ms >= sum->last_ms));
-	bool equal = sum->later == 0 && item->row.count == sum->count;
+	bool equal = sum->later == 0 && item->row.count - item->row.kept == sum->count;
 	if (item->kind == METRICS_DAYS || !item->row.there)
 		return equal;
+	if (item->row.kept > 0)
+		return equal && (sum->count == 0 || (item->row.first_ms <= sum->first_ms && item->row.last_ms >= sum->last_ms));
 	return equal && item->row.first_ms == sum->first_ms && item->row.last_ms == sum->last_ms;
 }
 
@@ -283,7 +308,7 @@ static enum error look_at_suspects(struct check *check, struct error_note *note)
 
 static bool is_plain(const struct check *check, const struct item *item)
 {
-	if (!item->row.there)
+	if (!item->row.there || item->row.kept > 0)
 		return false;
 	if (item->kind == METRICS_CLIENTS)
 		return item->row.first_ms == item->first_ms && item->row.last_ms == item->last_ms;

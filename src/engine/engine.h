@@ -64,6 +64,8 @@ struct engine_dirty {
 	const struct activity_row *activities; /* due_ms == 0: remove the row */
 	size_t activity_count;
 	int64_t position; /* committable once all of it is written: of the newest event applied (POSITION_NONE: none yet) */
+	/* Not the engine's: how many pings of each window (day) are known by number alone. NULL: as the store has it. */
+	const int64_t *window_kept, *day_kept;
 };
 
 struct engine_stats {

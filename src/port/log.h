@@ -46,6 +46,8 @@ struct log_reader_vtable {
 	/* Every partition is given up, and none is assigned before the next poll, which begins anew. The driver has forgotten
 	 * them all. NULL where nobody else reads. */
 	void (*leave)(struct log_reader *log);
+	/* The position of the partition's newest event, or of what is none behind it. NULL as above. */
+	enum error (*end)(struct log_reader *log, int32_t partition, int64_t *ret_position, struct error_note *note);
 };
 struct log_reader {
 	const struct log_reader_vtable *vtable;

@@ -16,6 +16,9 @@ struct store_rows {
 	void (*window)(void *context, const struct window_row *row);
 	void (*day)(void *context, const struct day_row *row);
 	void (*client)(void *context, const struct client_row *row);
+	/* Of a window (day) that was told, some of whose pings neither ledger nor log has (semantics, "Exactly once, by
+	 * position"): how many. NULL: not wanted. */
+	void (*kept)(void *context, const struct address *client, int64_t start_ms, bool of_day, int64_t kept);
 };
 
 /* Rows that should not be: named by client and start. */
@@ -26,6 +29,14 @@ struct store_removal {
 	size_t day_count;
 	const struct client_row *clients;
 	size_t client_count;
+};
+
+/* What merging inherited rows changed: the dirty rows are written. All of it lives until the next call of the store. */
+struct store_merge {
+	struct engine_dirty dirty;
+	const struct address *clients; /* in order */
+	size_t client_count;
+	bool more; /* it is to be called again */
 };
 
 struct store;
@@ -79,6 +90,13 @@ struct store_vtable {
 			     struct error_note *note);
 	/* Takes nothing. HELD: another kind of engine is at work, or was less than a minute ago. NULL: there is no other kind. */
 	enum error (*held)(struct store *store, struct error_note *note);
+	/* Rows of somebody who filled the tables before the first engine came; NULL, both, where there can be none. Whether some
+	 * of the partition's are still to be merged: OK, NOT_FOUND. */
+	enum error (*find_inherited)(struct store *store, int32_t partition, struct error_note *note);
+	/* Merges those of some clients: no row says less than theirs said. The partition's rows hold all that the log had when
+	 * they were left, and nothing is dirty. FENCED as above. May be done again. */
+	enum error (*merge_inherited)(struct store *store, int32_t partition, struct store_merge *ret_merge,
+				      struct error_note *note);
 };
 struct store {
 	const struct store_vtable *vtable;

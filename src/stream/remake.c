@@ -7,11 +7,18 @@
 #define DAY_MS		    INT64_C(86400000)
 #define RETENTION_MARGIN_MS INT64_C(3600000) /* as the engine's */
 
+/* A window of the store, which keeps so many of its pings. */
+struct found_kept {
+	struct window_row row; /* of it client and start alone, until join_kept */
+	bool of_day;
+	int64_t kept;
+};
+
 /* A day of the store: its total, its counter, or both. */
 struct found_day {
 	struct day_row row; /* total and position, where it is there */
 	bool there, has_counter;
-	int64_t counter;
+	int64_t counter, kept;
 };
 
 #define LIST(type)               \
@@ -24,16 +31,21 @@ struct found_day {
 struct remake {
 	struct remake_scope scope;
 	bool failed;
+	bool keeps; /* the client at hand: some day of his, which outlives its windows */
 	size_t corrected;
 	/* The store's, then in order of client and start. */
 	LIST(struct window_row) found_windows;
 	LIST(struct found_day) found_days;
 	LIST(struct client_row) found_clients;
+	LIST(struct found_kept) found_kept; /* then of windows alone */
 	/* The ledger's, and of the client at hand what came since. */
 	LIST(struct window_row) sums;
 	LIST(struct window_row) wanted;
+	LIST(int64_t) wanted_kept; /* of each */
 	/* What comes out. */
 	LIST(struct window_row) windows;
+	LIST(int64_t) window_kept;
+	LIST(int64_t) day_kept;
 	LIST(struct day_row) days;
 	LIST(struct client_row) clients;
 	LIST(struct activity_row) activities;
@@ -76,6 +88,10 @@ void remake_destroy(struct remake *remake)
 	free(remake->found_windows.items);
 	free(remake->found_days.items);
 	free(remake->found_clients.items);
+	free(remake->found_kept.items);
+	free(remake->wanted_kept.items);
+	free(remake->window_kept.items);
+	free(remake->day_kept.items);
 	free(remake->sums.items);
 	free(remake->wanted.items);
 	free(remake->windows.items);
@@ -97,6 +113,7 @@ void remake_begin(struct remake *remake, const struct remake_scope *scope)
 	remake->sums.count = remake->wanted.count = 0;
 	remake->windows.count = remake->days.count = remake->clients.count = remake->activities.count = 0;
 	remake->gone_windows.count = remake->gone_days.count = remake->gone_clients.count = 0;
+	remake->found_kept.count = remake->window_kept.count = remake->day_kept.count = 0;
 }
 
 /* ─── What there is ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -128,9 +145,16 @@ static void see_client(void *context, const struct client_row *row)
 	ADD(remake, &remake->found_clients, *row);
 }
 
+static void see_kept(void *context, const struct address *client, int64_t start_ms, bool of_day, int64_t kept)
+{
+	struct remake *remake = context;
+	const struct found_kept row = {.row = {.client = *client, .start_ms = start_ms}, .of_day = of_day, .kept = kept};
+	ADD(remake, &remake->found_kept, row);
+}
+
 struct store_rows remake_visitors(struct remake *remake)
 {
-	return (struct store_rows){remake, see_counter, see_window, see_day, see_client};
+	return (struct store_rows){remake, see_counter, see_window, see_day, see_client, see_kept};
 }
 
 void remake_sum(struct remake *remake, const struct ledger_sum *sum)
@@ -192,6 +216,27 @@ static void join_days(struct remake *remake)
 	remake->found_days.count = kept;
 }
 
+static const void *find(const void *rows, size_t count, size_t size, const void *key)
+{
+	return count == 0 ? NULL : bsearch(key, rows, count, size, compare_keys);
+}
+
+/* What days keep comes to them; what windows do stays, in order. */
+static void join_kept(struct remake *remake)
+{
+	size_t left = 0;
+	struct found_kept *rows = remake->found_kept.items;
+	for (size_t i = 0; i < remake->found_kept.count; i++) {
+		const struct found_day *day = find(remake->found_days.items, remake->found_days.count, sizeof *day, &rows[i]);
+		if (!rows[i].of_day)
+			rows[left++] = rows[i];
+		else if (day != NULL)
+			remake->found_days.items[day - remake->found_days.items].kept = rows[i].kept;
+	}
+	remake->found_kept.count = left;
+	sort(rows, left, sizeof *rows, compare_keys);
+}
+
 /* The first of the rows that is this client's, or the place where it would be; *ret_end: behind its last one. */
 static size_t rows_of(const void *rows, size_t count, size_t size, const struct address *client, size_t *ret_end)
 {
@@ -235,6 +280,42 @@ static void merge(struct window_row *row, const struct window_row *more)
 		row->position = more->position;
 }
 
+/* Windows that keep something are wanted, whether the ledger has anything of them or not. */
+static void want_kept(struct remake *remake, const struct address *client)
+{
+	size_t end;
+	for (size_t i = rows_of(remake->found_kept.items, remake->found_kept.count, sizeof(struct found_kept), client, &end);
+	     i < end; i++) {
+		struct window_row row = remake->found_kept.items[i].row;
+		row.first_ms = INT64_MAX;
+		row.last_ms = INT64_MIN;
+		row.position = POSITION_NONE;
+		if (in_scope(remake, row.start_ms))
+			ADD(remake, &remake->wanted, row);
+	}
+}
+
+/* A row that keeps something never becomes less. How many it keeps from now on. */
+static int64_t keep(const struct remake *remake, struct window_row *row)
+{
+	const struct found_kept *kept = find(remake->found_kept.items, remake->found_kept.count, sizeof *kept, row);
+	const struct window_row *found = find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
+	int64_t own = row->count;
+	if (kept == NULL || found == NULL)
+		return 0;
+	if (found->count > row->count)
+		row->count = found->count;
+	if (kept->kept > row->count)
+		row->count = kept->kept;
+	if (row->count > own && found->first_ms < row->first_ms)
+		row->first_ms = found->first_ms;
+	if (row->count > own && found->last_ms > row->last_ms)
+		row->last_ms = found->last_ms;
+	if (row->position == POSITION_NONE)
+		row->position = found->position;
+	return row->count - own;
+}
+
 /* `wanted` becomes the client's windows as they should be, in order. */
 static void gather_wanted(struct remake *remake, const struct address *client, const struct delta *delta)
 {
@@ -246,6 +327,7 @@ static void gather_wanted(struct remake *remake, const struct address *client, c
 	while (delta_next(delta, client, &place, &row))
 		if (in_scope(remake, row.start_ms))
 			ADD(remake, &remake->wanted, row);
+	want_kept(remake, client);
 	struct window_row *rows = remake->wanted.items;
 	sort(rows, remake->wanted.count, sizeof *rows, compare_keys);
 	for (size_t i = 0; i < remake->wanted.count; i++) {
@@ -255,11 +337,11 @@ static void gather_wanted(struct remake *remake, const struct address *client, c
 			rows[kept++] = rows[i];
 	}
 	remake->wanted.count = kept;
-}
-
-static const void *find(const void *rows, size_t count, size_t size, const void *key)
-{
-	return count == 0 ? NULL : bsearch(key, rows, count, size, compare_keys);
+	remake->wanted_kept.count = 0;
+	for (size_t i = 0; i < kept; i++) {
+		int64_t stays = keep(remake, &rows[i]);
+		ADD(remake, &remake->wanted_kept, stays);
+	}
 }
 
 static void make_windows(struct remake *remake, const struct address *client)
@@ -271,6 +353,7 @@ static void make_windows(struct remake *remake, const struct address *client)
 		const struct window_row *found =
 			find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
 		ADD(remake, &remake->windows, *row);
+		ADD(remake, &remake->window_kept, remake->wanted_kept.items[i]);
 		remake->corrected += found == NULL || found->count != row->count || found->first_ms != row->first_ms ||
 				     found->last_ms != row->last_ms || found->position != row->position;
 	}
@@ -288,10 +371,18 @@ static void make_windows(struct remake *remake, const struct address *client)
 	}
 }
 
-static void make_day(struct remake *remake, const struct day_row *day)
+/* `kept`: what its windows keep, which is in its total. */
+static void make_day(struct remake *remake, struct day_row *day, int64_t kept)
 {
 	const struct found_day *found = find(remake->found_days.items, remake->found_days.count, sizeof *found, day);
+	int64_t own = day->total - kept;
+	if (found != NULL && found->kept > 0 && found->row.total > day->total)
+		day->total = found->row.total;
+	if (found != NULL && found->kept > day->total)
+		day->total = found->kept;
 	ADD(remake, &remake->days, *day);
+	ADD(remake, &remake->day_kept, day->total - own);
+	remake->keeps |= day->total > own;
 	remake->corrected +=
 		found == NULL || !found->there || found->row.total != day->total || found->row.position != day->position;
 	remake->corrected += found != NULL && found->has_counter && found->counter != day->total;
@@ -302,31 +393,41 @@ static void make_days(struct remake *remake, const struct address *client)
 {
 	struct day_row day = {.client = *client, .start_ms = -1};
 	size_t first = remake->days.count, end;
+	int64_t kept = 0;
+	remake->keeps = false;
 	for (size_t i = 0; i < remake->wanted.count; i++) {
 		const struct window_row *row = &remake->wanted.items[i];
 		if (day_start_of(row->start_ms) != day.start_ms) {
 			if (day.start_ms >= 0)
-				make_day(remake, &day);
+				make_day(remake, &day, kept);
 			day = (struct day_row){*client, day_start_of(row->start_ms), 0, POSITION_NONE};
+			kept = 0;
 		}
 		day.total += row->count;
+		kept += remake->wanted_kept.items[i];
 		if (row->position > day.position)
 			day.position = row->position;
 	}
 	if (day.start_ms >= 0)
-		make_day(remake, &day);
+		make_day(remake, &day, kept);
+	size_t made = remake->days.count - first;
 	for (size_t i = rows_of(remake->found_days.items, remake->found_days.count, sizeof(struct found_day), client, &end);
 	     i < end; i++) {
 		const struct found_day *found = &remake->found_days.items[i];
 		if (!found->there || !in_scope(remake, found->row.start_ms) ||
-		    find(remake->days.items + first, remake->days.count - first, sizeof(struct day_row), &found->row) != NULL)
+		    find(remake->days.items + first, made, sizeof(struct day_row), &found->row) != NULL)
 			continue;
+		if (found->kept > 0) {
+			day = found->row;
+			make_day(remake, &day, day.total);
+			continue;
+		}
 		ADD(remake, &remake->gone_days, found->row);
 		remake->corrected++;
 	}
 }
 
-/* Of one day only what it adds is known. */
+/* Of one day only what it adds is known; and of what is kept only what the row says. */
 static void make_client(struct remake *remake, const struct address *client)
 {
 	size_t end,
@@ -335,6 +436,8 @@ static void make_client(struct remake *remake, const struct address *client)
 	bool whole = remake->scope.day_ms == REBUILD_EVERY_DAY;
 	struct client_row row = {.client = *client};
 	if (!whole && found != NULL)
+		row = *found;
+	if (found != NULL && remake->keeps)
 		row = *found;
 	for (size_t i = 0; i < remake->wanted.count; i++) {
 		const struct window_row *window = &remake->wanted.items[i];
@@ -377,6 +480,7 @@ enum error remake_finish(struct remake *remake, const struct address *clients, s
 	sort(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), compare_clients);
 	sort(remake->sums.items, remake->sums.count, sizeof(struct window_row), compare_keys);
 	join_days(remake);
+	join_kept(remake);
 	for (size_t i = 0; i < count && !remake->failed; i++) {
 		gather_wanted(remake, &clients[i], delta);
 		make_windows(remake, &clients[i]);
@@ -386,7 +490,12 @@ enum error remake_finish(struct remake *remake, const struct address *clients, s
 	}
 	if (remake->failed)
 		return ERROR_NO_MEMORY;
-	*ret_dirty = (struct engine_dirty){.windows = remake->windows.items,
+	bool keeps = remake->found_kept.count > 0;
+	for (size_t i = 0; i < remake->found_days.count; i++)
+		keeps |= remake->found_days.items[i].kept > 0;
+	*ret_dirty = (struct engine_dirty){.window_kept = keeps ? remake->window_kept.items : NULL,
+					   .day_kept = keeps ? remake->day_kept.items : NULL,
+					   .windows = remake->windows.items,
 					   .window_count = remake->windows.count,
 					   .days = remake->days.items,
 					   .day_count = remake->days.count,

@@ -3,8 +3,10 @@
  *
  *   remake_begin(clients) ─ the store's rows: remake_see_* ─ the ledger's: remake_sum ─► remake_finish ─► dirty, removal
  *
- * A row of which ledger and log have nothing is removed if it has a position; without one it is of somebody who filled the tables
- * before us, and stays. Windows past their retention are neither written nor removed: they go by themselves.
+ * Pings that a row keeps, of which neither has anything but the number, stay in it: such a row never becomes less. What the
+ * ledger has of more of them than the log had is taken for some of those that are kept. A row of which ledger and log have
+ * nothing is removed if it has a position; without one it is of somebody who filled the tables before us, and stays. Windows past
+ * their retention are neither written nor removed: they go by themselves.
  */
 #ifndef PING_STREAM_REMAKE_H
 #define PING_STREAM_REMAKE_H

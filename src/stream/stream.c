@@ -1,6 +1,7 @@
 #include "stream/stream.h"
 
 #include "stream/dropped.h"
+#include "stream/inherit.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -37,6 +38,7 @@ struct partition {
 	int64_t changed_at_us;
 	bool flush_now;
 	int64_t next_refresh_us;
+	int64_t inherited_until; /* inherit.h */
 };
 
 /* The reads of one round; what was answered is taken off, so that a retry goes on with the rest. */
@@ -135,26 +137,40 @@ static void drop_partition(struct stream *stream, struct partition *partition)
 	forget_partition(stream, partition);
 }
 
+/* The partition's first event that is left comes next. */
+static enum error seek_start(struct stream *stream, int32_t number, int64_t *ret_position, struct error_note *note)
+{
+	struct log_reader *log = stream->ports.log;
+	int64_t position;
+	enum error error = log->vtable->start(log, number, &position, note);
+	if (error == ERROR_OK)
+		error = log->vtable->seek(log, number, position, note);
+	if (error == ERROR_OK)
+		*ret_position = position;
+	return error == ERROR_DATA_LOSS ? ERROR_UNAVAILABLE : error; /* more was removed meanwhile: another look */
+}
+
 /* What the log lost is made anew from the ledger, if somebody has asked for that: then the engine goes on at the log's start. */
 static enum error skip_gap(struct stream *stream, int32_t number, int64_t *ret_position, struct error_note *note)
 {
-	struct log_reader *log = stream->ports.log;
 	struct error_note own = {""};
-	if (stream->rebuild == NULL || log->vtable->start == NULL)
+	if (stream->rebuild == NULL || stream->ports.log->vtable->start == NULL)
 		return ERROR_DATA_LOSS;
 	enum error error = rebuild_covers_gap(stream->rebuild, number, &own);
 	if (error == ERROR_NOT_FOUND)
 		return ERROR_DATA_LOSS;
-	int64_t position;
 	if (error == ERROR_OK)
-		error = log->vtable->start(log, number, &position, &own);
-	if (error == ERROR_OK)
-		error = log->vtable->seek(log, number, position, &own);
-	if (error == ERROR_OK)
-		*ret_position = position;
-	else if (note != NULL)
+		error = seek_start(stream, number, ret_position, &own);
+	if (error != ERROR_OK && note != NULL)
 		*note = own;
-	return error == ERROR_DATA_LOSS ? ERROR_UNAVAILABLE : error; /* more was removed meanwhile: another look */
+	return error;
+}
+
+static void changed(struct stream *stream, struct partition *partition)
+{
+	if (!partition->unflushed)
+		partition->changed_at_us = clock_monotonic_us(stream->ports.clock);
+	partition->unflushed = true;
 }
 
 /* The partition of the event in hand becomes ours. Whatever fails, it can be done again from the start. */
@@ -171,13 +187,18 @@ static enum error assign(struct stream *stream, struct error_note *note)
 				   "more than %d partitions for one process; start more processes", STREAM_MAX_PARTITIONS);
 
 	uint8_t identity[16];
-	int64_t position;
+	int64_t position = POSITION_NONE, inherited_until = INHERIT_NOTHING, begun;
 	enum error error = log->vtable->identity(log, identity, note);
 	if (error == ERROR_OK)
 		error = store->vtable->take(store, number, identity, &position, note);
 	if (error == ERROR_OK)
+		error = inherit_find(store, log, number, &inherited_until, note);
+	begun = position;
+	if (error == ERROR_OK)
 		error = log->vtable->seek(log, number, position, note);
-	if (error == ERROR_DATA_LOSS)
+	if (error == ERROR_DATA_LOSS && position == POSITION_NONE && inherited_until != INHERIT_NOTHING)
+		error = seek_start(stream, number, &position, note); /* what lay before is in the rows that are there */
+	else if (error == ERROR_DATA_LOSS)
 		error = skip_gap(stream, number, &position, note);
 	if (error != ERROR_OK)
 		return error;
@@ -188,6 +209,7 @@ static enum error assign(struct stream *stream, struct error_note *note)
 			 .stored_position = position,
 			 .end_position = position},
 		.committed_position = position,
+		.inherited_until = inherited_until,
 	};
 	struct engine_config config = stream->config.engine;
 	random_fill(stream->ports.random, config.hash_key, sizeof config.hash_key);
@@ -196,19 +218,14 @@ static enum error assign(struct stream *stream, struct error_note *note)
 		return error;
 	stream->partitions[stream->partition_count++] = partition;
 	share_rows(stream);
+	if (inherited_until != INHERIT_NOTHING && position != begun)
+		changed(stream, &stream->partitions[stream->partition_count - 1]); /* the store is to know it */
 	stream->status.assigned++;
 	stream->status.error = ERROR_OK; /* that an older owner was fenced is past */
 	return ERROR_OK;
 }
 
 /* Flush */
-
-static void changed(struct stream *stream, struct partition *partition)
-{
-	if (!partition->unflushed)
-		partition->changed_at_us = clock_monotonic_us(stream->ports.clock);
-	partition->unflushed = true;
-}
 
 /* The log's own position follows, for its tools: a failure is counted, and the next flush says it again. Not in the middle of a
  * batch, whose events live only until the log is called again. */
@@ -508,7 +525,7 @@ static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct partition *partition = &stream->partitions[i];
 		int64_t flush_us = partition->changed_at_us + flush_interval_us(stream, partition) - now_us;
-		if (partition->flush_now)
+		if (partition->flush_now || inherit_is_due(partition->inherited_until, partition->view.stored_position))
 			return 0;
 		if (partition->unflushed && flush_us < most_us)
 			most_us = flush_us;
@@ -636,6 +653,24 @@ static void retake(struct stream *stream)
 		stream->event = (struct log_event){.kind = LOG_ASSIGNED, .partition = number};
 }
 
+/* Some of the clients, of a partition that has nothing to write and has come so far. */
+static enum error inherit(struct stream *stream, struct partition *partition, struct error_note *note)
+{
+	int64_t until = partition->inherited_until;
+	if (partition->unflushed || !inherit_is_due(until, partition->view.stored_position))
+		return ERROR_OK;
+	enum error error = inherit_step(stream->ports.store, partition->view.partition, partition->engine,
+					clock_wall_ms(stream->ports.clock), &partition->inherited_until, stream->ports.on_written,
+					stream->ports.context, note);
+	if (error == ERROR_FENCED)
+		drop_partition(stream, partition);
+	if (error != ERROR_OK)
+		return error;
+	partition->flush_now = true;
+	gather_reads(stream, partition);
+	return load(stream, note);
+}
+
 static enum error keep_up(struct stream *stream, struct error_note *note)
 {
 	for (size_t i = stream->partition_count; i-- > 0;) {
@@ -648,6 +683,8 @@ static enum error keep_up(struct stream *stream, struct error_note *note)
 			error = refresh_owned(stream, partition, note);
 		if (error == ERROR_OK)
 			error = rebuild(stream, partition, note);
+		if (error == ERROR_OK)
+			error = inherit(stream, partition, note);
 		if (error != ERROR_OK)
 			return error;
 	}

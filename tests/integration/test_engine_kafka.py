@@ -414,6 +414,71 @@ def test_what_kafka_no_longer_holds_stops_the_engine_and_is_rebuilt_from_the_led
     assert audit(api, store, 0)["differences"] == 0
 
 
+def make_tables_by_hand(store, counts, counters):
+    """Keyspace and tables as the RFC has them, filled by somebody who kept no positions."""
+    window, day = START_MS // WINDOW_MS * WINDOW_MS, time.strftime("%Y-%m-%d", time.gmtime(START_MS / 1000))
+    with store.cassandra.session() as session:
+        session.execute(f"CREATE KEYSPACE {store.keyspace} WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}}")
+        session.set_keyspace(store.keyspace)
+        session.execute("CREATE TABLE window_stats (client_ip text, window_start timestamp, window_end timestamp, ping_count int, avg_interval_ms double,"
+                        " PRIMARY KEY ((client_ip), window_start)) WITH CLUSTERING ORDER BY (window_start DESC)")
+        session.execute("CREATE TABLE daily_stats (client_ip text, day date, total_pings counter, PRIMARY KEY ((client_ip), day))"
+                        " WITH CLUSTERING ORDER BY (day DESC)")
+        for client, count in counts.items():
+            session.execute("INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms)"
+                            f" VALUES ('{client}', {window}, {window + WINDOW_MS}, {count}, 1000)")
+        for client, count in counters.items():
+            session.execute(f"UPDATE daily_stats SET total_pings = total_pings + {count} WHERE client_ip = '{client}' AND day = '{day}'")
+
+
+@pytest.mark.parametrize("store", ["scylla"], indirect=True)
+def test_tables_filled_by_hand_keep_what_neither_kafka_nor_postgres_holds_and_nothing_is_doubled(
+        store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
+    partly, gone, missed, whole, unknown = clients = [f"203.0.113.{n}" for n in range(1, 6)]
+    everywhere = [f"198.51.100.{n}" for n in range(60)]  # so that each partition has events
+    sent = 0
+
+    def ping(pingd, client, count=1):
+        nonlocal sent
+        for _ in range(count):
+            sent += 1
+            assert pingd.ping(START_MS + sent, client=client)[0] == 200
+
+    def found(pingd):
+        windows, days = stored(pingd)
+        assert store.counters() == days
+        return [windows[client, START_MS // WINDOW_MS * WINDOW_MS][0] for client in clients], [
+            sum(total for (one, _), total in days.items() if one == client) for client in clients]
+    api = make_pair("--roles", "api").start()
+    for client, count in {partly: 3, gone: 5, missed: 5, **dict.fromkeys(everywhere, 1)}.items():
+        ping(api, client, count)
+    remove_events(kafka, tmp_path)
+    for client, count in {partly: 4, missed: 2, whole: 6, **dict.fromkeys(everywhere, 1)}.items():
+        ping(api, client, count)
+    assert api.stop() == 0
+    counts = {partly: 10, gone: 5, missed: 3, whole: 6, unknown: 9}
+    make_tables_by_hand(store, counts, {**counts, unknown: 12})
+
+    pingd = make_pair(*store.arguments, name="all").start()
+    wait_for("the migration", lambda: "put aside until the log is read: 5 of windows, 5 of days" in pingd.log())
+
+    def merged():
+        with store.cassandra.session(store.keyspace) as session:
+            return len(list(session.execute("SELECT partition FROM inherited_partitions"))) == 1 + PARTITIONS
+    wait_for("what was there to be merged", merged, 180)
+    assert found(pingd) == ([10, 5, 3, 6, 9], [10, 5, 3, 6, 12])
+    rebuild(pingd, store, "--all", "--no-audit")  # PostgreSQL has what Kafka had once
+    assert found(pingd) == ([10, 5, 7, 6, 9], [10, 5, 7, 6, 12])
+    assert audit(pingd, store, 0)["differences"] == 0
+    ping(pingd, partly)
+    ping(pingd, unknown)
+    wait_for("late pings to be counted", lambda: stored(pingd)[0][unknown, START_MS // WINDOW_MS * WINDOW_MS][0] == 10)
+    wait_for("counters to follow", lambda: store.counters() == stored(pingd)[1])
+    assert found(pingd) == ([11, 5, 7, 6, 10], [11, 5, 7, 6, 13])
+    assert audit(pingd, store, 0)["differences"] == 0
+    assert pingd.stop() == 0
+
+
 class Watcher:
     """Follows WatchWindowStats in its own thread: the newest row of each window that it was told."""
 

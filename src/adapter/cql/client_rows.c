@@ -43,6 +43,12 @@ static void ask_rows(void *context, size_t i, struct cql_request *request)
 	}
 }
 
+static void tell_kept(const struct store_rows *told, const struct address *client, int64_t start_ms, bool of_day, int64_t kept)
+{
+	if (kept > 0 && told->kept != NULL)
+		told->kept(told->context, client, start_ms, of_day, kept);
+}
+
 static enum error answer_rows(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
 {
 	(void)last;
@@ -58,9 +64,11 @@ static enum error answer_rows(void *context, size_t i, const struct pc_result *r
 		if (i % QUESTIONS == OF_WINDOWS) {
 			cql_read_window(rows, row, client, &window, &own, reading->seen_us);
 			told->window(told->context, &window);
+			tell_kept(told, client, window.start_ms, false, cql_read_window_kept(rows, row));
 		} else if (i % QUESTIONS == OF_DAYS) {
 			cql_read_day(rows, row, client, &day, reading->seen_us);
 			told->day(told->context, &day);
+			tell_kept(told, client, day.start_ms, true, cql_read_day_kept(rows, row));
 		} else if (cql_read_client(rows, row, &found, reading->seen_us)) {
 			told->client(told->context, &found.row);
 		}

@@ -1,5 +1,6 @@
 #include "adapter/cql/connection.h"
 #include "adapter/cql/cql_migrations.h"
+#include "adapter/cql/inherit_copy.h"
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -14,13 +15,12 @@
 static const struct migration {
 	const char *name, *text;
 } migrations[] = {
-	{"tables", sql_0001_rfc},
-	{"positions", sql_0002_positions},
-	{"clients", sql_0003_clients},
-	{"rebuilds", sql_0004_rebuilds},
+	{"tables", sql_0001_rfc},	 {"positions", sql_0002_positions}, {"clients", sql_0003_clients},
+	{"rebuilds", sql_0004_rebuilds}, {"inherited", sql_0005_inherited},
 };
 
 enum {
+	INHERITED = 5, /* its rows are copied behind its statements */
 	VERSION = sizeof migrations / sizeof *migrations,
 	COPIES = 3,
 	LOCK_POLL_MS = 200,
@@ -346,6 +346,24 @@ static enum error run_statement(struct migrator *migrator, const char *begin, si
 	return error != ERROR_OK || done ? error : cql_run_text(migrator->keyspace, statement, note);
 }
 
+static enum error still_ours(void *context, struct error_note *note)
+{
+	return renew_lock(context, note);
+}
+
+/* No engine runs on a schema that lacks this, so none changes what is copied. */
+static enum error copy_inherited(struct migrator *migrator, struct error_note *note)
+{
+	const struct cql_inherit_copy copy = {clock_wall_ms(clock_system()), migrator->wanted->window_retention_ms, still_ours,
+					      migrator};
+	int64_t windows, days;
+	enum error error = cql_copy_inherited(migrator->config, &copy, &windows, &days, note);
+	if (error == ERROR_OK && windows + days > 0)
+		tell(migrator, "rows of somebody else's put aside until the log is read: %lld of windows, %lld of days",
+		     (long long)windows, (long long)days);
+	return error;
+}
+
 static enum error run_migration(struct migrator *migrator, int number, struct error_note *note)
 {
 	const struct migration *migration = &migrations[number - 1];
@@ -353,6 +371,8 @@ static enum error run_migration(struct migrator *migrator, int number, struct er
 	tell(migrator, "migration %d: %s", number, migration->name);
 	for (const char *at = migration->text, *end; error == ERROR_OK && (end = strstr(at, ";\n")) != NULL; at = end + 2)
 		error = run_statement(migrator, at, (size_t)(end - at), note);
+	if (error == ERROR_OK && number == INHERITED)
+		error = copy_inherited(migrator, note);
 	if (error != ERROR_OK)
 		return error;
 	struct cql_request request = {0};

@@ -20,6 +20,7 @@ void cql_forget(struct cql_store *store, struct cql_partition *partition)
 	for (size_t i = 0; i < store->count; i++)
 		if (store->partitions[i] == partition)
 			store->partitions[i] = store->partitions[--store->count];
+	cql_merging_destroy(partition->merging);
 	free(partition);
 }
 

@@ -43,6 +43,20 @@ void cql_read_window(const struct pc_result *rows, size_t row, const struct addr
 	*ret_own = own;
 }
 
+int64_t cql_read_window_kept(const struct pc_result *rows, size_t row)
+{
+	int32_t kept = 0;
+	cql_get_int(rows, row, 7, &kept);
+	return kept;
+}
+
+int64_t cql_read_day_kept(const struct pc_result *rows, size_t row)
+{
+	int64_t kept = 0;
+	cql_get_bigint(rows, row, 4, &kept);
+	return kept;
+}
+
 void cql_read_day(const struct pc_result *rows, size_t row, const struct address *client, struct day_row *ret_day,
 		  int64_t *ret_writetime_us)
 {

@@ -13,8 +13,9 @@ int16_t cql_shard_of(const struct address *client);
 /* The key of `clients`: shard and address. */
 void cql_put_client_key(struct cql_request *request, const struct address *client);
 
-#define WINDOW_COLUMNS "window_start, ping_count, avg_interval_ms, first_ping, last_ping, position, writetime(ping_count)"
-#define DAY_COLUMNS    "day, total, position, writetime(total)"
+#define WINDOW_COLUMNS \
+	"window_start, ping_count, avg_interval_ms, first_ping, last_ping, position, writetime(ping_count), kept_count"
+#define DAY_COLUMNS    "day, total, position, writetime(total), kept"
 #define CLIENT_COLUMNS "address, first_ping, last_ping, ping_count, due, writetime(last_ping)"
 #define ACTIVITY_COLUMNS                                                                                       \
 	"since, ping_count, active_windows, first_ping, last_ping, busiest_window_start, busiest_ping_count, " \
@@ -25,6 +26,9 @@ void cql_put_client_key(struct cql_request *request, const struct address *clien
  * somebody else's, of which first and last are made from its average. */
 void cql_read_window(const struct pc_result *rows, size_t row, const struct address *client, struct window_row *ret_window,
 		     bool *ret_own, int64_t *ret_writetime_us);
+/* Of the row's pings, those that are known by number alone; 0 in most. */
+int64_t cql_read_window_kept(const struct pc_result *rows, size_t row);
+int64_t cql_read_day_kept(const struct pc_result *rows, size_t row);
 void cql_read_day(const struct pc_result *rows, size_t row, const struct address *client, struct day_row *ret_day,
 		  int64_t *ret_writetime_us);
 

@@ -73,6 +73,20 @@ static const struct cql_statement statements[CQL_STORE_STATEMENT_COUNT] = {
 	[CQL_COUNTERS_OF] = {"SELECT day, total_pings FROM daily_stats WHERE client_ip = ?", PC_IDEMPOTENT, 0},
 	[CQL_WINDOWS_OF] = {"SELECT " WINDOW_COLUMNS " FROM window_stats WHERE client_ip = ?", PC_IDEMPOTENT, 0},
 	[CQL_DAYS_OF] = {"SELECT " DAY_COLUMNS " FROM daily_totals WHERE client_ip = ?", PC_IDEMPOTENT, 0},
+	[CQL_PUT_KEPT_WINDOW] =
+		{"INSERT INTO window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms, first_ping,"
+		 " last_ping, position, kept_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TTL ? AND TIMESTAMP ?",
+		 PC_IDEMPOTENT, 0},
+	[CQL_PUT_KEPT_DAY] = {"INSERT INTO daily_totals (client_ip, day, total, position, kept) VALUES (?, ?, ?, ?, ?)"
+			      " USING TIMESTAMP ?",
+			      PC_IDEMPOTENT, 0},
+	[CQL_FIND_INHERITED] = {"SELECT partition FROM inherited_partitions WHERE partition = ?", PC_IDEMPOTENT, 0},
+	[CQL_PUT_INHERITED] = {"INSERT INTO inherited_partitions (partition, done) VALUES (?, ?)", PC_IDEMPOTENT, 0},
+	[CQL_INHERITED_BY_WINDOW] = {"SELECT DISTINCT client_ip FROM inherited_windows", PC_IDEMPOTENT, CQL_MERGE_CLIENTS},
+	[CQL_INHERITED_BY_DAY] = {"SELECT DISTINCT client_ip FROM inherited_days", PC_IDEMPOTENT, CQL_MERGE_CLIENTS},
+	[CQL_INHERITED_WINDOWS] = {"SELECT window_start, ping_count, avg_interval_ms FROM inherited_windows WHERE client_ip = ?",
+				   PC_IDEMPOTENT, 0},
+	[CQL_INHERITED_DAYS] = {"SELECT day, total_pings FROM inherited_days WHERE client_ip = ?", PC_IDEMPOTENT, 0},
 	[CQL_DROP_WINDOW] = {"DELETE FROM window_stats USING TIMESTAMP ? WHERE client_ip = ? AND window_start = ?", PC_IDEMPOTENT,
 			     0},
 	[CQL_DROP_DAY] = {"DELETE FROM daily_totals USING TIMESTAMP ? WHERE client_ip = ? AND day = ?", PC_IDEMPOTENT, 0},
@@ -288,6 +302,8 @@ enum error cql_store_open(const struct cql_store_config *config, struct store **
 		.read_rows = cql_store_read_rows,
 		.remove = cql_remove,
 		.held = cql_held,
+		.find_inherited = cql_find_inherited,
+		.merge_inherited = cql_merge_inherited,
 	};
 	struct cql_store *store = calloc(1, sizeof *store);
 	if (store == NULL)

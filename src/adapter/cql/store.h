@@ -9,7 +9,7 @@
 #include "base/random.h"
 #include "port/store.h"
 
-enum { CQL_OWNER_SIZE = 16, CQL_MAX_LISTED = 256 };
+enum { CQL_OWNER_SIZE = 16, CQL_MAX_LISTED = 256, CQL_MERGE_CLIENTS = 64 };
 
 enum cql_store_statement {
 	CQL_FIND_WRITER,
@@ -43,6 +43,14 @@ enum cql_store_statement {
 	CQL_COUNTERS_OF,
 	CQL_WINDOWS_OF,
 	CQL_DAYS_OF,
+	CQL_PUT_KEPT_WINDOW,
+	CQL_PUT_KEPT_DAY,
+	CQL_FIND_INHERITED,
+	CQL_PUT_INHERITED,
+	CQL_INHERITED_BY_WINDOW,
+	CQL_INHERITED_BY_DAY,
+	CQL_INHERITED_WINDOWS,
+	CQL_INHERITED_DAYS,
 	CQL_DROP_WINDOW,
 	CQL_DROP_DAY,
 	CQL_STORE_STATEMENT_COUNT,
@@ -69,6 +77,7 @@ struct cql_partition {
 	bool has_place; /* within the bucket */
 	struct cql_listed listed[CQL_MAX_LISTED];
 	size_t listed_count;
+	struct cql_merging *merging; /* of inherited rows; NULL: none is at hand */
 };
 
 struct cql_store {
@@ -119,6 +128,11 @@ enum error cql_put_rebuild(struct store *base, const struct rebuild_request *reb
 enum error cql_store_read_rows(struct store *base, const struct address *clients, size_t count, const struct store_rows *rows,
 			       struct error_note *note);
 enum error cql_remove(struct store *base, int32_t number, const struct store_removal *removal, struct error_note *note);
+/* inherited.c, as port/store.h has them */
+enum error cql_find_inherited(struct store *base, int32_t partition, struct error_note *note);
+enum error cql_merge_inherited(struct store *base, int32_t number, struct store_merge *ret_merge, struct error_note *note);
+/* NULL: nothing. */
+void cql_merging_destroy(struct cql_merging *merging);
 /* sweep.c */
 enum error cql_sweep(struct store *base, size_t *ret_repaired, bool *ret_urgent, struct error_note *note);
 /* From now on somebody may add to a counter what was meant for it before. */

@@ -107,13 +107,14 @@ static int32_t activity_ttl(const struct activity_row *activity, int64_t now_ms)
 
 /* ─── Windows and days ──────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void put_window(const struct job *job, const struct window_row *row, struct cql_request *request)
+/* kept: NULL: as it is. */
+static void put_window(const struct job *job, const struct window_row *row, const int64_t *kept, struct cql_request *request)
 {
 	int64_t retention_ms = job->store->window_retention_ms, end_ms = row->start_ms + WINDOW_MS;
 	int32_t ttl_s = retention_ms == 0 ? 0 : clamp_ttl(end_ms + retention_ms - job->now_ms);
 	if (retention_ms != 0 && ttl_s == 0)
 		return; /* its time is over, and a TTL of 0 would mean for ever */
-	cql_call(request, CQL_PUT_WINDOW);
+	cql_call(request, kept == NULL ? CQL_PUT_WINDOW : CQL_PUT_KEPT_WINDOW);
 	cql_put_address_text(request, &row->client);
 	cql_put_bigint(request, row->start_ms);
 	cql_put_bigint(request, end_ms);
@@ -122,17 +123,25 @@ static void put_window(const struct job *job, const struct window_row *row, stru
 	cql_put_bigint(request, row->first_ms);
 	cql_put_bigint(request, row->last_ms);
 	cql_put_bigint(request, row->position);
+	if (kept != NULL && *kept > 0)
+		cql_put_int(request, *kept > INT32_MAX ? INT32_MAX : (int32_t)*kept);
+	else if (kept != NULL)
+		cql_put_null(request);
 	cql_put_int(request, ttl_s);
 	cql_put_bigint(request, job->timestamp_us);
 }
 
-static void put_day(const struct job *job, const struct day_row *row, struct cql_request *request)
+static void put_day(const struct job *job, const struct day_row *row, const int64_t *kept, struct cql_request *request)
 {
-	cql_call(request, CQL_PUT_DAY);
+	cql_call(request, kept == NULL ? CQL_PUT_DAY : CQL_PUT_KEPT_DAY);
 	cql_put_address_text(request, &row->client);
 	cql_put_date(request, row->start_ms);
 	cql_put_bigint(request, row->total);
 	cql_put_bigint(request, row->position);
+	if (kept != NULL && *kept > 0)
+		cql_put_bigint(request, *kept);
+	else if (kept != NULL)
+		cql_put_null(request);
 	cql_put_bigint(request, job->timestamp_us);
 }
 
@@ -141,9 +150,10 @@ static void ask_first(void *context, size_t i, struct cql_request *request)
 	const struct job *job = context;
 	const struct engine_dirty *dirty = job->dirty;
 	if (i < dirty->window_count) {
-		put_window(job, &dirty->windows[i], request);
+		put_window(job, &dirty->windows[i], dirty->window_kept == NULL ? NULL : &dirty->window_kept[i], request);
 	} else if (i - dirty->window_count < dirty->day_count) {
-		put_day(job, &dirty->days[i - dirty->window_count], request);
+		size_t day = i - dirty->window_count;
+		put_day(job, &dirty->days[day], dirty->day_kept == NULL ? NULL : &dirty->day_kept[day], request);
 	} else {
 		const struct change *change = &job->changes[i - dirty->window_count - dirty->day_count];
 		const struct address *client = &change->client;

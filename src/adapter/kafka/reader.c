@@ -563,16 +563,29 @@ static enum error find_offset(struct kafka_reader *reader, int32_t number, int64
 	return ERROR_OK;
 }
 
-static enum error reader_start(struct log_reader *base, int32_t number, int64_t *ret_position, struct error_note *note)
+static enum error find_bounds(struct kafka_reader *reader, int32_t number, int64_t *ret_start, int64_t *ret_end,
+			      struct error_note *note)
 {
-	struct kafka_reader *reader = of(base);
 	int64_t start, end;
 	rd_kafka_resp_err_t code =
 		rd_kafka_query_watermark_offsets(reader->client, KAFKA_TOPIC_EVENTS, number, &start, &end, QUERY_TIMEOUT_MS);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return failed(reader, "cannot find the partition's bounds", code, note);
-	*ret_position = position_before(reader, start);
+	*ret_start = position_before(reader, start);
+	*ret_end = position_before(reader, end);
 	return ERROR_OK;
+}
+
+static enum error reader_start(struct log_reader *base, int32_t number, int64_t *ret_position, struct error_note *note)
+{
+	int64_t end;
+	return find_bounds(of(base), number, ret_position, &end, note);
+}
+
+static enum error reader_end(struct log_reader *base, int32_t number, int64_t *ret_position, struct error_note *note)
+{
+	int64_t start;
+	return find_bounds(of(base), number, &start, ret_position, note);
 }
 
 static enum error reader_seek(struct log_reader *base, int32_t number, int64_t position, struct error_note *note)
@@ -640,7 +653,7 @@ static void reader_close(struct log_reader *base)
 enum error kafka_log_open(const struct kafka_config *config, struct log_reader **ret_log, struct error_note *note)
 {
 	static const struct log_reader_vtable vtable = {reader_poll,  reader_seek,  reader_commit, reader_identity,
-							reader_close, reader_start, reader_leave};
+							reader_close, reader_start, reader_leave,  reader_end};
 	enum error error = kafka_config_check(config, note);
 	if (error != ERROR_OK)
 		return error;

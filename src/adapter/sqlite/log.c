@@ -168,7 +168,8 @@ static void log_close(struct log_reader *base)
 
 enum error sqlite_log_open(struct data_directory *directory, struct log_reader **ret_log, struct error_note *note)
 {
-	static const struct log_reader_vtable vtable = {log_poll, log_seek, log_commit, log_identity, log_close, NULL, NULL};
+	static const struct log_reader_vtable vtable = {
+		.poll = log_poll, .seek = log_seek, .commit = log_commit, .identity = log_identity, .close = log_close};
 	struct sqlite_log *log = calloc(1, sizeof *log);
 	if (log == NULL)
 		return ERROR_NO_MEMORY;

@@ -20,7 +20,8 @@ static int compare_statements(const void *a, const void *b)
 
 void cassandra_init(struct cassandra *cassandra)
 {
-	static const char *const migrations[] = {sql_0001_rfc, sql_0002_positions, sql_0003_clients, sql_0004_rebuilds};
+	static const char *const migrations[] = {sql_0001_rfc, sql_0002_positions, sql_0003_clients, sql_0004_rebuilds,
+						 sql_0005_inherited};
 	*cassandra = (struct cassandra){0};
 	rowset_init(&cassandra->statements, sizeof(struct cass_statement *), compare_statements);
 	for (size_t i = 0; i < sizeof migrations / sizeof *migrations; i++)

@@ -353,7 +353,7 @@ static void check_list(struct rows *rows, struct store_reader *reader, enum stor
 
 static void check_counters(struct scan *scan, struct store_reader *reader, const struct rowset *clients)
 {
-	const struct store_rows visitors = {scan, see_counter, pass_window, pass_day, pass_client};
+	const struct store_rows visitors = {scan, see_counter, pass_window, pass_day, pass_client, NULL};
 	for (size_t i = 0; i < clients->count; i++) {
 		const struct series *client = rowset_at(clients, i);
 		enum error error = reader->vtable->read_rows(reader, &client->client, 1, &visitors, NULL);

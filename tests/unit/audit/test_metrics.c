@@ -23,6 +23,7 @@ static struct window_row windows[MAX];
 static struct day_row days[MAX];
 static int64_t counters[MAX]; /* of each day */
 static struct client_row clients[MAX];
+static int64_t window_kept[MAX], day_kept[MAX];
 static size_t window_count, day_count, client_count;
 static int64_t positions[PARTITIONS];
 static struct metrics_report report;
@@ -97,6 +98,20 @@ static enum error read_positions(struct store_reader *reader, int64_t *ret_posit
 	return ERROR_OK;
 }
 
+static void tell_window(const struct store_rows *rows, size_t k)
+{
+	rows->window(rows->context, &windows[k]);
+	if (window_kept[k] > 0)
+		rows->kept(rows->context, &windows[k].client, windows[k].start_ms, false, window_kept[k]);
+}
+
+static void tell_day(const struct store_rows *rows, size_t k)
+{
+	rows->day(rows->context, &days[k]);
+	if (day_kept[k] > 0)
+		rows->kept(rows->context, &days[k].client, days[k].start_ms, true, day_kept[k]);
+}
+
 static enum error read_rows(struct store_reader *reader, const struct address *asked, size_t count, const struct store_rows *rows,
 			    struct error_note *note)
 {
@@ -108,10 +123,10 @@ static enum error read_rows(struct store_reader *reader, const struct address *a
 				rows->counter(rows->context, &asked[i], days[k].start_ms, counters[k]);
 		for (size_t k = 0; k < window_count; k++)
 			if (address_equal(&windows[k].client, &asked[i]))
-				rows->window(rows->context, &windows[k]);
+				tell_window(rows, k);
 		for (size_t k = 0; k < day_count; k++)
 			if (address_equal(&days[k].client, &asked[i]))
-				rows->day(rows->context, &days[k]);
+				tell_day(rows, k);
 		for (size_t k = 0; k < client_count; k++)
 			if (address_equal(&clients[k].client, &asked[i]))
 				rows->client(rows->context, &clients[k]);
@@ -138,6 +153,8 @@ static int fill(void **state)
 	(void)state;
 	enum { CLIENTS = 3 };
 	ping_count = window_count = day_count = client_count = 0;
+	memset(window_kept, 0, sizeof window_kept);
+	memset(day_kept, 0, sizeof day_kept);
 	for (uint8_t i = 0; i < CLIENTS; i++) {
 		for (int n = 0; n < 2; n++)
 			pings[ping_count++] = (struct ping){client(i), START_MS + 1000 + n, i * 2 + n};
@@ -256,6 +273,33 @@ static void old_windows_and_rows_of_others_are_apart(void **state)
 	assert_int_equal(report.others, 1);
 }
 
+/* Of whoever filled the tables before us: client 1 has pings beside them, client 7 nothing else. */
+static void what_rows_keep_the_ledger_need_not_have(void **state)
+{
+	(void)state;
+	window_kept[1] = day_kept[1] = 3;
+	windows[1].count = days[1].total = counters[1] = 5;
+	windows[1].first_ms = clients[1].first_ms = START_MS;
+	windows[window_count] = (struct window_row){client(7), START_MS, 4, START_MS, START_MS + 9, 8};
+	days[day_count] = (struct day_row){client(7), START_MS, 6, 8};
+	clients[client_count++] = (struct client_row){client(7), START_MS, START_MS + 9};
+	window_kept[window_count++] = 4;
+	day_kept[day_count] = 6;
+	counters[day_count++] = 6;
+	audit();
+	expect(0, 0, 0, 0);
+
+	windows[1].count = 6; /* one more than is kept and known */
+	counters[1] = 4;
+	windows[3].count = 3; /* one less than is kept */
+	audit();
+	expect(2, 0, 1, 0);
+
+	clients[1].first_ms = START_MS + 1001; /* behind a ping that is known */
+	audit();
+	expect(2, 0, 1, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, fill)
 
 int main(void)
@@ -268,6 +312,7 @@ int main(void)
 		TEST(a_counter_counts_once_its_total_is_behind_the_position),
 		TEST(what_is_right_when_looked_at_again_is_no_difference),
 		TEST(old_windows_and_rows_of_others_are_apart),
+		TEST(what_rows_keep_the_ledger_need_not_have),
 	};
 	return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

@@ -70,6 +70,7 @@ static void a_keyspace_is_made_and_said_what_it_lacks(void **state)
 	assert_non_null(strstr(note.text, "pingctl migrate"));
 	must_migrate("tried");
 	assert_int_equal(migrations_heard, schema.wanted);
+	assert_null(strstr(heard, "put aside"));
 	assert_non_null(strstr(heard, "'replication_factor': 1"));
 	assert_non_null(strstr(heard, "keeps 1 copy of each row"));
 	must_migrate("tried");
@@ -104,14 +105,22 @@ static void tables_made_by_the_rfc_are_upgraded_where_they_are(void **state)
 	server_run(
 		"CREATE TABLE tried.daily_stats (client_ip text, day date, total_pings counter, PRIMARY KEY ((client_ip), day))"
 		" WITH CLUSTERING ORDER BY (day DESC)");
-	server_run("INSERT INTO tried.window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms) VALUES"
-		   " ('10.0.0.1', 1728864000000, 1728864300000, 4, 1000)");
+	int64_t start_ms = clock_wall_ms(clock_system()) / 300000 * 300000; /* of a window that is not past its retention */
+	char text[300];
+	snprintf(text, sizeof text,
+		 "INSERT INTO tried.window_stats (client_ip, window_start, window_end, ping_count, avg_interval_ms) VALUES"
+		 " ('10.0.0.1', %lld, %lld, 4, 1000)",
+		 (long long)start_ms, (long long)start_ms + 300000);
+	server_run(text);
 	server_run(
 		"UPDATE tried.daily_stats SET total_pings = total_pings + 4 WHERE client_ip = '10.0.0.1' AND day = '2024-10-14'");
 	must_migrate("tried");
 	assert_int_equal(server_number("SELECT cast(ping_count AS bigint) FROM tried.window_stats", 0), 4);
 	assert_int_equal(server_number("SELECT position FROM tried.window_stats", -7), -7);
 	assert_int_equal(server_number("SELECT total_pings FROM tried.daily_stats", 0), 4);
+	assert_non_null(strstr(heard, "put aside until the log is read: 1 of windows, 1 of days"));
+	assert_int_equal(server_number("SELECT cast(ping_count AS bigint) FROM tried.inherited_windows", 0), 4);
+	assert_int_equal(server_number("SELECT total_pings FROM tried.inherited_days", 0), 4);
 }
 
 static void half_a_migration_is_ended(void **state)
@@ -121,9 +130,10 @@ static void half_a_migration_is_ended(void **state)
 	server_run("DELETE FROM tried.schema_migrations WHERE version = 2"); /* as if it had been cut short */
 	server_run("DELETE FROM tried.schema_migrations WHERE version = 3");
 	server_run("DELETE FROM tried.schema_migrations WHERE version = 4");
+	server_run("DELETE FROM tried.schema_migrations WHERE version = 5");
 	server_run("DROP TABLE tried.engine_writers");
 	must_migrate("tried");
-	assert_int_equal(migrations_heard, 3);
+	assert_int_equal(migrations_heard, 4);
 	assert_int_equal(server_number("SELECT position FROM tried.engine_writers", -7), -7);
 }
 
@@ -185,7 +195,7 @@ static void a_lock_left_behind_is_told_waited_for_and_no_matter_where_nothing_is
 	snprintf(text, sizeof text, leave, 600);
 	server_run(text);
 	must_migrate("tried");
-	server_run("DELETE FROM tried.schema_migrations WHERE version = 4");
+	server_run("DELETE FROM tried.schema_migrations WHERE version = 5");
 	struct cql_config *config;
 	assert_int_equal(cql_config_create(server_url("tried"), &config, &note), ERROR_OK);
 	const struct cql_migration hasty = {.mode = CQL_MIGRATE_AUTO, .window_retention_ms = RETENTION_MS};

@@ -289,7 +289,15 @@ static enum error write_metrics(struct store *store, int64_t position)
 	struct day_row day = {client, 0, position, position};
 	struct client_row row = {client, 1, position};
 	struct activity_row activity = {.client = client, .count = position, .due_ms = 1};
-	struct engine_dirty dirty = {&window, 1, &day, 1, &row, 1, &activity, 1, position};
+	struct engine_dirty dirty = {.windows = &window,
+				     .window_count = 1,
+				     .days = &day,
+				     .day_count = 1,
+				     .clients = &row,
+				     .client_count = 1,
+				     .activities = &activity,
+				     .activity_count = 1,
+				     .position = position};
 	return store->vtable->write(store, 0, &dirty, position, NULL);
 }
 

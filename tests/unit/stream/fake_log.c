@@ -143,6 +143,13 @@ static enum error start(struct log_reader *reader, int32_t partition, int64_t *r
 	return ERROR_OK;
 }
 
+static enum error end(struct log_reader *reader, int32_t partition, int64_t *ret_position, struct error_note *note)
+{
+	(void)note;
+	*ret_position = fake_log_end(((struct fake_reader *)reader)->log, partition);
+	return ERROR_OK;
+}
+
 static enum error commit(struct log_reader *reader, int32_t partition, int64_t position, struct error_note *note)
 {
 	struct fake_reader *fake = (struct fake_reader *)reader;
@@ -180,7 +187,7 @@ static void close_reader(struct log_reader *reader)
 
 void fake_reader_init(struct fake_reader *reader, struct fake_log *log)
 {
-	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader, start, leave};
+	static const struct log_reader_vtable vtable = {poll, seek, commit, identity, close_reader, start, leave, end};
 	*reader = (struct fake_reader){.reader.vtable = &vtable, .log = log};
 	for (int i = 0; i < FAKE_LOG_PARTITIONS; i++)
 		reader->committed[i] = POSITION_NONE;
