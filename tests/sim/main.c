@@ -147,6 +147,15 @@ static int run_seeds(const struct options *options, struct job *jobs)
 }
 
 /* Each safeguard that is left out must make some seed fail. */
+/* NULL: no such mutation. */
+static const struct mutation *find_mutation(const char *name)
+{
+	size_t i = 0;
+	while (mutation_at(i) != NULL && strcmp(mutation_at(i)->name, name) != 0)
+		i++;
+	return mutation_at(i);
+}
+
 static int run_mutations(struct options *options, struct job *jobs)
 {
 	int missed = 0;
@@ -162,7 +171,7 @@ static int run_mutations(struct options *options, struct job *jobs)
 		rewind(errors);
 		if (fgets(line, sizeof line, errors) == NULL || !found)
 			snprintf(line, sizeof line, "NOT FOUND\n");
-		printf("%s: %s\n    %s", mutation_name(mutation_at(i)), mutation_what(mutation_at(i)), line);
+		printf("%s: %s\n    %s", mutation_at(i)->name, mutation_at(i)->what, line);
 		missed += !found;
 		fclose(errors);
 	}
@@ -182,7 +191,7 @@ static _Noreturn void usage(FILE *to, int code)
 		"  --mutation NAME     with this safeguard left out:\n",
 		run_defaults.seeds, run_defaults.steps);
 	for (size_t i = 0; mutation_at(i) != NULL; i++)
-		fprintf(to, "                        %-24s %s\n", mutation_name(mutation_at(i)), mutation_what(mutation_at(i)));
+		fprintf(to, "                        %-24s %s\n", mutation_at(i)->name, mutation_at(i)->what);
 	fprintf(to, "  --mutations         each of them must be found by one of the seeds\n"
 		    "  --trace             print every step\n");
 	exit(code);
@@ -238,7 +247,7 @@ static void parse_option(struct options *options, int option, const char *value)
 			usage(stderr, 2);
 		break;
 	case 'm':
-		options->run.mutation = mutation_find(value);
+		options->run.mutation = find_mutation(value);
 		if (options->run.mutation == NULL)
 			usage(stderr, 2);
 		break;
@@ -278,7 +287,7 @@ static void parse_options(struct options *options, int argc, char **argv)
 		usage(stderr, 2);
 	snprintf(options->replay, sizeof options->replay, "%s --steps %" PRIu64 "%s%s%s", argv[0], options->run.steps,
 		 options->run.sqlite ? " --adapter sqlite" : "", options->run.mutation == mutation_at(0) ? "" : " --mutation ",
-		 options->run.mutation == mutation_at(0) ? "" : mutation_name(options->run.mutation));
+		 options->run.mutation == mutation_at(0) ? "" : options->run.mutation->name);
 	options->run.replay = options->replay;
 }
 

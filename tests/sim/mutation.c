@@ -5,9 +5,8 @@
 
 #include "base/slice.h"
 
-struct mutation {
-	const char *name;
-	const char *what; /* is left out */
+struct left_out {
+	struct mutation mutation;
 	/* What is not NULL takes the place of the call to the port. */
 	struct ledger_vtable ledger;
 	struct log_reader_vtable log;
@@ -253,51 +252,28 @@ static enum error first_event_lost(struct log_reader *reader, int timeout_ms, st
 	return error;
 }
 
-static const struct mutation mutations[] = {
-	{.name = "none", .what = "nothing"},
-	{.name = "in-doubt-as-unavailable",
-	 .what = "an append in doubt is answered as not kept",
+static const struct left_out mutations[] = {
+	{.mutation = {"none", "nothing"}},
+	{.mutation = {"in-doubt-as-unavailable", "an append in doubt is answered as not kept"},
 	 .ledger.append = in_doubt_is_unavailable},
-	{.name = "answer-before-durable",
-	 .what = "pings are answered OK whatever the ledger says",
-	 .ledger.append = failure_is_ok},
-	{.name = "keys-by-table-alone",
-	 .what = "keys are not looked for within the batch",
+	{.mutation = {"answer-before-durable", "pings are answered OK whatever the ledger says"}, .ledger.append = failure_is_ok},
+	{.mutation = {"keys-by-table-alone", "keys are not looked for within the batch"},
 	 .ledger.append = keys_settled_by_table_alone},
-	{.name = "keys-pruned-early", .what = "keys are kept for an hour", .ledger.prune_keys = prune_early},
-	{.name = "ids-start-anew", .what = "a new process does not go on above the last id", .ledger.last_id = no_last_id},
-	{.name = "no-position-check",
-	 .what = "rows are read without the position of their newest event",
+	{.mutation = {"keys-pruned-early", "keys are kept for an hour"}, .ledger.prune_keys = prune_early},
+	{.mutation = {"ids-start-anew", "a new process does not go on above the last id"}, .ledger.last_id = no_last_id},
+	{.mutation = {"no-position-check", "rows are read without the position of their newest event"},
 	 .store.read_windows = windows_without_position,
 	 .store.read_days = days_without_position},
-	{.name = "position-first", .what = "the position is written before the rows", .store.write = position_first},
-	{.name = "rows-not-read", .what = "windows that are not in the cache start at 0", .store.read_windows = rows_not_read},
-	{.name = "failed-write-is-ok", .what = "a failed write is taken for a good one", .store.write = failed_write_is_ok},
-	{.name = "nothing-due", .what = "activities are not rewritten when a window leaves", .store.list_due = nothing_due},
-	{.name = "event-lost", .what = "the first event of each batch is not applied", .log.poll = first_event_lost},
+	{.mutation = {"position-first", "the position is written before the rows"}, .store.write = position_first},
+	{.mutation = {"rows-not-read", "windows that are not in the cache start at 0"}, .store.read_windows = rows_not_read},
+	{.mutation = {"failed-write-is-ok", "a failed write is taken for a good one"}, .store.write = failed_write_is_ok},
+	{.mutation = {"nothing-due", "activities are not rewritten when a window leaves"}, .store.list_due = nothing_due},
+	{.mutation = {"event-lost", "the first event of each batch is not applied"}, .log.poll = first_event_lost},
 };
 
 const struct mutation *mutation_at(size_t index)
 {
-	return index < sizeof mutations / sizeof mutations[0] ? &mutations[index] : NULL;
-}
-
-const struct mutation *mutation_find(const char *name)
-{
-	for (size_t i = 0; mutation_at(i) != NULL; i++)
-		if (strcmp(mutations[i].name, name) == 0)
-			return &mutations[i];
-	return NULL;
-}
-
-const char *mutation_name(const struct mutation *mutation)
-{
-	return mutation->name;
-}
-
-const char *mutation_what(const struct mutation *mutation)
-{
-	return mutation->what;
+	return index < sizeof mutations / sizeof mutations[0] ? &mutations[index].mutation : NULL;
 }
 
 static void *must(void *memory)
@@ -311,7 +287,7 @@ static void *must(void *memory)
 
 struct ledger *mutation_wrap_ledger(const struct mutation *mutation, struct ledger *inner)
 {
-	const struct ledger_vtable *own = &mutation->ledger;
+	const struct ledger_vtable *own = &((const struct left_out *)mutation)->ledger;
 	struct mutant_ledger *mutant = must(calloc(1, sizeof *mutant));
 	mutant->inner = inner;
 	mutant->ledger.vtable = &mutant->vtable;
@@ -325,7 +301,7 @@ struct ledger *mutation_wrap_ledger(const struct mutation *mutation, struct ledg
 
 struct log_reader *mutation_wrap_log(const struct mutation *mutation, struct log_reader *inner)
 {
-	const struct log_reader_vtable *own = &mutation->log;
+	const struct log_reader_vtable *own = &((const struct left_out *)mutation)->log;
 	struct mutant_log *mutant = must(calloc(1, sizeof *mutant));
 	mutant->inner = inner;
 	mutant->reader.vtable = &mutant->vtable;
@@ -339,7 +315,7 @@ struct log_reader *mutation_wrap_log(const struct mutation *mutation, struct log
 
 struct store *mutation_wrap_store(const struct mutation *mutation, struct store *inner)
 {
-	const struct store_vtable *own = &mutation->store;
+	const struct store_vtable *own = &((const struct left_out *)mutation)->store;
 	struct mutant_store *mutant = must(calloc(1, sizeof *mutant));
 	mutant->inner = inner;
 	mutant->store.vtable = &mutant->vtable;

@@ -8,15 +8,13 @@
 #include "port/log.h"
 #include "port/store.h"
 
-struct mutation;
+/* Each simulator embeds it in its own, which says how. */
+struct mutation {
+	const char *name, *what; /* is left out */
+};
 
-/* NULL: no such mutation. */
-const struct mutation *mutation_find(const char *name);
-/* The index-th; NULL behind the last. The first is "none". */
+/* The simulator's index-th; NULL behind the last. The first is "none". */
 const struct mutation *mutation_at(size_t index);
-const char *mutation_name(const struct mutation *mutation);
-/* What is left out. */
-const char *mutation_what(const struct mutation *mutation);
 
 /* close closes the inner one. */
 struct ledger *mutation_wrap_ledger(const struct mutation *mutation, struct ledger *inner);

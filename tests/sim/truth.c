@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum series_kind { SERIES_WINDOW, SERIES_DAY, SERIES_CLIENT };
+#include "series.h"
 
 struct point {
 	int64_t position;
@@ -12,9 +12,7 @@ struct point {
 };
 
 struct series {
-	enum series_kind kind;
-	struct address client;
-	int64_t start_ms;
+	struct series_key key;
 	struct rowset points;
 	int64_t stored_position; /* of the row in the store, as last written; POSITION_NONE: none or not known */
 	uint64_t seen_in_scan;
@@ -33,20 +31,11 @@ static int compare_positions(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int compare_series(const void *a, const void *b)
-{
-	const struct series *x = a, *y = b;
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	int order = address_compare(&x->client, &y->client);
-	return order != 0 ? order : (x->start_ms > y->start_ms) - (x->start_ms < y->start_ms);
-}
-
 void truth_init(struct truth *truth, struct world *world)
 {
 	*truth = (struct truth){.world = world};
 	rowset_init(&truth->rows, sizeof(struct truth_row), compare_positions);
-	rowset_init(&truth->series, sizeof(struct series), compare_series);
+	rowset_init(&truth->series, sizeof(struct series), series_compare);
 }
 
 void truth_release(struct truth *truth)
@@ -67,7 +56,7 @@ static const struct point *point_at(const struct series *series, int64_t positio
 static struct series *find_series(const struct truth *truth, enum series_kind kind, const struct address *client,
 				  int64_t start_ms)
 {
-	return rowset_find(&truth->series, &(struct series){.kind = kind, .client = *client, .start_ms = start_ms});
+	return rowset_find(&truth->series, &(struct series){.key.kind = kind, .key.client = *client, .key.start_ms = start_ms});
 }
 
 static void fold(struct truth *truth, enum series_kind kind, int64_t start_ms, const struct truth_row *row)
@@ -75,7 +64,7 @@ static void fold(struct truth *truth, enum series_kind kind, int64_t start_ms, c
 	struct series *series = find_series(truth, kind, &row->client, start_ms);
 	if (series == NULL) {
 		struct series fresh = {
-			.kind = kind, .client = row->client, .start_ms = start_ms, .stored_position = POSITION_NONE};
+			.key.kind = kind, .key.client = row->client, .key.start_ms = start_ms, .stored_position = POSITION_NONE};
 		rowset_init(&fresh.points, sizeof(struct point), compare_positions);
 		series = rowset_put(&truth->series, &fresh);
 	}
@@ -230,7 +219,7 @@ static void check_newer(const struct truth *truth, struct series *series, int64_
 	char text[ADDRESS_TEXT_SIZE];
 	if (position < series->stored_position)
 		world_fail(truth->world, "a row of %s goes back from position %" PRId64 " to %" PRId64,
-			   name_client(&series->client, text), series->stored_position, position);
+			   name_client(&series->key.client, text), series->stored_position, position);
 	series->stored_position = position;
 }
 
@@ -311,12 +300,12 @@ int64_t truth_check_store(struct truth *truth, struct store_reader *reader)
 	for (size_t i = 0; i < truth->series.count; i++) {
 		const struct series *series = rowset_at(&truth->series, i);
 		if (series->seen_in_scan == truth->scans || point_at(series, scan.position) == NULL ||
-		    (series->kind == SERIES_WINDOW && is_leaving(truth, series->start_ms)))
+		    (series->key.kind == SERIES_WINDOW && is_leaving(truth, series->key.start_ms)))
 			continue;
 		char text[ADDRESS_TEXT_SIZE];
 		static const char *const kinds[] = {"window", "day", "client"};
-		world_fail(truth->world, "%s %s %" PRId64 " is missing at the store's position %" PRId64, kinds[series->kind],
-			   name_client(&series->client, text), series->start_ms, scan.position);
+		world_fail(truth->world, "%s %s %" PRId64 " is missing at the store's position %" PRId64, kinds[series->key.kind],
+			   name_client(&series->key.client, text), series->key.start_ms, scan.position);
 	}
 	return scan.position;
 }
@@ -326,13 +315,14 @@ static size_t count_in_range(const struct truth *truth, enum series_kind kind, c
 			     int64_t end_ms, int64_t position)
 {
 	size_t count = 0;
-	struct series low = {.kind = kind, .client = *client, .start_ms = start_ms};
+	struct series low = {.key.kind = kind, .key.client = *client, .key.start_ms = start_ms};
 	for (size_t i = rowset_lower_bound(&truth->series, &low); i < truth->series.count; i++) {
 		const struct series *series = rowset_at(&truth->series, i);
-		if (series->kind != kind || !address_equal(&series->client, client) ||
-		    (end_ms != 0 && series->start_ms >= end_ms))
+		if (series->key.kind != kind || !address_equal(&series->key.client, client) ||
+		    (end_ms != 0 && series->key.start_ms >= end_ms))
 			break;
-		count += point_at(series, position) != NULL && !(kind == SERIES_WINDOW && is_leaving(truth, series->start_ms));
+		count +=
+			point_at(series, position) != NULL && !(kind == SERIES_WINDOW && is_leaving(truth, series->key.start_ms));
 	}
 	return count;
 }
@@ -388,7 +378,7 @@ static void add_window(struct activity_row *activity, const struct series *serie
 	activity->count += point->count;
 	activity->active_windows++;
 	if (point->count >= activity->busiest_count) { /* series come by start: the newest of equals stays */
-		activity->busiest_start_ms = series->start_ms;
+		activity->busiest_start_ms = series->key.start_ms;
 		activity->busiest_count = point->count;
 		activity->busiest_first_ms = point->first_ms;
 		activity->busiest_last_ms = point->last_ms;
@@ -399,16 +389,16 @@ static void add_window(struct activity_row *activity, const struct series *serie
 static struct activity_row activity_at(const struct truth *truth, const struct address *client, int64_t now_ms, int64_t position)
 {
 	struct activity_row activity = {.client = *client, .start_ms = activity_start_of(now_ms)};
-	struct series low = {.kind = SERIES_WINDOW, .client = *client, .start_ms = activity.start_ms};
+	struct series low = {.key.kind = SERIES_WINDOW, .key.client = *client, .key.start_ms = activity.start_ms};
 	for (size_t i = rowset_lower_bound(&truth->series, &low); i < truth->series.count; i++) {
 		const struct series *series = rowset_at(&truth->series, i);
-		if (series->kind != SERIES_WINDOW || !address_equal(&series->client, client))
+		if (series->key.kind != SERIES_WINDOW || !address_equal(&series->key.client, client))
 			break;
 		const struct point *point = point_at(series, position);
 		if (point == NULL)
 			continue;
-		bool opened = series->start_ms <= now_ms;
-		int64_t changes_ms = series->start_ms + (opened ? ACTIVITY_WINDOWS * WINDOW_MS : 0);
+		bool opened = series->key.start_ms <= now_ms;
+		int64_t changes_ms = series->key.start_ms + (opened ? ACTIVITY_WINDOWS * WINDOW_MS : 0);
 		if (activity.due_ms == 0 || changes_ms < activity.due_ms)
 			activity.due_ms = changes_ms;
 		if (opened)
@@ -440,16 +430,16 @@ void truth_rows_between(const struct truth *truth, int64_t from, int64_t to, int
 		const struct point *point = point_at(series, to);
 		if (point == NULL || point->position <= from || point->position < series->stored_position)
 			continue; /* nothing new, or (after a torn write) in the store already */
-		const struct window_row window = {series->client,  series->start_ms, point->count,
-						  point->first_ms, point->last_ms,   point->position};
-		const struct day_row day = {series->client, series->start_ms, point->count, point->position};
-		const struct client_row client = {series->client, point->first_ms, point->last_ms};
-		const struct activity_row activity = activity_at(truth, &series->client, now_ms, to);
-		if (series->kind == SERIES_WINDOW && !is_leaving(truth, series->start_ms))
+		const struct window_row window = {series->key.client, series->key.start_ms, point->count,
+						  point->first_ms,    point->last_ms,	    point->position};
+		const struct day_row day = {series->key.client, series->key.start_ms, point->count, point->position};
+		const struct client_row client = {series->key.client, point->first_ms, point->last_ms};
+		const struct activity_row activity = activity_at(truth, &series->key.client, now_ms, to);
+		if (series->key.kind == SERIES_WINDOW && !is_leaving(truth, series->key.start_ms))
 			rowset_append(&rows->windows, &window);
-		else if (series->kind == SERIES_DAY)
+		else if (series->key.kind == SERIES_DAY)
 			rowset_append(&rows->days, &day);
-		else if (series->kind == SERIES_CLIENT) {
+		else if (series->key.kind == SERIES_CLIENT) {
 			rowset_append(&rows->clients, &client);
 			rowset_append(&rows->activities, &activity);
 		}
@@ -488,7 +478,7 @@ static int64_t count_series(const struct truth *truth, enum series_kind kind)
 {
 	int64_t count = 0;
 	for (size_t i = 0; i < truth->series.count; i++)
-		count += ((const struct series *)rowset_at(&truth->series, i))->kind == kind;
+		count += ((const struct series *)rowset_at(&truth->series, i))->key.kind == kind;
 	return count;
 }
 

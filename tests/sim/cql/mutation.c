@@ -7,51 +7,34 @@
 
 enum where { NOWHERE, IN_ADAPTER, IN_SERVER, POSITION, REWRITE, SWEEP, ROWS_FIRST };
 
-struct mutation {
-	const char *name, *what;
+struct left_out {
+	struct mutation mutation;
 	enum where where;
 	enum cql_safeguard safeguard;
 };
 
-static const struct mutation mutations[] = {
-	{"none", "nothing is left out", NOWHERE, CQL_WITH_ALL},
-	{"position", "rows are read without the position of their newest event", POSITION, CQL_WITH_ALL},
-	{"reservation", "rows are written at the clock's time", IN_ADAPTER, CQL_RESERVATION},
-	{"floor", "a new owner does not begin above what the one before may write", IN_ADAPTER, CQL_FLOOR},
-	{"ceiling", "an owner writes above what it has reserved", IN_ADAPTER, CQL_CEILING},
-	{"version", "engine_writers is changed whatever its version", IN_SERVER, CQL_WITH_ALL},
-	{"rewrite", "rows in which every event was skipped are not written again", REWRITE, CQL_WITH_ALL},
-	{"rows-first", "the position is committed before the rows", ROWS_FIRST, CQL_WITH_ALL},
-	{"counters-first", "the position is committed before counters follow", IN_ADAPTER, CQL_COUNTERS_FIRST},
-	{"verify-read", "what is added to a counter is believed, and added again after a timeout", IN_ADAPTER, CQL_VERIFY_READ},
-	{"sweep", "nobody comes by to compare counters again", SWEEP, CQL_WITH_ALL},
+static const struct left_out mutations[] = {
+	{{"none", "nothing is left out"}, NOWHERE, CQL_WITH_ALL},
+	{{"position", "rows are read without the position of their newest event"}, POSITION, CQL_WITH_ALL},
+	{{"reservation", "rows are written at the clock's time"}, IN_ADAPTER, CQL_RESERVATION},
+	{{"floor", "a new owner does not begin above what the one before may write"}, IN_ADAPTER, CQL_FLOOR},
+	{{"ceiling", "an owner writes above what it has reserved"}, IN_ADAPTER, CQL_CEILING},
+	{{"version", "engine_writers is changed whatever its version"}, IN_SERVER, CQL_WITH_ALL},
+	{{"rewrite", "rows in which every event was skipped are not written again"}, REWRITE, CQL_WITH_ALL},
+	{{"rows-first", "the position is committed before the rows"}, ROWS_FIRST, CQL_WITH_ALL},
+	{{"counters-first", "the position is committed before counters follow"}, IN_ADAPTER, CQL_COUNTERS_FIRST},
+	{{"verify-read", "what is added to a counter is believed, and added again after a timeout"}, IN_ADAPTER, CQL_VERIFY_READ},
+	{{"sweep", "nobody comes by to compare counters again"}, SWEEP, CQL_WITH_ALL},
 };
 
 const struct mutation *mutation_at(size_t index)
 {
-	return index < sizeof mutations / sizeof mutations[0] ? &mutations[index] : NULL;
+	return index < sizeof mutations / sizeof mutations[0] ? &mutations[index].mutation : NULL;
 }
 
-const struct mutation *mutation_find(const char *name)
+void mutant_begin(const struct mutation *base, struct cassandra *cassandra)
 {
-	for (size_t i = 0; mutation_at(i) != NULL; i++)
-		if (strcmp(mutations[i].name, name) == 0)
-			return &mutations[i];
-	return NULL;
-}
-
-const char *mutation_name(const struct mutation *mutation)
-{
-	return mutation->name;
-}
-
-const char *mutation_what(const struct mutation *mutation)
-{
-	return mutation->what;
-}
-
-void mutant_begin(const struct mutation *mutation, struct cassandra *cassandra)
-{
+	const struct left_out *mutation = (const struct left_out *)base;
 	cql_left_out = mutation->safeguard;
 	cassandra->without_conditions = mutation->where == IN_SERVER;
 }
@@ -263,8 +246,9 @@ static enum error position_first(struct store *store, int32_t partition, const s
 	return error != ERROR_OK ? error : pass_write(store, partition, dirty, position, note);
 }
 
-struct store *mutant_wrap(const struct mutation *mutation, bool sweep, struct store *inner)
+struct store *mutant_wrap(const struct mutation *base, bool sweep, struct store *inner)
 {
+	const struct left_out *mutation = (const struct left_out *)base;
 	struct mutant *mutant = calloc(1, sizeof *mutant);
 	if (mutant == NULL)
 		abort();

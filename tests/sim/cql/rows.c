@@ -1,16 +1,14 @@
 #include "rows.h"
 
+#include "../series.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/slice.h"
 
-enum kind { KIND_WINDOW, KIND_DAY };
-
 struct series {
-	enum kind kind;
-	struct address client;
-	int64_t start_ms;
+	struct series_key key;
 	int64_t position;
 	int writer;
 };
@@ -19,15 +17,6 @@ struct series {
 struct sum {
 	int64_t count, first_ms, last_ms, position;
 };
-
-static int compare_series(const void *a, const void *b)
-{
-	const struct series *x = a, *y = b;
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	int order = address_compare(&x->client, &y->client);
-	return order != 0 ? order : (x->start_ms > y->start_ms) - (x->start_ms < y->start_ms);
-}
 
 int32_t rows_partition_of(const struct address *client, int32_t partition_count)
 {
@@ -39,9 +28,9 @@ static const struct fake_log_partition *log_of(const struct rows *rows, const st
 	return &rows->log->partitions[rows_partition_of(client, rows->partition_count)];
 }
 
-static int64_t start_of(enum kind kind, int64_t ms)
+static int64_t start_of(enum series_kind kind, int64_t ms)
 {
-	return kind == KIND_WINDOW ? window_start_of(ms) : day_start_of(ms);
+	return kind == SERIES_WINDOW ? window_start_of(ms) : day_start_of(ms);
 }
 
 /* The client's events of [start_ms, end_ms) up to the position. */
@@ -64,10 +53,10 @@ static struct sum sum_between(const struct rows *rows, const struct address *cli
 	return sum;
 }
 
-static struct sum sum_row(const struct rows *rows, enum kind kind, const struct address *client, int64_t start_ms,
+static struct sum sum_row(const struct rows *rows, enum series_kind kind, const struct address *client, int64_t start_ms,
 			  int64_t position)
 {
-	int64_t end_ms = start_ms + (kind == KIND_WINDOW ? WINDOW_MS : INT64_C(86400000));
+	int64_t end_ms = start_ms + (kind == SERIES_WINDOW ? WINDOW_MS : INT64_C(86400000));
 	return sum_between(rows, client, start_ms, end_ms, position);
 }
 
@@ -84,30 +73,31 @@ static const char *const kinds[] = {"window", "day"};
 
 static void check_sum(const struct rows *rows, const struct series *row, const struct sum *is)
 {
-	struct sum should = sum_row(rows, row->kind, &row->client, row->start_ms, is->position);
-	bool times = row->kind == KIND_DAY || (is->first_ms == should.first_ms && is->last_ms == should.last_ms);
+	struct sum should = sum_row(rows, row->key.kind, &row->key.client, row->key.start_ms, is->position);
+	bool times = row->key.kind == SERIES_DAY || (is->first_ms == should.first_ms && is->last_ms == should.last_ms);
 	if (is->count == should.count && is->position == should.position && times)
 		return;
 	world_fail(rows->world,
 		   "%s %s %" PRId64 " is (count %" PRId64 ", first %" PRId64 ", last %" PRId64 ") at position %" PRId64
 		   ", should be (count %" PRId64 ", first %" PRId64 ", last %" PRId64 ") at %" PRId64,
-		   kinds[row->kind], name(&row->client), row->start_ms, is->count, is->first_ms, is->last_ms, is->position,
-		   should.count, should.first_ms, should.last_ms, should.position);
+		   kinds[row->key.kind], name(&row->key.client), row->key.start_ms, is->count, is->first_ms, is->last_ms,
+		   is->position, should.count, should.first_ms, should.last_ms, should.position);
 }
 
 static void check_place(const struct rows *rows, const struct series *row)
 {
 	const struct series *before = rowset_find(&rows->series, row);
-	int64_t committed = rows->committed[rows_partition_of(&row->client, rows->partition_count)];
-	struct sum least = sum_row(rows, row->kind, &row->client, row->start_ms, committed);
+	int64_t committed = rows->committed[rows_partition_of(&row->key.client, rows->partition_count)];
+	struct sum least = sum_row(rows, row->key.kind, &row->key.client, row->key.start_ms, committed);
 	if (row->position < least.position)
 		world_fail(rows->world,
 			   "%s %s %" PRId64 " comes to be at %" PRId64 ", though its partition is committed at %" PRId64
 			   " and the event at %" PRId64 " is missing in it",
-			   kinds[row->kind], name(&row->client), row->start_ms, row->position, committed, least.position);
+			   kinds[row->key.kind], name(&row->key.client), row->key.start_ms, row->position, committed,
+			   least.position);
 	if (before != NULL && row->position < before->position && (!rows->zombies || row->writer == before->writer))
-		world_fail(rows->world, "%s %s %" PRId64 " goes back from %" PRId64 " to %" PRId64, kinds[row->kind],
-			   name(&row->client), row->start_ms, before->position, row->position);
+		world_fail(rows->world, "%s %s %" PRId64 " goes back from %" PRId64 " to %" PRId64, kinds[row->key.kind],
+			   name(&row->key.client), row->key.start_ms, before->position, row->position);
 }
 
 static bool read_client(const struct cassandra *cassandra, const struct cass_table *table, const struct cass_row *row,
@@ -117,21 +107,21 @@ static bool read_client(const struct cassandra *cassandra, const struct cass_tab
 	return text != NULL && address_parse(slice_make(text->data, (size_t)text->size), ret_client) == ERROR_OK;
 }
 
-static void see_row(struct rows *rows, enum kind kind, const struct cass_table *table, const struct cass_row *row)
+static void see_row(struct rows *rows, enum series_kind kind, const struct cass_table *table, const struct cass_row *row)
 {
 	const struct cassandra *cassandra = rows->cassandra;
-	struct series series = {.kind = kind, .writer = row->writer};
+	struct series series = {.key.kind = kind, .writer = row->writer};
 	struct sum sum = {.position = cassandra_number(cassandra, table, row, "position", POSITION_NONE)};
-	if (sum.position == POSITION_NONE || !read_client(cassandra, table, row, &series.client))
+	if (sum.position == POSITION_NONE || !read_client(cassandra, table, row, &series.key.client))
 		return;
-	if (kind == KIND_WINDOW) {
-		series.start_ms = cassandra_number(cassandra, table, row, "window_start", 0);
+	if (kind == SERIES_WINDOW) {
+		series.key.start_ms = cassandra_number(cassandra, table, row, "window_start", 0);
 		sum.count = cassandra_number(cassandra, table, row, "ping_count", 0);
 		sum.first_ms = cassandra_number(cassandra, table, row, "first_ping", 0);
 		sum.last_ms = cassandra_number(cassandra, table, row, "last_ping", 0);
 	} else {
 		uint32_t day = (uint32_t)cassandra_number(cassandra, table, row, "day", 0);
-		series.start_ms = ((int64_t)day - (INT64_C(1) << 31)) * 86400000;
+		series.key.start_ms = ((int64_t)day - (INT64_C(1) << 31)) * 86400000;
 		sum.count = cassandra_number(cassandra, table, row, "total", 0);
 	}
 	series.position = sum.position;
@@ -146,12 +136,12 @@ static void check_committed(const struct rows *rows, int32_t partition)
 	const struct fake_log_partition *log = &rows->log->partitions[partition];
 	int64_t committed = rows->committed[partition];
 	for (size_t i = 0; i < log->count && log->events[i].position <= committed; i++)
-		for (enum kind kind = KIND_WINDOW; kind <= KIND_DAY; kind++) {
+		for (enum series_kind kind = SERIES_WINDOW; kind <= SERIES_DAY; kind++) {
 			const struct engine_event *event = &log->events[i];
 			const struct series *row =
-				rowset_find(&rows->series, &(struct series){.kind = kind,
-									    .client = event->client,
-									    .start_ms = start_of(kind, event->pinged_at_ms)});
+				rowset_find(&rows->series, &(struct series){.key.kind = kind,
+									    .key.client = event->client,
+									    .key.start_ms = start_of(kind, event->pinged_at_ms)});
 			if (row == NULL || row->position < event->position)
 				world_fail(rows->world,
 					   "partition %d is committed at %" PRId64 ", but the event at %" PRId64
@@ -179,9 +169,9 @@ static void see(void *context, const struct cass_table *table, const struct cass
 {
 	struct rows *rows = context;
 	if (strcmp(table->name, "window_stats") == 0)
-		see_row(rows, KIND_WINDOW, table, row);
+		see_row(rows, SERIES_WINDOW, table, row);
 	else if (strcmp(table->name, "daily_totals") == 0)
-		see_row(rows, KIND_DAY, table, row);
+		see_row(rows, SERIES_DAY, table, row);
 	else if (strcmp(table->name, "engine_writers") == 0)
 		see_writer(rows, table, row);
 }
@@ -190,7 +180,7 @@ void rows_init(struct rows *rows, struct world *world, struct cassandra *cassand
 	       int32_t partition_count)
 {
 	*rows = (struct rows){.world = world, .cassandra = cassandra, .log = log, .partition_count = partition_count};
-	rowset_init(&rows->series, sizeof(struct series), compare_series);
+	rowset_init(&rows->series, sizeof(struct series), series_compare);
 	for (size_t i = 0; i < FAKE_LOG_PARTITIONS; i++)
 		rows->committed[i] = POSITION_NONE;
 	cassandra->changed = see;
@@ -220,17 +210,17 @@ static bool begin_scan(void *context, int64_t position)
 static void check_whole(struct scan *scan, const struct series *row, const struct sum *is)
 {
 	check_sum(scan->rows, row, is);
-	struct sum whole = sum_row(scan->rows, row->kind, &row->client, row->start_ms, INT64_MAX - 1);
+	struct sum whole = sum_row(scan->rows, row->key.kind, &row->key.client, row->key.start_ms, INT64_MAX - 1);
 	if (is->position != whole.position)
 		world_fail(scan->rows->world, "at the end %s %s %" PRId64 " is at %" PRId64 ", should be at %" PRId64,
-			   kinds[row->kind], name(&row->client), row->start_ms, is->position, whole.position);
-	scan->counts[row->kind]++;
+			   kinds[row->key.kind], name(&row->key.client), row->key.start_ms, is->position, whole.position);
+	scan->counts[row->key.kind]++;
 	scan->rows->checked++;
 }
 
 static bool scan_window(void *context, const struct window_row *row)
 {
-	const struct series series = {.kind = KIND_WINDOW, .client = row->client, .start_ms = row->start_ms};
+	const struct series series = {.key.kind = SERIES_WINDOW, .key.client = row->client, .key.start_ms = row->start_ms};
 	const struct sum sum = {row->count, row->first_ms, row->last_ms, row->position};
 	check_whole(context, &series, &sum);
 	return true;
@@ -238,7 +228,7 @@ static bool scan_window(void *context, const struct window_row *row)
 
 static bool scan_day(void *context, const struct day_row *row)
 {
-	const struct series series = {.kind = KIND_DAY, .client = row->client, .start_ms = row->start_ms};
+	const struct series series = {.key.kind = SERIES_DAY, .key.client = row->client, .key.start_ms = row->start_ms};
 	const struct sum sum = {.count = row->total, .position = row->position};
 	check_whole(context, &series, &sum);
 	return true;
@@ -259,7 +249,7 @@ static bool scan_client(void *context, const struct client_row *row)
 static void see_counter(void *context, const struct address *client, int64_t day_ms, int64_t total)
 {
 	struct scan *scan = context;
-	struct sum whole = sum_row(scan->rows, KIND_DAY, client, day_ms, INT64_MAX - 1);
+	struct sum whole = sum_row(scan->rows, SERIES_DAY, client, day_ms, INT64_MAX - 1);
 	if (total != whole.count)
 		world_fail(scan->rows->world, "the counter of %s %" PRId64 " is %" PRId64 ", should be %" PRId64, name(client),
 			   day_ms, total, whole.count);
@@ -285,16 +275,16 @@ static void pass_client(void *context, const struct client_row *row)
 }
 
 /* Of the whole log: how many rows of a kind there must be, and clients. */
-static size_t count_rows(const struct rows *rows, enum kind kind)
+static size_t count_rows(const struct rows *rows, enum series_kind kind)
 {
 	struct rowset all;
-	rowset_init(&all, sizeof(struct series), compare_series);
+	rowset_init(&all, sizeof(struct series), series_compare);
 	for (int32_t i = 0; i < rows->partition_count; i++)
 		for (size_t k = 0; k < rows->log->partitions[i].count; k++) {
 			const struct engine_event *event = &rows->log->partitions[i].events[k];
-			rowset_put(&all, &(struct series){.kind = kind,
-							  .client = event->client,
-							  .start_ms = start_of(kind, event->pinged_at_ms)});
+			rowset_put(&all, &(struct series){.key.kind = kind,
+							  .key.client = event->client,
+							  .key.start_ms = start_of(kind, event->pinged_at_ms)});
 		}
 	size_t count = all.count;
 	rowset_release(&all);
@@ -303,10 +293,10 @@ static size_t count_rows(const struct rows *rows, enum kind kind)
 
 static size_t list_of_clients(const struct rows *rows, struct rowset *clients)
 {
-	rowset_init(clients, sizeof(struct series), compare_series);
+	rowset_init(clients, sizeof(struct series), series_compare);
 	for (int32_t i = 0; i < rows->partition_count; i++)
 		for (size_t k = 0; k < rows->log->partitions[i].count; k++)
-			rowset_put(clients, &(struct series){.client = rows->log->partitions[i].events[k].client});
+			rowset_put(clients, &(struct series){.key.client = rows->log->partitions[i].events[k].client});
 	return clients->count;
 }
 
@@ -356,7 +346,7 @@ static void check_counters(struct scan *scan, struct store_reader *reader, const
 	const struct store_rows visitors = {scan, see_counter, pass_window, pass_day, pass_client, NULL};
 	for (size_t i = 0; i < clients->count; i++) {
 		const struct series *client = rowset_at(clients, i);
-		enum error error = reader->vtable->read_rows(reader, &client->client, 1, &visitors, NULL);
+		enum error error = reader->vtable->read_rows(reader, &client->key.client, 1, &visitors, NULL);
 		if (error != ERROR_OK)
 			world_fail(scan->rows->world, "rows of a client: %s", error_name(error));
 	}
@@ -372,12 +362,12 @@ void rows_check_end(struct rows *rows, struct store_reader *reader, bool activit
 	if (error != ERROR_OK)
 		world_fail(rows->world, "scan: %s", error_name(error));
 	check_counters(&scan, reader, &clients);
-	size_t windows = count_rows(rows, KIND_WINDOW), days = count_rows(rows, KIND_DAY);
-	if (scan.counts[KIND_WINDOW] != windows || scan.counts[KIND_DAY] != days || scan.clients != count ||
+	size_t windows = count_rows(rows, SERIES_WINDOW), days = count_rows(rows, SERIES_DAY);
+	if (scan.counts[SERIES_WINDOW] != windows || scan.counts[SERIES_DAY] != days || scan.clients != count ||
 	    scan.counters != days)
 		world_fail(rows->world,
 			   "there are %zu windows, %zu days, %zu clients and %zu counters, should be %zu, %zu, %zu and %zu",
-			   scan.counts[KIND_WINDOW], scan.counts[KIND_DAY], scan.clients, scan.counters, windows, days, count,
+			   scan.counts[SERIES_WINDOW], scan.counts[SERIES_DAY], scan.clients, scan.counters, windows, days, count,
 			   days);
 	for (enum store_client_order order = STORE_ORDER_PING_COUNT; order <= STORE_ORDER_CLIENT_IP; order++)
 		check_list(rows, reader, order, count, activities);
