@@ -533,7 +533,6 @@ enum error connection_create(struct worker *worker, int fd, const struct address
 		connection->next->link = &connection->next;
 	worker->connections = connection;
 	worker_count(worker, COUNTER_ACCEPTED);
-	atomic_fetch_add_explicit(&worker->shared->connection_count, 1, memory_order_relaxed);
 	connection_expect(connection, worker->shared->config.header_timeout_ms);
 	return ERROR_OK;
 fail:

@@ -84,7 +84,8 @@ extern const struct speaker speaker_opening;
 enum error http1_open(struct connection *connection);
 enum error http2_open(struct connection *connection);
 
-/* Owns fd, also on failure. tls NULL: none is spoken. RESOURCE_EXHAUSTED: the peer has too many. */
+/* Owns fd, also on failure, and a place in connection_count that the caller took; not on failure. tls NULL: none is spoken.
+ * RESOURCE_EXHAUSTED: the peer has too many. */
 enum error connection_create(struct worker *worker, int fd, const struct address *peer, struct tls *tls);
 /* Hands over to another speaker; from within receive. */
 void connection_speak(struct connection *connection, const struct speaker *speaker, void *session);

@@ -45,9 +45,18 @@ static void resume_accepting(struct timer *timer)
 	loop_watch_change(listener->worker->loop, &listener->watch, EPOLLIN);
 }
 
-static bool at_limit(const struct server_shared *shared)
+static void leave_place(struct server_shared *shared)
 {
-	return atomic_load_explicit(&shared->connection_count, memory_order_relaxed) >= shared->config.max_connections;
+	atomic_fetch_sub_explicit(&shared->connection_count, 1, memory_order_relaxed);
+}
+
+/* A place among max_connections, before the connection is there: other loops accept at the same time. */
+static bool take_place(struct server_shared *shared)
+{
+	if (atomic_fetch_add_explicit(&shared->connection_count, 1, memory_order_relaxed) < shared->config.max_connections)
+		return true;
+	leave_place(shared);
+	return false;
 }
 
 /* False: nothing more for now. */
@@ -55,18 +64,20 @@ static bool accept_one(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
 	struct sockaddr_storage peer;
-	if (at_limit(worker->shared)) {
+	if (!take_place(worker->shared)) {
 		pause_accepting(listener, "max_connections is reached");
 		return false;
 	}
 	int fd = accept4(listener->watch.fd, (struct sockaddr *)&peer, &(socklen_t){sizeof peer}, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
+		leave_place(worker->shared);
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			pause_accepting(listener, strerror(errno));
 		return errno == ECONNABORTED || errno == EINTR;
 	}
 	struct address address = address_from_socket(&peer);
-	connection_create(worker, fd, &address, listener->tls); /* refused or out of memory: the peer sees it closed */
+	if (connection_create(worker, fd, &address, listener->tls) != ERROR_OK) /* the peer sees it closed */
+		leave_place(worker->shared);
 	return true;
 }
 
