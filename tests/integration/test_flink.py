@@ -478,7 +478,6 @@ def test_native_to_flink_to_native_in_mid_stream(flink, jar, new_metrics, cassan
         start_and_wait(native)
         moves_on("the job beside it")
         wait_for("who answers to name the job", lambda: filled_by(api)[0] == "flink" and filled_by(api)[1] > 0)
-        assert filled_by(native)[0] == "flink"
         told = api.ctl("status").stdout
         assert re.search(r"filled by     flink \(0x[0-9a-f]{32}\), last heard of ", told) and "not known here" in told, told
         savepoint = flink.stop(job)
