@@ -1,5 +1,6 @@
 #include "stream/remake.h"
 
+#include "base/rows.h"
 #include "engine/activity.h"
 
 #include <stdlib.h>
@@ -21,59 +22,34 @@ struct found_day {
 	int64_t counter, kept;
 };
 
-#define LIST(type)               \
-	struct {                 \
-		type *items;     \
-		size_t count;    \
-		size_t capacity; \
-	}
-
 struct remake {
 	struct remake_scope scope;
 	bool failed;
 	bool keeps; /* the client at hand: some day of his, which outlives its windows */
 	size_t corrected;
 	/* The store's, then in order of client and start. */
-	LIST(struct window_row) found_windows;
-	LIST(struct found_day) found_days;
-	LIST(struct client_row) found_clients;
-	LIST(struct found_kept) found_kept; /* then of windows alone */
+	ROWS(struct window_row) found_windows;
+	ROWS(struct found_day) found_days;
+	ROWS(struct client_row) found_clients;
+	ROWS(struct found_kept) found_kept; /* then of windows alone */
 	/* The ledger's, and of the client at hand what came since. */
-	LIST(struct window_row) sums;
-	LIST(struct window_row) wanted;
-	LIST(int64_t) wanted_kept; /* of each */
+	ROWS(struct window_row) sums;
+	ROWS(struct window_row) wanted;
+	ROWS(int64_t) wanted_kept; /* of each */
 	/* What comes out. */
-	LIST(struct window_row) windows;
-	LIST(int64_t) window_kept;
-	LIST(int64_t) day_kept;
-	LIST(struct day_row) days;
-	LIST(struct client_row) clients;
-	LIST(struct activity_row) activities;
-	LIST(struct window_row) gone_windows;
-	LIST(struct day_row) gone_days;
-	LIST(struct client_row) gone_clients;
+	ROWS(struct window_row) windows;
+	ROWS(int64_t) window_kept;
+	ROWS(int64_t) day_kept;
+	ROWS(struct day_row) days;
+	ROWS(struct client_row) clients;
+	ROWS(struct activity_row) activities;
+	ROWS(struct window_row) gone_windows;
+	ROWS(struct day_row) gone_days;
+	ROWS(struct client_row) gone_clients;
 };
 
-static void *grow(struct remake *remake, void *items, size_t count, size_t *capacity, size_t size)
-{
-	if (count < *capacity)
-		return items;
-	size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
-	void *grown = reallocarray(items, wanted, size);
-	if (grown == NULL)
-		remake->failed = true;
-	else
-		*capacity = wanted;
-	return grown == NULL ? items : grown;
-}
-
 /* Without memory the remake has failed, and what is added is left out. */
-#define ADD(remake, list, item)                                                                                       \
-	do {                                                                                                          \
-		(list)->items = grow(remake, (list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items); \
-		if ((list)->count < (list)->capacity)                                                                 \
-			(list)->items[(list)->count++] = item;                                                        \
-	} while (0)
+#define ADD(remake, list, item) ROWS_ADD(list, item, &(remake)->failed)
 
 enum error remake_create(struct remake **ret_remake)
 {
@@ -167,42 +143,20 @@ void remake_sum(struct remake *remake, const struct ledger_sum *sum)
 /* ─── In order ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Windows, days and what is found of days all begin with client and start. */
-struct key {
-	struct address client;
-	int64_t start_ms;
-};
-_Static_assert(offsetof(struct window_row, start_ms) == offsetof(struct key, start_ms) &&
-		       offsetof(struct day_row, start_ms) == offsetof(struct key, start_ms) &&
+_Static_assert(offsetof(struct window_row, start_ms) == offsetof(struct rows_key, start_ms) &&
+		       offsetof(struct day_row, start_ms) == offsetof(struct rows_key, start_ms) &&
 		       offsetof(struct found_day, row) == 0,
 	       "rows are ordered by their key");
-
-static int compare_keys(const void *a, const void *b)
-{
-	const struct key *left = a, *right = b;
-	int order = address_compare(&left->client, &right->client);
-	return order != 0 ? order : (left->start_ms > right->start_ms) - (left->start_ms < right->start_ms);
-}
-
-static int compare_clients(const void *a, const void *b)
-{
-	return address_compare(a, b); /* the client comes first in each row */
-}
-
-static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-	if (count > 1)
-		qsort(items, count, size, compare);
-}
 
 /* A day and its counter become one. */
 static void join_days(struct remake *remake)
 {
 	size_t kept = 0;
 	struct found_day *days = remake->found_days.items;
-	sort(days, remake->found_days.count, sizeof *days, compare_keys);
+	rows_sort(days, remake->found_days.count, sizeof *days, rows_compare_keys);
 	for (size_t i = 0; i < remake->found_days.count; i++) {
 		struct found_day *last = kept == 0 ? NULL : &days[kept - 1];
-		if (last == NULL || compare_keys(last, &days[i]) != 0) {
+		if (last == NULL || rows_compare_keys(last, &days[i]) != 0) {
 			days[kept++] = days[i];
 			continue;
 		}
@@ -216,44 +170,21 @@ static void join_days(struct remake *remake)
 	remake->found_days.count = kept;
 }
 
-static const void *find(const void *rows, size_t count, size_t size, const void *key)
-{
-	return count == 0 ? NULL : bsearch(key, rows, count, size, compare_keys);
-}
-
 /* What days keep comes to them; what windows do stays, in order. */
 static void join_kept(struct remake *remake)
 {
 	size_t left = 0;
 	struct found_kept *rows = remake->found_kept.items;
 	for (size_t i = 0; i < remake->found_kept.count; i++) {
-		const struct found_day *day = find(remake->found_days.items, remake->found_days.count, sizeof *day, &rows[i]);
+		const struct found_day *day =
+			rows_find(remake->found_days.items, remake->found_days.count, sizeof *day, &rows[i]);
 		if (!rows[i].of_day)
 			rows[left++] = rows[i];
 		else if (day != NULL)
 			remake->found_days.items[day - remake->found_days.items].kept = rows[i].kept;
 	}
 	remake->found_kept.count = left;
-	sort(rows, left, sizeof *rows, compare_keys);
-}
-
-/* The first of the rows that is this client's, or the place where it would be; *ret_end: behind its last one. */
-static size_t rows_of(const void *rows, size_t count, size_t size, const struct address *client, size_t *ret_end)
-{
-	const uint8_t *first = rows;
-	size_t low = 0, high = count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare_clients(first + middle * size, client) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	size_t end = low;
-	while (end < count && compare_clients(first + end * size, client) == 0)
-		end++;
-	*ret_end = end;
-	return low;
+	rows_sort(rows, left, sizeof *rows, rows_compare_keys);
 }
 
 /* ─── One client ────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -284,7 +215,8 @@ static void merge(struct window_row *row, const struct window_row *more)
 static void want_kept(struct remake *remake, const struct address *client)
 {
 	size_t end;
-	for (size_t i = rows_of(remake->found_kept.items, remake->found_kept.count, sizeof(struct found_kept), client, &end);
+	for (size_t i =
+		     rows_of_client(remake->found_kept.items, remake->found_kept.count, sizeof(struct found_kept), client, &end);
 	     i < end; i++) {
 		struct window_row row = remake->found_kept.items[i].row;
 		row.first_ms = INT64_MAX;
@@ -298,8 +230,8 @@ static void want_kept(struct remake *remake, const struct address *client)
 /* A row that keeps something never becomes less. How many it keeps from now on. */
 static int64_t keep(const struct remake *remake, struct window_row *row)
 {
-	const struct found_kept *kept = find(remake->found_kept.items, remake->found_kept.count, sizeof *kept, row);
-	const struct window_row *found = find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
+	const struct found_kept *kept = rows_find(remake->found_kept.items, remake->found_kept.count, sizeof *kept, row);
+	const struct window_row *found = rows_find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
 	int64_t own = row->count;
 	if (kept == NULL || found == NULL)
 		return 0;
@@ -322,14 +254,14 @@ static void gather_wanted(struct remake *remake, const struct address *client, c
 	size_t end, place = 0, kept = 0;
 	struct window_row row;
 	remake->wanted.count = 0;
-	for (size_t i = rows_of(remake->sums.items, remake->sums.count, sizeof row, client, &end); i < end; i++)
+	for (size_t i = rows_of_client(remake->sums.items, remake->sums.count, sizeof row, client, &end); i < end; i++)
 		ADD(remake, &remake->wanted, remake->sums.items[i]);
 	while (delta_next(delta, client, &place, &row))
 		if (in_scope(remake, row.start_ms))
 			ADD(remake, &remake->wanted, row);
 	want_kept(remake, client);
 	struct window_row *rows = remake->wanted.items;
-	sort(rows, remake->wanted.count, sizeof *rows, compare_keys);
+	rows_sort(rows, remake->wanted.count, sizeof *rows, rows_compare_keys);
 	for (size_t i = 0; i < remake->wanted.count; i++) {
 		if (kept > 0 && rows[kept - 1].start_ms == rows[i].start_ms)
 			merge(&rows[kept - 1], &rows[i]);
@@ -351,20 +283,20 @@ static void make_windows(struct remake *remake, const struct address *client)
 		if (is_expired(remake, row->start_ms))
 			continue;
 		const struct window_row *found =
-			find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
+			rows_find(remake->found_windows.items, remake->found_windows.count, sizeof *found, row);
 		ADD(remake, &remake->windows, *row);
 		ADD(remake, &remake->window_kept, remake->wanted_kept.items[i]);
 		remake->corrected += found == NULL || found->count != row->count || found->first_ms != row->first_ms ||
 				     found->last_ms != row->last_ms || found->position != row->position;
 	}
 	size_t end;
-	for (size_t i =
-		     rows_of(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), client, &end);
+	for (size_t i = rows_of_client(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row),
+				       client, &end);
 	     i < end; i++) {
 		const struct window_row *found = &remake->found_windows.items[i];
 		if (found->position == POSITION_NONE || !in_scope(remake, found->start_ms) ||
 		    is_expired(remake, found->start_ms) ||
-		    find(remake->wanted.items, remake->wanted.count, sizeof *found, found) != NULL)
+		    rows_find(remake->wanted.items, remake->wanted.count, sizeof *found, found) != NULL)
 			continue;
 		ADD(remake, &remake->gone_windows, *found);
 		remake->corrected++;
@@ -374,7 +306,7 @@ static void make_windows(struct remake *remake, const struct address *client)
 /* `kept`: what its windows keep, which is in its total. */
 static void make_day(struct remake *remake, struct day_row *day, int64_t kept)
 {
-	const struct found_day *found = find(remake->found_days.items, remake->found_days.count, sizeof *found, day);
+	const struct found_day *found = rows_find(remake->found_days.items, remake->found_days.count, sizeof *found, day);
 	int64_t own = day->total - kept;
 	if (found != NULL && found->kept > 0 && found->row.total > day->total)
 		day->total = found->row.total;
@@ -411,11 +343,12 @@ static void make_days(struct remake *remake, const struct address *client)
 	if (day.start_ms >= 0)
 		make_day(remake, &day, kept);
 	size_t made = remake->days.count - first;
-	for (size_t i = rows_of(remake->found_days.items, remake->found_days.count, sizeof(struct found_day), client, &end);
+	for (size_t i =
+		     rows_of_client(remake->found_days.items, remake->found_days.count, sizeof(struct found_day), client, &end);
 	     i < end; i++) {
 		const struct found_day *found = &remake->found_days.items[i];
 		if (!found->there || !in_scope(remake, found->row.start_ms) ||
-		    find(remake->days.items + first, made, sizeof(struct day_row), &found->row) != NULL)
+		    rows_find(remake->days.items + first, made, sizeof(struct day_row), &found->row) != NULL)
 			continue;
 		if (found->kept > 0) {
 			day = found->row;
@@ -430,8 +363,8 @@ static void make_days(struct remake *remake, const struct address *client)
 /* Of one day only what it adds is known; and of what is kept only what the row says. */
 static void make_client(struct remake *remake, const struct address *client)
 {
-	size_t end,
-		at = rows_of(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), client, &end);
+	size_t end, at = rows_of_client(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row),
+					client, &end);
 	const struct client_row *found = at < end ? &remake->found_clients.items[at] : NULL;
 	bool whole = remake->scope.day_ms == REBUILD_EVERY_DAY;
 	struct client_row row = {.client = *client};
@@ -463,8 +396,8 @@ static void make_activity(struct remake *remake, const struct address *client)
 	activity_init(&activity, client, activity_start_of(remake->scope.now_ms));
 	for (size_t i = 0; i < remake->wanted.count; i++)
 		activity_add(&activity, &remake->wanted.items[i], remake->wanted.items[i].count);
-	for (size_t i =
-		     rows_of(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), client, &end);
+	for (size_t i = rows_of_client(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row),
+				       client, &end);
 	     i < end; i++) {
 		const struct window_row *found = &remake->found_windows.items[i];
 		if (found->position != POSITION_NONE && !in_scope(remake, found->start_ms))
@@ -476,9 +409,9 @@ static void make_activity(struct remake *remake, const struct address *client)
 enum error remake_finish(struct remake *remake, const struct address *clients, size_t count, const struct delta *delta,
 			 struct engine_dirty *ret_dirty, struct store_removal *ret_removal)
 {
-	sort(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), compare_keys);
-	sort(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), compare_clients);
-	sort(remake->sums.items, remake->sums.count, sizeof(struct window_row), compare_keys);
+	rows_sort(remake->found_windows.items, remake->found_windows.count, sizeof(struct window_row), rows_compare_keys);
+	rows_sort(remake->found_clients.items, remake->found_clients.count, sizeof(struct client_row), rows_compare_clients);
+	rows_sort(remake->sums.items, remake->sums.count, sizeof(struct window_row), rows_compare_keys);
 	join_days(remake);
 	join_kept(remake);
 	for (size_t i = 0; i < count && !remake->failed; i++) {

@@ -1,5 +1,7 @@
 #include "adapter/cql/store.h"
 
+#include "base/rows.h"
+
 #include <stdlib.h>
 
 /* Merges what inherit_copy.c put aside into the rows of a partition that has read its log, some clients at a time:
@@ -31,13 +33,6 @@ struct merged_day {
 	int64_t kept;
 };
 
-#define LIST(type)               \
-	struct {                 \
-		type *items;     \
-		size_t count;    \
-		size_t capacity; \
-	}
-
 struct cql_merging {
 	int32_t partition;
 	bool by_day;		/* the second listing: of days */
@@ -46,41 +41,24 @@ struct cql_merging {
 	struct address clients[CQL_MERGE_CLIENTS];
 	size_t client_count;
 	/* In order of client and start. */
-	LIST(struct inherited) windows;
-	LIST(struct inherited) days;
-	LIST(struct merged_window) found_windows;
-	LIST(struct merged_day) found_days;
-	LIST(struct client_row) found_clients;
+	ROWS(struct inherited) windows;
+	ROWS(struct inherited) days;
+	ROWS(struct merged_window) found_windows;
+	ROWS(struct merged_day) found_days;
+	ROWS(struct client_row) found_clients;
 	/* The client's at hand. */
-	LIST(struct merged_window) current;
-	LIST(int64_t) starts; /* of days */
+	ROWS(struct merged_window) current;
+	ROWS(int64_t) starts; /* of days */
 	/* What comes out. */
-	LIST(struct window_row) dirty_windows;
-	LIST(int64_t) window_kept;
-	LIST(struct day_row) dirty_days;
-	LIST(int64_t) day_kept;
-	LIST(struct client_row) dirty_clients;
+	ROWS(struct window_row) dirty_windows;
+	ROWS(int64_t) window_kept;
+	ROWS(struct day_row) dirty_days;
+	ROWS(int64_t) day_kept;
+	ROWS(struct client_row) dirty_clients;
 };
 
-static void *grow(struct cql_merging *merging, void *items, size_t count, size_t *capacity, size_t size)
-{
-	if (count < *capacity)
-		return items;
-	size_t wanted = *capacity == 0 ? 64 : *capacity * 2;
-	void *grown = reallocarray(items, wanted, size);
-	merging->failed |= grown == NULL;
-	if (grown != NULL)
-		*capacity = wanted;
-	return grown == NULL ? items : grown;
-}
-
 /* Without memory what is added is left out, and the whole fails. */
-#define ADD(merging, list, item)                                                                                       \
-	do {                                                                                                           \
-		(list)->items = grow(merging, (list)->items, (list)->count, &(list)->capacity, sizeof *(list)->items); \
-		if ((list)->count < (list)->capacity)                                                                  \
-			(list)->items[(list)->count++] = item;                                                         \
-	} while (0)
+#define ADD(merging, list, item) ROWS_ADD(list, item, &(merging)->failed)
 
 static void empty(struct cql_merging *merging)
 {
@@ -113,28 +91,11 @@ void cql_merging_destroy(struct cql_merging *merging)
 
 /* ─── Order ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* All rows begin with client, and start where they have one. */
-struct key {
-	struct address client;
-	int64_t start_ms;
-};
-_Static_assert(offsetof(struct inherited, start_ms) == offsetof(struct key, start_ms) &&
-		       offsetof(struct window_row, start_ms) == offsetof(struct key, start_ms) &&
-		       offsetof(struct day_row, start_ms) == offsetof(struct key, start_ms) &&
+_Static_assert(offsetof(struct inherited, start_ms) == offsetof(struct rows_key, start_ms) &&
+		       offsetof(struct window_row, start_ms) == offsetof(struct rows_key, start_ms) &&
+		       offsetof(struct day_row, start_ms) == offsetof(struct rows_key, start_ms) &&
 		       offsetof(struct merged_window, row) == 0 && offsetof(struct merged_day, row) == 0,
 	       "rows are ordered by their key");
-
-static int compare_clients(const void *a, const void *b)
-{
-	return address_compare(a, b);
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-	const struct key *left = a, *right = b;
-	int order = address_compare(&left->client, &right->client);
-	return order != 0 ? order : (left->start_ms > right->start_ms) - (left->start_ms < right->start_ms);
-}
 
 static int compare_numbers(const void *a, const void *b)
 {
@@ -142,40 +103,9 @@ static int compare_numbers(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-	if (count > 1)
-		qsort(items, count, size, compare);
-}
-
-static const void *find(const void *rows, size_t count, size_t size, const struct address *client, int64_t start_ms)
-{
-	const struct key key = {*client, start_ms};
-	return count == 0 ? NULL : bsearch(&key, rows, count, size, compare_keys);
-}
-
-/* The first of the rows, in order, that is at or behind the key. */
-static size_t lower_bound(const void *rows, size_t count, size_t size, const struct address *client, int64_t start_ms)
-{
-	const struct key key = {*client, start_ms};
-	const uint8_t *first = rows;
-	size_t low = 0, high = count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare_keys(first + middle * size, &key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* The client's rows of a list: from *ret_first up to, without, *ret_end. */
-#define ROWS_OF(list, client, ret_first, ret_end)                                                                \
-	do {                                                                                                     \
-		*(ret_first) = lower_bound((list).items, (list).count, sizeof *(list).items, client, INT64_MIN); \
-		*(ret_end) = lower_bound((list).items, (list).count, sizeof *(list).items, client, INT64_MAX);   \
-	} while (0)
+#define ROWS_OF(list, client, ret_first, ret_end) \
+	*(ret_first) = rows_of_client((list).items, (list).count, sizeof *(list).items, client, ret_end)
 
 /* ─── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -267,10 +197,11 @@ static enum error read_clients(struct cql_store *store, struct cql_merging *merg
 		error = cql_store_read_rows(&store->store, merging->clients, merging->client_count, &rows, note);
 	if (error != ERROR_OK)
 		return error;
-	sort(merging->windows.items, merging->windows.count, sizeof *merging->windows.items, compare_keys);
-	sort(merging->days.items, merging->days.count, sizeof *merging->days.items, compare_keys);
-	sort(merging->found_windows.items, merging->found_windows.count, sizeof *merging->found_windows.items, compare_keys);
-	sort(merging->found_days.items, merging->found_days.count, sizeof *merging->found_days.items, compare_keys);
+	rows_sort(merging->windows.items, merging->windows.count, sizeof *merging->windows.items, rows_compare_keys);
+	rows_sort(merging->days.items, merging->days.count, sizeof *merging->days.items, rows_compare_keys);
+	rows_sort(merging->found_windows.items, merging->found_windows.count, sizeof *merging->found_windows.items,
+		  rows_compare_keys);
+	rows_sort(merging->found_days.items, merging->found_days.count, sizeof *merging->found_days.items, rows_compare_keys);
 	return merging->failed ? ERROR_NO_MEMORY : ERROR_OK;
 }
 
@@ -306,8 +237,8 @@ static size_t merge_windows(struct cql_merging *merging, const struct address *c
 	ROWS_OF(merging->windows, client, &first, &end);
 	for (size_t i = first; i < end; i++) {
 		const struct inherited *theirs = &merging->windows.items[i];
-		const struct merged_window *found =
-			find(merging->found_windows.items, merging->found_windows.count, sizeof *found, client, theirs->start_ms);
+		const struct merged_window *found = rows_find(merging->found_windows.items, merging->found_windows.count,
+							      sizeof *found, &(struct rows_key){*client, theirs->start_ms});
 		struct merged_window window = {.row = {.client = *client, .start_ms = theirs->start_ms}};
 		if (found != NULL && found->row.position != POSITION_NONE)
 			window = *found;
@@ -324,8 +255,8 @@ static size_t merge_windows(struct cql_merging *merging, const struct address *c
 	for (size_t i = first; i < end; i++) {
 		const struct merged_window *found = &merging->found_windows.items[i];
 		if (found->row.position != POSITION_NONE &&
-		    find(merging->windows.items, merging->windows.count, sizeof *merging->windows.items, client,
-			 found->row.start_ms) == NULL)
+		    rows_find(merging->windows.items, merging->windows.count, sizeof *merging->windows.items,
+			      &(struct rows_key){*client, found->row.start_ms}) == NULL)
 			ADD(merging, &merging->current, *found);
 	}
 	return theirs_count;
@@ -334,9 +265,10 @@ static size_t merge_windows(struct cql_merging *merging, const struct address *c
 static void merge_day(struct cql_merging *merging, const struct address *client, int64_t start_ms, int64_t windows,
 		      int64_t position)
 {
-	const struct inherited *theirs = find(merging->days.items, merging->days.count, sizeof *theirs, client, start_ms);
-	const struct merged_day *found =
-		find(merging->found_days.items, merging->found_days.count, sizeof *found, client, start_ms);
+	const struct inherited *theirs =
+		rows_find(merging->days.items, merging->days.count, sizeof *theirs, &(struct rows_key){*client, start_ms});
+	const struct merged_day *found = rows_find(merging->found_days.items, merging->found_days.count, sizeof *found,
+						   &(struct rows_key){*client, start_ms});
 	struct merged_day day = {.row = {*client, start_ms, 0, position}};
 	int64_t wanted = theirs != NULL && theirs->count > windows ? theirs->count : windows;
 	if (found != NULL)
@@ -365,7 +297,7 @@ static void merge_days(struct cql_merging *merging, const struct address *client
 	for (size_t i = first; i < end; i++)
 		ADD(merging, &merging->starts, merging->days.items[i].start_ms);
 	int64_t *starts = merging->starts.items;
-	sort(starts, merging->starts.count, sizeof *starts, compare_numbers);
+	rows_sort(starts, merging->starts.count, sizeof *starts, compare_numbers);
 	for (size_t i = 0; i < merging->starts.count; i++) {
 		int64_t windows = 0;
 		if (i > 0 && starts[i] == starts[i - 1])
@@ -437,7 +369,7 @@ static enum error list_clients(struct cql_store *store, struct cql_merging *merg
 		merging->client_count += address_parse(cql_get_slice(*ret_page, row, 0), client) == ERROR_OK &&
 					 store->partition_of(client, store->partition_count) == merging->partition;
 	}
-	sort(merging->clients, merging->client_count, sizeof *merging->clients, compare_clients);
+	rows_sort(merging->clients, merging->client_count, sizeof *merging->clients, rows_compare_clients);
 	return ERROR_OK;
 }
 

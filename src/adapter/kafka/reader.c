@@ -119,12 +119,13 @@ static void remove_partition(struct kafka_reader *reader, int32_t number)
 	*partition = reader->partitions[--reader->partition_count]; /* the last one fills the gap */
 }
 
-/* What waits in the partitions' queues is of before, and the client drops it. */
-static enum error seek_all(struct kafka_reader *reader, rd_kafka_topic_partition_list_t *where, struct error_note *note)
+/* What waits in the partitions' queues is of before, and the client drops it. `fine`: a partition's error that is none. */
+static enum error seek_all(struct kafka_reader *reader, rd_kafka_topic_partition_list_t *where, rd_kafka_resp_err_t fine,
+			   struct error_note *note)
 {
 	rd_kafka_error_t *problem = rd_kafka_seek_partitions(reader->client, where, SEEK_TIMEOUT_MS);
 	for (int i = 0; i < where->cnt && problem == NULL; i++)
-		if (where->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		if (where->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR && where->elems[i].err != fine)
 			problem = rd_kafka_error_new(where->elems[i].err, "%s", rd_kafka_err2str(where->elems[i].err));
 	return problem == NULL ? ERROR_OK : client_failed_by(&reader->client_state, reader->client, "cannot seek", problem, note);
 }
@@ -139,7 +140,7 @@ static enum error go_on(struct kafka_reader *reader, struct error_note *note)
 		if (reader->partitions[i].reading && reader->partitions[i].sought)
 			rd_kafka_topic_partition_list_add(where, KAFKA_TOPIC_EVENTS, reader->partitions[i].number)->offset =
 				reader->partitions[i].next_offset;
-	enum error error = where->cnt == 0 ? ERROR_OK : seek_all(reader, where, note);
+	enum error error = where->cnt == 0 ? ERROR_OK : seek_all(reader, where, RD_KAFKA_RESP_ERR__STATE, note);
 	rd_kafka_topic_partition_list_destroy(where);
 	return error;
 }
@@ -524,7 +525,7 @@ static enum error go_back(struct kafka_reader *reader, struct partition *partiti
 {
 	rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(where, KAFKA_TOPIC_EVENTS, partition->number)->offset = offset;
-	enum error error = seek_all(reader, where, note);
+	enum error error = seek_all(reader, where, RD_KAFKA_RESP_ERR_NO_ERROR, note);
 	if (error == ERROR_OK && !partition->sought)
 		rd_kafka_resume_partitions(reader->client, where);
 	rd_kafka_topic_partition_list_destroy(where);
