@@ -9,9 +9,6 @@
 
 enum { DEFAULT_MAX_SUSPECTS = 65536 };
 
-/* A window counts as past its retention an hour before its row goes (semantics, "Retention"). */
-#define RETENTION_MARGIN_MS INT64_C(3600000)
-
 /* A row of any kind. start_ms: of the window or day; clients: 0. */
 struct audit_row {
 	struct address client;
@@ -260,8 +257,7 @@ static enum error begin_kind(struct look *look, enum audit_kind kind)
 static bool is_expired(const struct look *look, int64_t start_ms)
 {
 	int64_t retention_ms = look->options->window_retention_ms;
-	return look->kind == AUDIT_WINDOWS && retention_ms > 0 &&
-	       start_ms <= look->options->now_ms - retention_ms + RETENTION_MARGIN_MS - WINDOW_MS;
+	return look->kind == AUDIT_WINDOWS && window_is_expiring(start_ms, retention_ms, look->options->now_ms);
 }
 
 /* The newest event in a row, by the ledger, can't be newer than its position says, nor that than the store's. */

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 
 enum { SOME_CLIENTS = 256, SOME_SUSPECTS = 4096, MAX_DIFFERENCES = 65536, LOOKS = 3 };
-#define DAY_MS		    INT64_C(86400000)
-#define RETENTION_MARGIN_MS INT64_C(3600000) /* as audit.c */
+#define DAY_MS INT64_C(86400000)
 
 /* A row by its place; what ledger and store have of it. Counters are their day's. */
 struct item {
@@ -187,8 +186,7 @@ static int64_t position_of(const struct check *check, const struct address *clie
 static bool is_expired(const struct check *check, const struct item *item)
 {
 	int64_t retention_ms = check->options->window_retention_ms;
-	return item->kind == METRICS_WINDOWS && retention_ms > 0 &&
-	       item->start_ms <= check->options->now_ms - retention_ms + RETENTION_MARGIN_MS - WINDOW_MS;
+	return item->kind == METRICS_WINDOWS && window_is_expiring(item->start_ms, retention_ms, check->options->now_ms);
 }
 
 /* Its partition's position is committed only once the counter says it. */

@@ -8,8 +8,6 @@
 
 enum { DEFAULT_MAX_REFRESHES = 256, MAX_ROWS = 1 << 28, LOOKAHEAD = 16 };
 
-#define HOUR_MS INT64_C(3600000)
-
 /* The rows of one offered event. */
 struct offered {
 	uint32_t client, window, day; /* window: ROW_NONE when it is past its retention */
@@ -193,7 +191,7 @@ static uint32_t find_row(struct engine *engine, struct client_entry *client, enu
 static bool window_expired(const struct engine *engine, int64_t start_ms)
 {
 	int64_t retention_ms = engine->config.window_retention_ms;
-	return retention_ms > 0 && start_ms + WINDOW_MS + retention_ms <= engine->now_ms + HOUR_MS;
+	return window_is_expiring(start_ms, retention_ms, engine->now_ms);
 }
 
 static struct offered offer_event(struct engine *engine, const struct engine_event *event, uint32_t tag)

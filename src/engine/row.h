@@ -21,6 +21,12 @@ static inline int64_t day_start_of(int64_t ms)
 {
 	return ms - ms % INT64_C(86400000);
 }
+/* The window's row goes within an hour (semantics, "Retention"): from then on it is neither written nor missed. retention_ms 0:
+ * never. */
+static inline bool window_is_expiring(int64_t start_ms, int64_t retention_ms, int64_t now_ms)
+{
+	return retention_ms > 0 && start_ms + WINDOW_MS + retention_ms <= now_ms + INT64_C(3600000);
+}
 /* Start of the oldest of the 288 newest windows, the open one included. */
 static inline int64_t activity_start_of(int64_t now_ms)
 {

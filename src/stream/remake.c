@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-#define DAY_MS		    INT64_C(86400000)
-#define RETENTION_MARGIN_MS INT64_C(3600000) /* as the engine's */
+#define DAY_MS INT64_C(86400000)
 
 /* A window of the store, which keeps so many of its pings. */
 struct found_kept {
@@ -197,7 +196,7 @@ static bool in_scope(const struct remake *remake, int64_t start_ms)
 static bool is_expired(const struct remake *remake, int64_t start_ms)
 {
 	int64_t retention_ms = remake->scope.window_retention_ms;
-	return retention_ms > 0 && start_ms + WINDOW_MS + retention_ms <= remake->scope.now_ms + RETENTION_MARGIN_MS;
+	return window_is_expiring(start_ms, retention_ms, remake->scope.now_ms);
 }
 
 static void merge(struct window_row *row, const struct window_row *more)

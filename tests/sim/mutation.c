@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "pass_store.h"
 
 struct left_out {
 	struct mutation mutation;
@@ -23,11 +24,6 @@ struct mutant_log {
 	struct log_reader *inner;
 	struct log_reader_vtable vtable;
 };
-struct mutant_store {
-	struct store store;
-	struct store *inner;
-	struct store_vtable vtable;
-};
 
 static struct ledger *inner_ledger(struct ledger *ledger)
 {
@@ -37,11 +33,6 @@ static struct ledger *inner_ledger(struct ledger *ledger)
 static struct log_reader *inner_log(struct log_reader *reader)
 {
 	return ((struct mutant_log *)reader)->inner;
-}
-
-static struct store *inner_store(struct store *store)
-{
-	return ((struct mutant_store *)store)->inner;
 }
 
 static enum error pass_append(struct ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note)
@@ -95,54 +86,6 @@ static void pass_log_close(struct log_reader *reader)
 {
 	inner_log(reader)->vtable->close(inner_log(reader));
 	free(reader);
-}
-
-static enum error pass_take(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
-			    struct error_note *note)
-{
-	return inner_store(store)->vtable->take(inner_store(store), partition, log_identity, ret_position, note);
-}
-
-static enum error pass_read_windows(struct store *store, struct window_row *rows, size_t count, struct error_note *note)
-{
-	return inner_store(store)->vtable->read_windows(inner_store(store), rows, count, note);
-}
-
-static enum error pass_read_days(struct store *store, struct day_row *rows, size_t count, struct error_note *note)
-{
-	return inner_store(store)->vtable->read_days(inner_store(store), rows, count, note);
-}
-
-static enum error pass_read_clients(struct store *store, const struct address *clients, size_t count, int64_t start_ms,
-				    void (*visit)(void *context, const struct address *client, const struct client_row *row,
-						  const struct window_row *windows, size_t window_count),
-				    void *context, struct error_note *note)
-{
-	return inner_store(store)->vtable->read_clients(inner_store(store), clients, count, start_ms, visit, context, note);
-}
-
-static enum error pass_list_due(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
-				size_t *ret_count, struct error_note *note)
-{
-	return inner_store(store)->vtable->list_due(inner_store(store), partition, now_ms, ret_clients, max, ret_count, note);
-}
-
-static enum error pass_write(struct store *store, int32_t partition, const struct engine_dirty *dirty, int64_t position,
-			     struct error_note *note)
-{
-	return inner_store(store)->vtable->write(inner_store(store), partition, dirty, position, note);
-}
-
-static enum error pass_prune_windows(struct store *store, int64_t before_ms, size_t max, size_t *ret_removed,
-				     struct error_note *note)
-{
-	return inner_store(store)->vtable->prune_windows(inner_store(store), before_ms, max, ret_removed, note);
-}
-
-static void pass_store_close(struct store *store)
-{
-	inner_store(store)->vtable->close(inner_store(store));
-	free(store);
 }
 
 static enum error in_doubt_is_unavailable(struct ledger *ledger, struct ledger_ping *pings, size_t count, struct error_note *note)
@@ -316,7 +259,7 @@ struct log_reader *mutation_wrap_log(const struct mutation *mutation, struct log
 struct store *mutation_wrap_store(const struct mutation *mutation, struct store *inner)
 {
 	const struct store_vtable *own = &((const struct left_out *)mutation)->store;
-	struct mutant_store *mutant = must(calloc(1, sizeof *mutant));
+	struct pass_store *mutant = must(calloc(1, sizeof *mutant));
 	mutant->inner = inner;
 	mutant->store.vtable = &mutant->vtable;
 	mutant->vtable = (struct store_vtable){.take = CALL_OR(own->take, pass_take),

@@ -1,5 +1,7 @@
 #include "adapter/cql/connection.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +225,19 @@ enum error cql_connect(struct cql_connection *connection, struct error_note *not
 		error = prepare(connection, note);
 	if (error != ERROR_OK)
 		disconnect(connection);
+	return error;
+}
+
+enum error cql_connect_patiently(struct cql_connection *connection, struct error_note *note)
+{
+	enum { ATTEMPTS = 50, POLL_MS = 200 };
+	enum error error = ERROR_OK;
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		error = cql_connect(connection, note);
+		if (error != ERROR_FAILED_PRECONDITION)
+			break;
+		clock_sleep_ms(POLL_MS);
+	}
 	return error;
 }
 

@@ -34,6 +34,8 @@ void cql_connection_destroy(struct cql_connection *connection);
 /* Connects and prepares where that is not done yet. UNAVAILABLE; UNAUTHENTICATED, PERMISSION_DENIED; FAILED_PRECONDITION: no such
  * keyspace or table (the note: pingctl migrate), or a cluster of several datacenters and none is named. */
 enum error cql_connect(struct cql_connection *connection, struct error_note *note);
+/* The same, where tables have just been made, by us or another process: it may take a moment until all nodes know them. */
+enum error cql_connect_patiently(struct cql_connection *connection, struct error_note *note);
 /* Nodes of the local datacenter, as far as is known; 0: none. After cql_connect. */
 int cql_local_nodes(struct cql_connection *connection);
 /* A statement of the schema, at once. ALREADY_EXISTS; else as cql_connect. */

@@ -1,7 +1,6 @@
 #include "adapter/cql/inherit_copy.h"
 
 #include "adapter/cql/connection.h"
-#include "base/clock.h"
 #include "engine/row.h"
 
 enum { ANY_WRITER, ALL_WINDOWS, ALL_COUNTERS, PUT_WINDOW, PUT_DAY, MARK };
@@ -18,10 +17,6 @@ static const struct cql_statement statements[] = {
 	[MARK] = {"INSERT INTO inherited_partitions (partition, done) VALUES (-1, ?)", PC_IDEMPOTENT, 0},
 };
 
-/* As the engine's: a window that is about to expire isn't written. */
-#define RETENTION_MARGIN_MS INT64_C(3600000)
-enum { CONNECT_ATTEMPTS = 50, CONNECT_POLL_MS = 200 };
-
 struct copying {
 	const struct cql_inherit_copy *copy;
 	struct cql_connection *connection;
@@ -36,7 +31,7 @@ static bool find_ttl(const struct copying *copying, size_t row, int64_t start_ms
 	int64_t left_ms = start_ms + WINDOW_MS + retention_ms - copying->copy->now_ms;
 	int32_t ttl_s = 0;
 	cql_get_int(copying->page, row, 5, &ttl_s);
-	if (retention_ms != 0 && left_ms <= RETENTION_MARGIN_MS)
+	if (window_is_expiring(start_ms, retention_ms, copying->copy->now_ms))
 		return false;
 	if (retention_ms != 0 && (ttl_s == 0 || left_ms / 1000 < ttl_s))
 		ttl_s = (int32_t)(left_ms / 1000);
@@ -141,19 +136,6 @@ static enum error copy_all(struct copying *copying, int64_t *ret_windows, int64_
 	return ask_once(copying, &mark, &rows, note);
 }
 
-/* Tables that were just made may take a moment to be known to all nodes. */
-static enum error connect(struct cql_connection *connection, struct error_note *note)
-{
-	enum error error = ERROR_OK;
-	for (int attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
-		error = cql_connect(connection, note);
-		if (error != ERROR_FAILED_PRECONDITION)
-			break;
-		clock_sleep_ms(CONNECT_POLL_MS);
-	}
-	return error;
-}
-
 enum error cql_copy_inherited(const struct cql_config *config, const struct cql_inherit_copy *copy, int64_t *ret_windows,
 			      int64_t *ret_days, struct error_note *note)
 {
@@ -162,7 +144,7 @@ enum error cql_copy_inherited(const struct cql_config *config, const struct cql_
 	enum error error =
 		cql_connection_create(config, statements, sizeof statements / sizeof *statements, true, &copying.connection);
 	if (error == ERROR_OK)
-		error = connect(copying.connection, note);
+		error = cql_connect_patiently(copying.connection, note);
 	if (error == ERROR_OK)
 		error = copy_all(&copying, ret_windows, ret_days, note);
 	cql_connection_destroy(copying.connection);

@@ -13,8 +13,7 @@
  * kept beside the row, for audit and rebuild. A window's added pings are taken to lie as close before its last known one as their
  * average lets them. */
 
-#define DAY_MS		    INT64_C(86400000)
-#define RETENTION_MARGIN_MS INT64_C(3600000) /* as the engine's */
+#define DAY_MS INT64_C(86400000)
 
 /* A row of theirs; start: of the window or day. */
 struct inherited {
@@ -141,7 +140,7 @@ static enum error answer_inherited(void *context, size_t i, const struct pc_resu
 		cql_get_int(rows, row, 1, &count);
 		cql_get_double(rows, row, 2, &theirs.average_ms);
 		theirs.count = count;
-		if (retention_ms == 0 || theirs.start_ms + WINDOW_MS + retention_ms > now_ms + RETENTION_MARGIN_MS)
+		if (!window_is_expiring(theirs.start_ms, retention_ms, now_ms))
 			ADD(merging, &merging->windows, theirs);
 	}
 	return ERROR_OK;

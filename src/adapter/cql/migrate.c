@@ -24,7 +24,6 @@ enum {
 	VERSION = sizeof migrations / sizeof *migrations,
 	COPIES = 3,
 	LOCK_POLL_MS = 200,
-	CONNECT_ATTEMPTS = 50,
 	LOCK_VERSION = 0, /* the row that is the lock; it goes by itself when its holder died */
 	OWNER_SIZE = 33,
 	STATEMENT_SIZE = 2048,
@@ -466,19 +465,6 @@ static void make_owner(char ret_owner[OWNER_SIZE])
 		snprintf(ret_owner + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* A table that another process has just made may take a moment to be known to all nodes. */
-static enum error connect_keyspace(struct migrator *migrator, struct error_note *note)
-{
-	enum error error = ERROR_OK;
-	for (int attempt = 0; attempt < CONNECT_ATTEMPTS; attempt++) {
-		error = cql_connect(migrator->keyspace, note);
-		if (error != ERROR_FAILED_PRECONDITION)
-			break;
-		clock_sleep_ms(LOCK_POLL_MS);
-	}
-	return error;
-}
-
 static enum error migrate(struct migrator *migrator, struct error_note *note)
 {
 	enum cql_migrate mode = migrator->wanted->mode;
@@ -488,7 +474,7 @@ static enum error migrate(struct migrator *migrator, struct error_note *note)
 	if (error == ERROR_OK && mode == CQL_MIGRATE_AUTO)
 		error = create_versions(migrator, note);
 	if (error == ERROR_OK && mode == CQL_MIGRATE_AUTO)
-		error = connect_keyspace(migrator, note);
+		error = cql_connect_patiently(migrator->keyspace, note);
 	if (error == ERROR_OK)
 		error = read_version(migrator, note);
 	if (error == ERROR_OK && mode == CQL_MIGRATE_AUTO)

@@ -4,6 +4,8 @@
 
 #include "adapter/cql/safeguard.h"
 #include "mutant.h"
+#include "../pass_store.h"
+#include "../series.h"
 
 enum where { NOWHERE, IN_ADAPTER, IN_SERVER, POSITION, REWRITE, SWEEP, ROWS_FIRST };
 
@@ -43,40 +45,28 @@ void mutant_begin(const struct mutation *base, struct cassandra *cassandra)
 
 /* A row as it is in the store, as far as this process knows. */
 struct known {
-	bool day;
-	struct address client;
-	int64_t start_ms, position;
+	struct series_key key;
+	int64_t position;
 };
 
 struct mutant {
-	struct store store;
-	struct store_vtable vtable;
-	struct store *inner;
+	struct pass_store pass;
 	struct rowset known;
 };
 
-static int compare_known(const void *a, const void *b)
-{
-	const struct known *x = a, *y = b;
-	if (x->day != y->day)
-		return x->day ? 1 : -1;
-	int order = address_compare(&x->client, &y->client);
-	return order != 0 ? order : (x->start_ms > y->start_ms) - (x->start_ms < y->start_ms);
-}
-
 static struct store *inner_of(struct store *store)
 {
-	return ((struct mutant *)store)->inner;
+	return ((struct pass_store *)store)->inner;
 }
 
 static void know_window(struct mutant *mutant, const struct window_row *row)
 {
-	rowset_put(&mutant->known, &(struct known){false, row->client, row->start_ms, row->position});
+	rowset_put(&mutant->known, &(struct known){{SERIES_WINDOW, row->client, row->start_ms}, row->position});
 }
 
 static void know_day(struct mutant *mutant, const struct day_row *row)
 {
-	rowset_put(&mutant->known, &(struct known){true, row->client, row->start_ms, row->position});
+	rowset_put(&mutant->known, &(struct known){{SERIES_DAY, row->client, row->start_ms}, row->position});
 }
 
 static bool is_known(const struct mutant *mutant, const struct known *row)
@@ -85,28 +75,22 @@ static bool is_known(const struct mutant *mutant, const struct known *row)
 	return known != NULL && known->position == row->position;
 }
 
-static enum error pass_take(struct store *store, int32_t partition, const uint8_t log_identity[16], int64_t *ret_position,
-			    struct error_note *note)
-{
-	return inner_of(store)->vtable->take(inner_of(store), partition, log_identity, ret_position, note);
-}
-
 static void pass_release(struct store *store, int32_t partition)
 {
 	inner_of(store)->vtable->release(inner_of(store), partition);
 }
 
-static enum error pass_read_windows(struct store *store, struct window_row *rows, size_t count, struct error_note *note)
+static enum error noted_read_windows(struct store *store, struct window_row *rows, size_t count, struct error_note *note)
 {
-	enum error error = inner_of(store)->vtable->read_windows(inner_of(store), rows, count, note);
+	enum error error = pass_read_windows(store, rows, count, note);
 	for (size_t i = 0; error == ERROR_OK && i < count; i++)
 		know_window((struct mutant *)store, &rows[i]);
 	return error;
 }
 
-static enum error pass_read_days(struct store *store, struct day_row *rows, size_t count, struct error_note *note)
+static enum error noted_read_days(struct store *store, struct day_row *rows, size_t count, struct error_note *note)
 {
-	enum error error = inner_of(store)->vtable->read_days(inner_of(store), rows, count, note);
+	enum error error = pass_read_days(store, rows, count, note);
 	for (size_t i = 0; error == ERROR_OK && i < count; i++)
 		know_day((struct mutant *)store, &rows[i]);
 	return error;
@@ -142,32 +126,14 @@ static void visit_client(void *context, const struct address *client, const stru
 static enum error read_clients(struct store *store, const struct address *clients, size_t count, int64_t start_ms,
 			       struct visit *visit, struct error_note *note)
 {
-	return inner_of(store)->vtable->read_clients(inner_of(store), clients, count, start_ms, visit_client, visit, note);
+	return pass_read_clients(store, clients, count, start_ms, visit_client, visit, note);
 }
 
-static enum error pass_read_clients(struct store *store, const struct address *clients, size_t count, int64_t start_ms,
-				    visitor visit, void *context, struct error_note *note)
+static enum error noted_read_clients(struct store *store, const struct address *clients, size_t count, int64_t start_ms,
+				     visitor visit, void *context, struct error_note *note)
 {
 	struct visit visiting = {(struct mutant *)store, visit, context, false};
 	return read_clients(store, clients, count, start_ms, &visiting, note);
-}
-
-static enum error pass_list_due(struct store *store, int32_t partition, int64_t now_ms, struct address *ret_clients, size_t max,
-				size_t *ret_count, struct error_note *note)
-{
-	return inner_of(store)->vtable->list_due(inner_of(store), partition, now_ms, ret_clients, max, ret_count, note);
-}
-
-static enum error pass_write(struct store *store, int32_t partition, const struct engine_dirty *dirty, int64_t position,
-			     struct error_note *note)
-{
-	return inner_of(store)->vtable->write(inner_of(store), partition, dirty, position, note);
-}
-
-static enum error pass_prune_windows(struct store *store, int64_t before_ms, size_t max, size_t *ret_removed,
-				     struct error_note *note)
-{
-	return inner_of(store)->vtable->prune_windows(inner_of(store), before_ms, max, ret_removed, note);
 }
 
 static enum error pass_sweep(struct store *store, size_t *ret_repaired, bool *ret_urgent, struct error_note *note)
@@ -175,16 +141,15 @@ static enum error pass_sweep(struct store *store, size_t *ret_repaired, bool *re
 	return inner_of(store)->vtable->sweep(inner_of(store), ret_repaired, ret_urgent, note);
 }
 
-static void pass_close(struct store *store)
+static void close_mutant(struct store *store)
 {
-	inner_of(store)->vtable->close(inner_of(store));
 	rowset_release(&((struct mutant *)store)->known);
-	free(store);
+	pass_store_close(store);
 }
 
 static enum error windows_without_position(struct store *store, struct window_row *rows, size_t count, struct error_note *note)
 {
-	enum error error = pass_read_windows(store, rows, count, note);
+	enum error error = noted_read_windows(store, rows, count, note);
 	for (size_t i = 0; error == ERROR_OK && i < count; i++)
 		rows[i].position = POSITION_NONE;
 	return error;
@@ -192,7 +157,7 @@ static enum error windows_without_position(struct store *store, struct window_ro
 
 static enum error days_without_position(struct store *store, struct day_row *rows, size_t count, struct error_note *note)
 {
-	enum error error = pass_read_days(store, rows, count, note);
+	enum error error = noted_read_days(store, rows, count, note);
 	for (size_t i = 0; error == ERROR_OK && i < count; i++)
 		rows[i].position = POSITION_NONE;
 	return error;
@@ -220,12 +185,12 @@ static enum error changed_rows_alone(struct store *store, int32_t partition, con
 	changed.window_count = changed.day_count = 0;
 	for (size_t i = 0; i < dirty->window_count; i++) {
 		const struct window_row *row = &dirty->windows[i];
-		if (!is_known(mutant, &(struct known){false, row->client, row->start_ms, row->position}))
+		if (!is_known(mutant, &(struct known){{SERIES_WINDOW, row->client, row->start_ms}, row->position}))
 			windows[changed.window_count++] = *row;
 	}
 	for (size_t i = 0; i < dirty->day_count; i++) {
 		const struct day_row *row = &dirty->days[i];
-		if (!is_known(mutant, &(struct known){true, row->client, row->start_ms, row->position}))
+		if (!is_known(mutant, &(struct known){{SERIES_DAY, row->client, row->start_ms}, row->position}))
 			days[changed.day_count++] = *row;
 	}
 	enum error error = pass_write(store, partition, &changed, position, note);
@@ -252,22 +217,22 @@ struct store *mutant_wrap(const struct mutation *base, bool sweep, struct store 
 	struct mutant *mutant = calloc(1, sizeof *mutant);
 	if (mutant == NULL)
 		abort();
-	mutant->vtable = (struct store_vtable){
+	mutant->pass.vtable = (struct store_vtable){
 		.take = pass_take,
 		.release = pass_release,
-		.read_windows = mutation->where == POSITION ? windows_without_position : pass_read_windows,
-		.read_days = mutation->where == POSITION ? days_without_position : pass_read_days,
-		.read_clients = mutation->where == POSITION ? clients_without_position : pass_read_clients,
+		.read_windows = mutation->where == POSITION ? windows_without_position : noted_read_windows,
+		.read_days = mutation->where == POSITION ? days_without_position : noted_read_days,
+		.read_clients = mutation->where == POSITION ? clients_without_position : noted_read_clients,
 		.list_due = pass_list_due,
 		.write = mutation->where == REWRITE	 ? changed_rows_alone
 			 : mutation->where == ROWS_FIRST ? position_first
 							 : pass_write,
 		.prune_windows = pass_prune_windows,
 		.sweep = sweep && mutation->where != SWEEP ? pass_sweep : NULL,
-		.close = pass_close,
+		.close = close_mutant,
 	};
-	mutant->store.vtable = &mutant->vtable;
-	mutant->inner = inner;
-	rowset_init(&mutant->known, sizeof(struct known), compare_known);
-	return &mutant->store;
+	mutant->pass.store.vtable = &mutant->pass.vtable;
+	mutant->pass.inner = inner;
+	rowset_init(&mutant->known, sizeof(struct known), series_compare);
+	return &mutant->pass.store;
 }
