@@ -29,13 +29,17 @@ class Engine:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         return self
 
-    def metrics(self, name):
-        """The sum over all labels; 0 while it does not answer."""
+    def exposed(self):
+        """Its /metrics; "" while it does not answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
-                text = answer.read().decode()
+                return answer.read().decode()
         except OSError:
-            return 0
+            return ""
+
+    def metrics(self, name):
+        """The sum over all labels; 0 while it does not answer."""
+        text = self.exposed()
         return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.M))
 
     def wait_until_live(self, events):
@@ -53,6 +57,14 @@ class Engine:
     def store_seconds(self):
         """What its thread waited for the store."""
         return self.metrics("ping_store_call_seconds_sum")
+
+    def store_calls(self):
+        """For what it waited longest: "write 12 in 20.1 s, …"."""
+        text = self.exposed()
+        seconds, counts = ({call: float(value) for call, value in re.findall(rf'^ping_store_call_seconds_{part}{{call="(\w+)"}} (\S+)$', text, re.M)}
+                           for part in ("sum", "count"))
+        longest = sorted(seconds, key=seconds.get, reverse=True)[:4]
+        return ", ".join(f"{call} {counts[call]:.0f} in {seconds[call]:.1f} s" for call in longest)
 
     def peak_mb(self):
         return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text())[1]) / 1024

@@ -85,8 +85,8 @@ uint32_t cache_create(struct cache *cache, enum row_kind kind, uint32_t tag, con
 	void *entry = cache_at(cache, ref);
 	switch (kind) {
 	case ROW_CLIENT:
-		*(struct client_entry *)entry =
-			(struct client_entry){.head = head, .row.client = *client, .last = {ROW_NONE, ROW_NONE, ROW_NONE}};
+		*(struct client_entry *)entry = (struct client_entry){
+			.head = head, .row.client = *client, .last = {ROW_NONE, ROW_NONE, ROW_NONE}, .known_ms = INT64_MAX};
 		break;
 	case ROW_WINDOW:
 		*(struct window_entry *)entry =
@@ -141,6 +141,24 @@ static uint32_t hand_next(struct cache *cache)
 	return ref;
 }
 
+/* From now on it has to be read again. */
+static void forget_window(const struct cache *cache, const struct window_entry *window)
+{
+	const struct address *address = &window->row.client;
+	uint32_t ref = cache_find(cache, ROW_CLIENT, cache_tag(cache, ROW_CLIENT, address, 0), address, 0);
+	struct client_entry *client = ref == ROW_NONE ? NULL : cache_at(cache, ref);
+	if (client != NULL && client->known_ms <= window->row.start_ms)
+		client->known_ms = window->row.start_ms + WINDOW_MS;
+}
+
+static void evict(struct cache *cache, uint32_t ref)
+{
+	if (cache_kind(ref) == ROW_WINDOW)
+		forget_window(cache, cache_at(cache, ref));
+	remove_row(cache, ref);
+	cache->evictions++;
+}
+
 /* Twice round at most: the first round may only take chances away. */
 static bool evict_one(struct cache *cache)
 {
@@ -153,8 +171,7 @@ static bool evict_one(struct cache *cache)
 		if (!(head->flags & ROW_LIVE) || (head->flags & (ROW_DIRTY | ROW_PINNED | ROW_ASKED)))
 			continue;
 		if (!(head->flags & ROW_REFERENCED)) {
-			remove_row(cache, ref);
-			cache->evictions++;
+			evict(cache, ref);
 			return true;
 		}
 		head->flags &= ~(uint32_t)ROW_REFERENCED;

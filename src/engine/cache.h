@@ -2,7 +2,7 @@
  * named by a reference: two bits of kind, thirty of its index.
  *
  * Eviction is by second chance (the CLOCK algorithm): a hand goes round all rows, takes REFERENCED away from those that have it
- * and evicts the first without. Rows that are dirty, pinned or asked for stay.
+ * and evicts the first without. Rows that are dirty, pinned or asked for stay. A client loses what it knew of a window that goes.
  */
 #ifndef PING_ENGINE_CACHE_H
 #define PING_ENGINE_CACHE_H
@@ -29,6 +29,7 @@ struct client_entry {
 	struct client_row row;	       /* first_ms 0: no such client yet */
 	uint32_t last[ROW_KIND_COUNT]; /* the window and the day of its last event; what lies there may be another row by now */
 	struct activity_row activity;
+	int64_t known_ms; /* windows that begin from here on are in the cache, or in no store; INT64_MAX: none is known */
 };
 struct window_entry {
 	struct slab_head head; /* link: the client's next dirty window */

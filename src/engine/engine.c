@@ -157,13 +157,18 @@ static void refresh_stale(struct engine *engine, uint32_t ref)
 	ask(engine, ref);
 }
 
-/* A window of the last 24 hours comes with its client where that is asked for. */
+/* Whether nothing is to be read for the window: it comes with its client where that is asked for, or is known not to be stored.
+ * One that an owner before us writes yet is of events behind our position, and made of them anew. */
+static bool window_is_known(const struct engine *engine, const struct client_entry *client, int64_t start_ms)
+{
+	return start_ms >= ((client->head.flags & ROW_ASKED) ? activity_start_of(engine->now_ms) : client->known_ms);
+}
+
 static uint32_t create_row(struct engine *engine, const struct client_entry *client, enum row_kind kind, uint32_t tag,
 			   int64_t start_ms)
 {
 	uint32_t ref = cache_create(&engine->cache, kind, tag, &client->row.client, start_ms);
-	bool comes = kind == ROW_WINDOW && (client->head.flags & ROW_ASKED) && start_ms >= activity_start_of(engine->now_ms);
-	if (!comes)
+	if (kind != ROW_WINDOW || !window_is_known(engine, client, start_ms))
 		ask(engine, ref);
 	return ref;
 }
@@ -375,6 +380,37 @@ static void merge_times(int64_t *first_ms, int64_t *last_ms, int64_t earliest_ms
 		*last_ms = latest_ms;
 }
 
+/* Where there is ample room, the windows of a client that pings stay: its next pings are likely of them. */
+static bool keep_windows(struct engine *engine, const struct address *client, const struct window_row *windows, size_t count)
+{
+	if (cache_rows(&engine->cache) + count > engine->cache.max_rows / 2)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t tag = cache_tag(&engine->cache, ROW_WINDOW, client, windows[i].start_ms);
+		if (cache_find(&engine->cache, ROW_WINDOW, tag, client, windows[i].start_ms) != ROW_NONE)
+			continue;
+		if (reserve_event(engine) != ERROR_OK)
+			return false;
+		uint32_t ref = cache_create(&engine->cache, ROW_WINDOW, tag, client, windows[i].start_ms);
+		((struct window_entry *)cache_at(&engine->cache, ref))->row = windows[i];
+	}
+	return true;
+}
+
+/* From where on its windows are known, now that all from the activity's start on were read. The client's row wouldn't do: a crash
+ * can leave newer windows than it names. */
+static int64_t known_from(struct engine *engine, const struct client_entry *client, const struct window_row *windows,
+			  size_t count)
+{
+	int64_t known_ms = activity_start_of(engine->now_ms);
+	if ((client->head.flags & ROW_PINNED) && keep_windows(engine, &client->row.client, windows, count))
+		return known_ms;
+	for (size_t i = 0; i < count; i++)
+		if (windows[i].start_ms >= known_ms)
+			known_ms = windows[i].start_ms + WINDOW_MS;
+	return known_ms;
+}
+
 enum error engine_supply_client(struct engine *engine, const struct address *address, const struct client_row *row,
 				const struct window_row *windows, size_t window_count)
 {
@@ -386,6 +422,9 @@ enum error engine_supply_client(struct engine *engine, const struct address *add
 	if (row != NULL && row->first_ms != 0)
 		merge_times(&client->row.first_ms, &client->row.last_ms, row->first_ms, row->last_ms);
 	derive_activity(engine, client, windows, window_count);
+	int64_t known_ms = known_from(engine, client, windows, window_count);
+	if (known_ms < client->known_ms)
+		client->known_ms = known_ms;
 	mark_dirty(engine, ref, &client->head);
 	return ERROR_OK;
 }

@@ -13,8 +13,9 @@ enum {
 	DEFAULT_MAX_STALENESS_MS = 2000,
 	DEFAULT_MAX_DIRTY_ROWS = 65536, /* the more at once, the fewer times the store writes each of its pages */
 	OFFER_MAX = 4096,		/* events in one round of reads */
-	BEHIND_EVENTS = 10000, /* left of a partition: what is applied is of a while ago, some more of it does not matter */
-	BEHIND_FLUSH_INTERVAL_MS = 10000,
+	BEHIND_EVENTS = 10000, /* left of a partition: some more of it does not matter, where they are of a while ago */
+	BEHIND_FLUSH_INTERVAL_MS = 30000,
+	CAUGHT_UP_MS = 1000, /* so long it may take from there to the last event, else it isn't far behind any more */
 	REFRESH_MAX = 256, /* activities in one step */
 	PRUNE_MAX = 256,   /* windows in one step */
 	FIRST_PAUSE_MS = 100,
@@ -36,6 +37,7 @@ struct partition {
 	int64_t committed_position; /* as the log was told */
 	bool unflushed;		    /* something is newer than the store, since changed_at_us */
 	int64_t changed_at_us;
+	int64_t behind_until_us; /* or to its last event */
 	bool flush_now;
 	int64_t next_refresh_us;
 	int64_t inherited_until; /* inherit.h */
@@ -275,10 +277,23 @@ static enum error flush(struct stream *stream, struct partition *partition, stru
 	return ERROR_OK;
 }
 
-/* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often. */
-static int64_t flush_interval_us(const struct stream *stream, const struct partition *partition)
+static int64_t lag(const struct partition *partition)
 {
-	bool behind = partition->view.end_position - partition->view.applied_position > BEHIND_EVENTS;
+	return partition->view.end_position - partition->view.applied_position;
+}
+
+/* Where what comes next is of a while ago. Near its end it may still be, for the last events touch most rows once more. */
+static bool is_far_behind(const struct stream *stream, const struct partition *partition, int64_t now_us)
+{
+	int64_t age_ms = clock_wall_ms(stream->ports.clock) - partition->view.newest_applied_ms;
+	bool many = lag(partition) > BEHIND_EVENTS || (lag(partition) > 0 && now_us < partition->behind_until_us);
+	return many && age_ms > stream->config.max_staleness_ms;
+}
+
+/* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often, best once. */
+static int64_t flush_interval_us(const struct stream *stream, const struct partition *partition, int64_t now_us)
+{
+	bool behind = is_far_behind(stream, partition, now_us);
 	return (behind ? BEHIND_FLUSH_INTERVAL_MS : stream->config.flush_interval_ms) * INT64_C(1000);
 }
 
@@ -286,7 +301,7 @@ static bool flush_due(const struct stream *stream, const struct partition *parti
 {
 	return partition->unflushed &&
 	       (partition->flush_now || engine_stats(partition->engine).dirty_rows >= stream->config.max_dirty_rows ||
-		now_us - partition->changed_at_us >= flush_interval_us(stream, partition));
+		now_us - partition->changed_at_us >= flush_interval_us(stream, partition, now_us));
 }
 
 /* Reads */
@@ -432,6 +447,8 @@ static enum error feed(struct stream *stream, struct error_note *note)
 		view->end_position = event->end_position;
 	if (event->newest_received_ms > view->newest_applied_ms)
 		view->newest_applied_ms = event->newest_received_ms;
+	if (lag(partition) > BEHIND_EVENTS)
+		partition->behind_until_us = clock_monotonic_us(stream->ports.clock) + CAUGHT_UP_MS * INT64_C(1000);
 	return ERROR_OK;
 }
 
@@ -524,7 +541,7 @@ static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 		most_us = stream->next_sweep_us - now_us;
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct partition *partition = &stream->partitions[i];
-		int64_t flush_us = partition->changed_at_us + flush_interval_us(stream, partition) - now_us;
+		int64_t flush_us = partition->changed_at_us + flush_interval_us(stream, partition, now_us) - now_us;
 		if (partition->flush_now || inherit_is_due(partition->inherited_until, partition->view.stored_position))
 			return 0;
 		if (partition->unflushed && flush_us < most_us)

@@ -43,11 +43,13 @@ class Node:
         for name, value in {"TOKEN": token, "ADDRESS": self.address, "SEED": "127.0.0.1", "FOLDER": self.folder,
                             "STORAGE_PORT": ring.storage_port, "PORT": ring.port}.items():
             text = text.replace(f"@{name}@", str(value))
-        (self.folder / "cassandra.yaml").write_text(text + more)
+        changed = [line.partition(":")[0] + ":" for line in more.splitlines()]
+        lines = [line for line in text.splitlines(keepends=True) if not line.startswith(tuple(changed))]
+        (self.folder / "cassandra.yaml").write_text("".join(lines) + more)
 
     def spawn(self):
         command = [*without_mlock(), java(), f"@{SOURCES / 'jvm.options'}", f"-Xms{HEAP_MB}m", f"-Xmx{self.ring.heap_mb}m",
-                   f"-XX:TieredStopAtLevel={self.ring.compiler}", f"-javaagent:{next(jars().glob('jamm-*.jar'))}", "-cp", f"{jars()}/*",
+                   f"-XX:TieredStopAtLevel={self.ring.compiler}", *self.ring.flags, f"-javaagent:{next(jars().glob('jamm-*.jar'))}", "-cp", f"{jars()}/*",
                    f"-Dcassandra.config=file://{self.folder / 'cassandra.yaml'}", f"-Dcassandra.storagedir={self.folder}",
                    f"-Dcassandra.logdir={self.folder}", f"-Dlogback.configurationFile={SOURCES / 'logback.xml'}",
                    "org.apache.cassandra.service.CassandraDaemon"]
@@ -87,9 +89,10 @@ class Node:
 class Ring:
     """`count` nodes in one datacenter, datacenter1."""
 
-    def __init__(self, folder, count=1, more="", lasting=False):
-        """lasting: it is to work for long enough that it is worth to compile its code well, and in more memory."""
-        self.folder, self.count = folder, count
+    def __init__(self, folder, count=1, more="", lasting=False, flags=()):
+        """more: lines of cassandra.yaml, instead of ours where we have them too. lasting: it is to work for long enough that it is worth to
+        compile its code well, and in more memory. flags: of its Java machine, behind ours."""
+        self.folder, self.count, self.flags = folder, count, flags
         self.heap_mb, self.compiler = (2 * HEAP_MB, 4) if lasting else (HEAP_MB, 1)
         addresses = [f"127.0.0.{n + 1}" for n in range(count)]
         self.port, self.storage_port = reserve_ports(2, addresses)
@@ -131,8 +134,8 @@ class Ring:
 
 
 @contextlib.contextmanager
-def running(folder, count=1, more="", lasting=False):
-    ring = Ring(folder, count, more, lasting)
+def running(folder, count=1, more="", lasting=False, flags=()):
+    ring = Ring(folder, count, more, lasting, flags)
     try:
         yield ring.start()
     finally:

@@ -41,8 +41,9 @@ int cql_local_nodes(struct cql_connection *connection);
 /* A statement of the schema, at once. ALREADY_EXISTS; else as cql_connect. */
 enum error cql_run_text(struct cql_connection *connection, const char *text, struct error_note *note);
 
-/* One statement with its values, or several: a batch, atomic where all are of one partition of one table. */
-enum { CQL_MAX_CALLS = 6, CQL_MAX_CELLS = 48, CQL_MAX_BYTES = 1024 };
+/* One statement with its values, or several: a batch, atomic where all are of one partition of one table. Sixteen windows stay
+ * below the 5 KiB from which on servers warn of a batch's size. */
+enum { CQL_MAX_CALLS = 16, CQL_MAX_CELLS = 192, CQL_MAX_BYTES = 2560 };
 struct cql_request {
 	struct {
 		size_t statement, first, count;

@@ -5,9 +5,10 @@
 
 /* One write: every row under one timestamp, later than all before. Round after round, each only when the one before is done:
  *
- *   windows, days; unknown clients are read ─► activities, dues ─► clients and their lists ─► dues that are past ─► counters ─►
- * position
+ *   a client's windows, days and activity; unknown clients are read ─► dues ─► clients and their lists ─► dues that are past
+ *   ─► counters ─► position
  *
+ * The first are of one partition of the store: they go in one request, which is one write for it.
  * So whatever a crash leaves, the position says less than the rows, a client's lists are as its row says, and the due that it
  * names is there. What is left too much is harmless: a due whose activity is derived again, a list's entry that its client's row
  * belies. */
@@ -35,6 +36,14 @@ struct counter {
 	int64_t missing;
 };
 
+/* A row of a client's own partition. */
+enum put_kind { PUT_WINDOW, PUT_DAY, PUT_ACTIVITY };
+struct put {
+	struct address client;
+	enum put_kind kind;
+	uint32_t index; /* of the dirty windows or days, of the changes */
+};
+
 struct job {
 	struct cql_store *store;
 	struct cql_partition *partition;
@@ -42,6 +51,10 @@ struct job {
 	int64_t timestamp_us, now_ms;
 	struct change *changes;
 	size_t count;
+	struct put *puts; /* by client */
+	size_t put_count;
+	size_t *requests; /* where each begins in `puts`, and the last one's end */
+	size_t request_count;
 	struct counter *counters; /* of each day */
 	enum counter_state asked; /* of those in this round */
 };
@@ -105,7 +118,7 @@ static int32_t activity_ttl(const struct activity_row *activity, int64_t now_ms)
 	return activity->due_ms == 0 ? 0 : clamp_ttl(end_ms + DAY_MS - now_ms);
 }
 
-/* ─── Windows and days ──────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ─── Rows of a client's own partition ──────────────────────────────────────────────────────────────────────────────── */
 
 /* kept: NULL: as it is. */
 static void put_window(const struct job *job, const struct window_row *row, const int64_t *kept, struct cql_request *request)
@@ -145,23 +158,102 @@ static void put_day(const struct job *job, const struct day_row *row, const int6
 	cql_put_bigint(request, job->timestamp_us);
 }
 
+static void put_activity(const struct job *job, const struct change *change, struct cql_request *request)
+{
+	const struct activity_row *row = change->activity;
+	if (change->ttl_s == 0) {
+		cql_call(request, CQL_DROP_ACTIVITY);
+		cql_put_bigint(request, job->timestamp_us);
+		cql_put_address_text(request, &change->client);
+		return;
+	}
+	cql_call(request, CQL_PUT_ACTIVITY);
+	cql_put_address_text(request, &change->client);
+	cql_put_bigint(request, row->start_ms);
+	cql_put_bigint(request, row->count);
+	cql_put_int(request, row->active_windows);
+	cql_put_bigint(request, row->first_ms);
+	cql_put_bigint(request, row->last_ms);
+	cql_put_bigint(request, row->busiest_start_ms);
+	cql_put_bigint(request, row->busiest_count);
+	cql_put_bigint(request, row->busiest_first_ms);
+	cql_put_bigint(request, row->busiest_last_ms);
+	cql_put_bigint(request, row->due_ms);
+	cql_put_average(request, row->count, row->first_ms, row->last_ms);
+	cql_put_int(request, change->ttl_s);
+	cql_put_bigint(request, job->timestamp_us);
+}
+
+static int compare_puts(const void *a, const void *b)
+{
+	const struct put *left = a, *right = b;
+	int order = address_compare(&left->client, &right->client);
+	return order != 0		    ? order
+	       : left->kind != right->kind  ? (int)left->kind - (int)right->kind
+	       : left->index < right->index ? -1
+					    : 1;
+}
+
+static void gather_puts(struct job *job)
+{
+	const struct engine_dirty *dirty = job->dirty;
+	for (size_t i = 0; i < dirty->window_count; i++)
+		job->puts[job->put_count++] = (struct put){dirty->windows[i].client, PUT_WINDOW, (uint32_t)i};
+	for (size_t i = 0; i < dirty->day_count; i++)
+		job->puts[job->put_count++] = (struct put){dirty->days[i].client, PUT_DAY, (uint32_t)i};
+	for (size_t i = 0; i < job->count; i++)
+		if (job->changes[i].activity != NULL)
+			job->puts[job->put_count++] = (struct put){job->changes[i].client, PUT_ACTIVITY, (uint32_t)i};
+	qsort(job->puts, job->put_count, sizeof *job->puts, compare_puts);
+}
+
+/* As many of a client's rows as fit into a request go into one. */
+static enum error collect_puts(struct job *job)
+{
+	size_t most = job->dirty->window_count + job->dirty->day_count + job->count, begin = 0;
+	job->puts = calloc(most + 1, sizeof *job->puts);
+	job->requests = calloc(most + 1, sizeof *job->requests);
+	if (job->puts == NULL || job->requests == NULL)
+		return ERROR_NO_MEMORY;
+	gather_puts(job);
+	for (size_t i = 0; i < job->put_count; i++) {
+		if (i > 0 && i - begin < CQL_MAX_CALLS && address_equal(&job->puts[i].client, &job->puts[i - 1].client))
+			continue;
+		job->requests[job->request_count++] = begin = i;
+	}
+	job->requests[job->request_count] = job->put_count;
+	return ERROR_OK;
+}
+
+static void put_row(const struct job *job, const struct put *put, struct cql_request *request)
+{
+	const struct engine_dirty *dirty = job->dirty;
+	size_t i = put->index;
+	switch (put->kind) {
+	case PUT_WINDOW:
+		put_window(job, &dirty->windows[i], dirty->window_kept == NULL ? NULL : &dirty->window_kept[i], request);
+		break;
+	case PUT_DAY:
+		put_day(job, &dirty->days[i], dirty->day_kept == NULL ? NULL : &dirty->day_kept[i], request);
+		break;
+	case PUT_ACTIVITY:
+		put_activity(job, &job->changes[i], request);
+	}
+}
+
 static void ask_first(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
-	const struct engine_dirty *dirty = job->dirty;
-	if (i < dirty->window_count) {
-		put_window(job, &dirty->windows[i], dirty->window_kept == NULL ? NULL : &dirty->window_kept[i], request);
-	} else if (i - dirty->window_count < dirty->day_count) {
-		size_t day = i - dirty->window_count;
-		put_day(job, &dirty->days[day], dirty->day_kept == NULL ? NULL : &dirty->day_kept[day], request);
-	} else {
-		const struct change *change = &job->changes[i - dirty->window_count - dirty->day_count];
-		const struct address *client = &change->client;
+	if (i >= job->request_count) {
+		const struct change *change = &job->changes[i - job->request_count];
 		if (change->known)
 			return;
 		cql_call(request, CQL_FIND_CLIENT);
-		cql_put_client_key(request, client);
+		cql_put_client_key(request, &change->client);
+		return;
 	}
+	for (size_t k = job->requests[i]; k < job->requests[i + 1]; k++)
+		put_row(job, &job->puts[k], request);
 }
 
 static enum error answer_first(void *context, size_t i, const struct pc_result *rows, bool last, struct error_note *note)
@@ -169,7 +261,7 @@ static enum error answer_first(void *context, size_t i, const struct pc_result *
 	(void)last;
 	(void)note;
 	struct job *job = context;
-	size_t before = job->dirty->window_count + job->dirty->day_count;
+	size_t before = job->request_count;
 	if (i >= before && pc_result_rows(rows) > 0)
 		cql_read_client(rows, 0, &job->changes[i - before].before, &job->store->seen_us);
 	return ERROR_OK;
@@ -231,32 +323,6 @@ static void put_active(const struct job *job, const struct change *change, struc
 		    change->ttl_s, request);
 }
 
-static void put_activity(const struct job *job, const struct change *change, struct cql_request *request)
-{
-	const struct activity_row *row = change->activity;
-	if (change->ttl_s == 0) {
-		cql_call(request, CQL_DROP_ACTIVITY);
-		cql_put_bigint(request, job->timestamp_us);
-		cql_put_address_text(request, &change->client);
-		return;
-	}
-	cql_call(request, CQL_PUT_ACTIVITY);
-	cql_put_address_text(request, &change->client);
-	cql_put_bigint(request, row->start_ms);
-	cql_put_bigint(request, row->count);
-	cql_put_int(request, row->active_windows);
-	cql_put_bigint(request, row->first_ms);
-	cql_put_bigint(request, row->last_ms);
-	cql_put_bigint(request, row->busiest_start_ms);
-	cql_put_bigint(request, row->busiest_count);
-	cql_put_bigint(request, row->busiest_first_ms);
-	cql_put_bigint(request, row->busiest_last_ms);
-	cql_put_bigint(request, row->due_ms);
-	cql_put_average(request, row->count, row->first_ms, row->last_ms);
-	cql_put_int(request, change->ttl_s);
-	cql_put_bigint(request, job->timestamp_us);
-}
-
 /* Where the client's row names the same due, it is there. It lives on behind it, for an engine that was away. */
 static void put_due(const struct job *job, const struct change *change, struct cql_request *request)
 {
@@ -281,12 +347,8 @@ static void put_due(const struct job *job, const struct change *change, struct c
 static void ask_second(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
-	const struct change *change = &job->changes[i / 2];
-	if (change->activity == NULL)
-		return;
-	if (i % 2 == 0)
-		put_activity(job, change, request);
-	else
+	const struct change *change = &job->changes[i];
+	if (change->activity != NULL)
 		put_due(job, change, request);
 }
 
@@ -327,10 +389,9 @@ static void ask_fourth(void *context, size_t i, struct cql_request *request)
 
 static enum error write_rows(struct job *job, struct error_note *note)
 {
-	const struct engine_dirty *dirty = job->dirty;
 	const struct cql_round rounds[] = {
-		{dirty->window_count + dirty->day_count + job->count, ask_first, answer_first, job},
-		{2 * job->count, ask_second, NULL, job},
+		{job->request_count + job->count, ask_first, answer_first, job},
+		{job->count, ask_second, NULL, job},
 		{job->count, ask_third, NULL, job},
 		{2 * job->count, ask_fourth, NULL, job},
 	};
@@ -466,7 +527,9 @@ static enum error write_all(struct job *job, int64_t position, struct error_note
 		return error;
 	find_listed(job);
 	begin_changes(job);
-	error = write_rows(job, note);
+	error = collect_puts(job);
+	if (error == ERROR_OK)
+		error = write_rows(job, note);
 	if (error == ERROR_OK && cql_leaves_out(CQL_COUNTERS_FIRST))
 		error = cql_commit(job->store, job->partition, position, note);
 	if (error == ERROR_OK && job->dirty->day_count > 0)
@@ -494,6 +557,8 @@ enum error cql_write(struct store *base, int32_t number, const struct engine_dir
 	if (error != ERROR_OK && !cql_leaves_out(CQL_VERIFY_READ))
 		cql_known_forget(store->known);
 	free(job.changes);
+	free(job.puts);
+	free(job.requests);
 	free(job.counters);
 	return error;
 }

@@ -26,7 +26,7 @@ struct pc_result {
 };
 
 /* Statements with their values: one request, and what is kept of one that is late. */
-enum { CALLS_MAX = 6, BOUND_MAX = 16 };
+enum { CALLS_MAX = 16, BOUND_MAX = 16 };
 struct call {
 	const struct cass_statement *statement;
 	struct cass_value bound[BOUND_MAX];

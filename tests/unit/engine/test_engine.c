@@ -132,6 +132,96 @@ static void a_new_client_costs_two_reads_and_one_that_is_known_none(void **state
 	engine_apply(engine);
 }
 
+static void a_window_newer_than_all_of_its_client_is_not_read(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - 2 * WINDOW_MS);
+	rows_flush(&store, engine);
+	create((struct engine_config){.max_rows = 7}); /* no room for windows that nobody needs yet */
+	refresh(1, NOW_MS);
+	ping(1, OPEN_MS);
+	assert_int_equal(engine_stats(engine).loads, 2); /* client and day */
+	ping(1, OPEN_MS - 2 * WINDOW_MS);
+	assert_int_equal(engine_stats(engine).loads, 3);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS - 2 * WINDOW_MS)->count, 2);
+	rows_assert_activities(&store);
+}
+
+/* Windows are written before their client's row, so a crash can leave newer ones than that one knows of. */
+static void a_window_that_a_crash_left_behind_its_client_is_read(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - 2 * WINDOW_MS);
+	rows_flush(&store, engine);
+	struct client_row before = *rows_client(&store, &store.clients[0].client);
+	struct engine_event again[] = {event(1, OPEN_MS), event(1, OPEN_MS + 1)};
+	rows_drive(&store, engine, again, 2, NOW_MS);
+	rows_flush(&store, engine);
+	store.clients[0] = before;
+	create((struct engine_config){0});
+	refresh(1, NOW_MS);
+	rows_drive(&store, engine, again, 2, NOW_MS);
+	assert_int_equal(engine_stats(engine).skipped, 2);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS)->count, 2);
+	assert_int_equal(stored_activity(1)->count, 3);
+	assert_int_equal(store.clients[0].last_ms, OPEN_MS + 1);
+}
+
+/* What it wrote is of events that come from the log again. */
+static void a_newest_window_that_another_wrote_behind_the_activity_is_made_anew(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - WINDOW_MS);
+	rows_flush(&store, engine);
+	create((struct engine_config){0});
+	refresh(1, NOW_MS);
+	struct engine_event events[] = {event(1, OPEN_MS), event(1, OPEN_MS + 1)};
+	rows_count(&store, &events[0]);
+	rows_count(&store, &events[1]);
+	rows_drive(&store, engine, events, 2, NOW_MS);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS)->count, 2);
+	assert_int_equal(store.days[0].total, 3);
+	assert_int_equal(stored_activity(1)->count, 3);
+}
+
+static void a_window_that_made_room_is_read_again(void **state)
+{
+	(void)state;
+	create((struct engine_config){.max_rows = 12});
+	ping(1, OPEN_MS);
+	rows_flush(&store, engine);
+	for (int i = 1; i < 20; i++) {
+		ping(1, OPEN_MS - i * WINDOW_MS);
+		rows_flush(&store, engine);
+	}
+	ping(1, OPEN_MS + 1);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS)->count, 2);
+}
+
+static void windows_that_came_with_their_client_are_not_read_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		ping(1, OPEN_MS - i * WINDOW_MS);
+	rows_flush(&store, engine);
+	create((struct engine_config){0});
+	for (int i = 4; i >= 0; i--)
+		ping(1, OPEN_MS - i * WINDOW_MS);
+	assert_int_equal(engine_stats(engine).loads, 2); /* client and day */
+	ping(1, OPEN_MS - 10 * WINDOW_MS);		 /* known not to be stored */
+	assert_int_equal(engine_stats(engine).loads, 2);
+	ping(1, OPEN_MS - ACTIVITY_WINDOWS * WINDOW_MS);
+	assert_int_equal(engine_stats(engine).loads, 4); /* and its day */
+	rows_flush(&store, engine);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(stored_window(1, OPEN_MS - i * WINDOW_MS)->count, 2);
+	rows_assert_activities(&store);
+}
+
 static void a_late_ping_reads_and_corrects_its_old_window(void **state)
 {
 	(void)state;
@@ -367,15 +457,15 @@ static void a_refreshed_activity_is_written_without_its_client(void **state)
 static void a_window_that_another_wrote_behind_the_activity_makes_it_due(void **state)
 {
 	(void)state;
-	ping(1, OPEN_MS - WINDOW_MS);
+	ping(1, OPEN_MS);
 	rows_flush(&store, engine);
 	create((struct engine_config){0});
 	refresh(1, NOW_MS);
-	struct engine_event late = event(1, OPEN_MS);
+	struct engine_event late = event(1, OPEN_MS - WINDOW_MS);
 	rows_count(&store, &late); /* by an owner before this one, now that the windows are read */
 	rows_drive(&store, engine, &late, 1, NOW_MS);
 	rows_flush(&store, engine);
-	assert_int_equal(stored_window(1, OPEN_MS)->count, 1);
+	assert_int_equal(stored_window(1, OPEN_MS - WINDOW_MS)->count, 1);
 	assert_true(stored_activity(1)->due_ms <= NOW_MS);
 	refresh(1, NOW_MS);
 	rows_flush(&store, engine);
@@ -444,6 +534,11 @@ int main(void)
 		TEST(pings_become_a_window_a_day_a_client_and_an_activity),
 		TEST(a_row_that_is_stored_is_read_before_its_first_merge),
 		TEST(a_new_client_costs_two_reads_and_one_that_is_known_none),
+		TEST(a_window_newer_than_all_of_its_client_is_not_read),
+		TEST(a_window_that_a_crash_left_behind_its_client_is_read),
+		TEST(a_newest_window_that_another_wrote_behind_the_activity_is_made_anew),
+		TEST(a_window_that_made_room_is_read_again),
+		TEST(windows_that_came_with_their_client_are_not_read_again),
 		TEST(a_late_ping_reads_and_corrects_its_old_window),
 		TEST(an_event_that_is_in_already_changes_nothing_but_is_written_again),
 		TEST(what_was_not_written_is_collected_again),
