@@ -235,23 +235,14 @@ static void tell_lag(struct pipeline *pipeline)
 	pipeline->tell_lag_us = now_us + TELL_LAG_US;
 }
 
-/* Before the end: everything that was accepted, while there is time and it gets on. What is in Kafka another engine goes on with,
- * or this one at its next start: they should not wait for a backlog. */
+/* Everything that was accepted. But what is in Kafka another engine goes on with, or this one at its next start: they should not wait
+ * for a backlog. */
 static void finish_stream(struct pipeline *pipeline)
 {
 	enum { HAND_OVER_MS = 1000 };
 	const struct pingd_config *config = pipeline->config;
-	int64_t most_ms = config->drain_timeout_ms;
-	if (config->backends.log == PINGD_BACKEND_KAFKA && most_ms > HAND_OVER_MS)
-		most_ms = HAND_OVER_MS;
-	int64_t deadline_us = clock_monotonic_us(pipeline->clock) + most_ms * 1000;
-	struct stream_status status;
-	do {
-		if (stream_step(pipeline->stream, 0, NULL) != ERROR_OK)
-			return;
-		stream_status(pipeline->stream, &status);
-	} while (status.lag_events > 0 && clock_monotonic_us(pipeline->clock) < deadline_us);
-	stream_flush(pipeline->stream, NULL);
+	bool hands_over = config->backends.log == PINGD_BACKEND_KAFKA && config->drain_timeout_ms > HAND_OVER_MS;
+	stream_finish(pipeline->stream, hands_over ? HAND_OVER_MS : config->drain_timeout_ms, NULL);
 }
 
 /* The store's schema, as soon as its server is there. False: pingd is to stop. */

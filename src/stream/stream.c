@@ -813,6 +813,17 @@ enum error stream_flush(struct stream *stream, struct error_note *note)
 	return first;
 }
 
+enum error stream_finish(struct stream *stream, int64_t most_ms, struct error_note *note)
+{
+	int64_t deadline_us = clock_monotonic_us(stream->ports.clock) + most_ms * 1000;
+	do {
+		enum error error = stream_step(stream, 0, note);
+		if (error != ERROR_OK)
+			return error;
+	} while (stream->published.lag_events > 0 && clock_monotonic_us(stream->ports.clock) < deadline_us);
+	return stream_flush(stream, note);
+}
+
 void stream_status(struct stream *stream, struct stream_status *ret_status)
 {
 	pthread_mutex_lock(&stream->lock);

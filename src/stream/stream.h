@@ -91,8 +91,10 @@ void stream_destroy(struct stream *stream);
 enum error stream_step(struct stream *stream, int timeout_ms, struct error_note *note);
 /* Milliseconds until a step can achieve anything; 0 while running. */
 int stream_pause_ms(const struct stream *stream);
-/* Writes all that is applied, and commits: before a shutdown. The first error; the other partitions are flushed all the same. */
+/* Writes all that is applied, and commits. The first error; the other partitions are flushed all the same. */
 enum error stream_flush(struct stream *stream, struct error_note *note);
+/* Before a shutdown: steps on while events are left, for at most so long, then flushes. The first error, and no more is done. */
+enum error stream_finish(struct stream *stream, int64_t most_ms, struct error_note *note);
 
 /* Any thread. */
 void stream_status(struct stream *stream, struct stream_status *ret_status);

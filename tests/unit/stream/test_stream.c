@@ -194,6 +194,28 @@ static void rows_are_written_once_the_flush_interval_has_passed(void **state)
 	assert_int_equal(stored_count(1, OPEN_MS), 1);
 }
 
+static enum error each_poll_takes_a_second(void *context, enum fake_log_call call)
+{
+	(void)context;
+	if (call == FAKE_POLL)
+		pass(1000);
+	return ERROR_OK;
+}
+
+static void finishing_works_off_what_is_left_while_there_is_time(void **state)
+{
+	(void)state;
+	step(); /* its partition */
+	reader.fault = each_poll_takes_a_second;
+	for (unsigned i = 0; i < 1000; i++)
+		ping(1, OPEN_MS);
+	assert_int_equal(stream_finish(stream, 3000, &note), ERROR_OK);
+	assert_int_equal(stored_count(1, OPEN_MS), 300); /* a hundred in a step: the rest is for whoever goes on */
+	assert_int_equal(reader.committed[0], database.partitions[0].position);
+	assert_int_equal(stream_finish(stream, 30000, &note), ERROR_OK);
+	assert_int_equal(stored_count(1, OPEN_MS), 1000);
+}
+
 static void the_flush_interval_is_at_most_half_of_the_staleness_allowed(void **state)
 {
 	(void)state;
@@ -955,6 +977,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_log_becomes_rows_and_the_position_follows),
 		TEST(rows_are_written_once_the_flush_interval_has_passed),
+		TEST(finishing_works_off_what_is_left_while_there_is_time),
 		TEST(the_flush_interval_is_at_most_half_of_the_staleness_allowed),
 		TEST(waiting_for_the_log_ends_when_a_flush_is_due),
 		TEST(a_partition_far_behind_is_written_less_often_until_it_has_caught_up),
