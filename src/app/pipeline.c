@@ -235,8 +235,8 @@ static void tell_lag(struct pipeline *pipeline)
 	pipeline->tell_lag_us = now_us + TELL_LAG_US;
 }
 
-/* Everything that was accepted. But what is in Kafka another engine goes on with, or this one at its next start: they should not wait
- * for a backlog. */
+/* Everything that was accepted. But what is in Kafka another engine goes on with, or this one at its next start: they should not
+ * wait for a backlog. */
 static void finish_stream(struct pipeline *pipeline)
 {
 	enum { HAND_OVER_MS = 1000 };

@@ -13,11 +13,11 @@ enum {
 	DEFAULT_MAX_STALENESS_MS = 2000,
 	DEFAULT_MAX_DIRTY_ROWS = 65536, /* the more at once, the fewer times the store writes each of its pages */
 	OFFER_MAX = 4096,		/* events in one round of reads */
-	BEHIND_EVENTS = 10000, /* left of a partition: some more of it does not matter, where they are of a while ago */
+	BEHIND_EVENTS = 10000,		/* left of a partition: some more of it does not matter, where they are of a while ago */
 	BEHIND_FLUSH_INTERVAL_MS = 30000,
 	CAUGHT_UP_MS = 1000, /* so long it may take from there to the last event, else it isn't far behind any more */
-	REFRESH_MAX = 256, /* activities in one step */
-	PRUNE_MAX = 256,   /* windows in one step */
+	REFRESH_MAX = 256,   /* activities in one step */
+	PRUNE_MAX = 256,     /* windows in one step */
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,
@@ -290,7 +290,8 @@ static bool is_far_behind(const struct stream *stream, const struct partition *p
 	return many && age_ms > stream->config.max_staleness_ms;
 }
 
-/* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often, best once. */
+/* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often, best
+ * once. */
 static int64_t flush_interval_us(const struct stream *stream, const struct partition *partition, int64_t now_us)
 {
 	bool behind = is_far_behind(stream, partition, now_us);

@@ -7,14 +7,13 @@
 #include <cmocka.h>
 
 #include "adapter/cql/cql.h"
-#include "stream/stream.h"
+#include "unit/cql/engines.h"
 #include "unit/cql/server.h"
-#include "unit/stream/fake_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { PARTITIONS = 2, MAX_ENGINES = 8, MAX_STEPS = 3000 };
+enum { MAX_ENGINES = 8, MAX_STEPS = 3000 };
 #define DAY_START_MS INT64_C(1728864000000) /* 2024-10-14 */
 #define HOUR_MS	     INT64_C(3600000)
 
@@ -30,11 +29,7 @@ static struct cql_config *config;
 static struct fake_log fake_log;
 static struct random_seeded seeded;
 static struct known_sums ledger;
-static struct engine_process {
-	struct fake_reader reader;
-	struct store *store;
-	struct stream *stream;
-} engines[MAX_ENGINES];
+static struct engine_process engines[MAX_ENGINES];
 static size_t engine_count;
 
 static struct address client(int number)
@@ -64,7 +59,7 @@ static enum error next(struct rebuild_source *source, struct ledger_sum *ret_sum
 {
 	struct known_sums *self = (struct known_sums *)source;
 	(void)note;
-	while (self->next < self->count && partition_of(&self->sums[self->next].client, PARTITIONS) != self->partition)
+	while (self->next < self->count && partition_of(&self->sums[self->next].client, ENGINES_PARTITIONS) != self->partition)
 		self->next++;
 	if (self->next == self->count)
 		return ERROR_END;
@@ -83,61 +78,30 @@ static struct engine_process *start_engine(void)
 {
 	static const struct rebuild_source_vtable ledger_calls = {begin, next, end, end};
 	struct engine_process *engine = &engines[engine_count++];
+	struct store *store;
 	assert_true(engine_count <= MAX_ENGINES);
 	ledger.source.vtable = &ledger_calls;
-	fake_reader_init(&engine->reader, &fake_log);
 	const struct cql_store_config store_config = {
-		.cql = config, .partition_count = PARTITIONS, .clock = server_clock(), .partition_of = partition_of};
-	assert_int_equal(cql_store_open(&store_config, &engine->store), ERROR_OK);
-	const struct stream_config stream_config = {.flush_interval_ms = 300};
-	const struct stream_ports ports = {.log = &engine->reader.reader,
-					   .store = engine->store,
-					   .clock = server_clock(),
-					   .random = &seeded.random,
-					   .rebuild_source = &ledger.source};
-	assert_int_equal(stream_create(&stream_config, &ports, &engine->stream, NULL), ERROR_OK);
-	for (int32_t partition = 0; partition < PARTITIONS; partition++)
-		fake_reader_assign(&engine->reader, partition);
+		.cql = config, .partition_count = ENGINES_PARTITIONS, .clock = server_clock(), .partition_of = partition_of};
+	assert_int_equal(cql_store_open(&store_config, &store), ERROR_OK);
+	engine_start(engine, &fake_log, store, &seeded.random, &ledger.source);
 	return engine;
 }
 
 static void end_engines(void)
 {
-	for (size_t i = 0; i < engine_count; i++) {
-		stream_destroy(engines[i].stream);
-		engines[i].store->vtable->close(engines[i].store);
-		fake_reader_release(&engines[i].reader);
-	}
+	for (size_t i = 0; i < engine_count; i++)
+		engine_end(&engines[i]);
 	engine_count = 0;
-}
-
-static void step(struct engine_process *engine)
-{
-	struct error_note note = {""};
-	server_now_ms += 100;
-	server_monotonic_us += 100000;
-	enum error error = stream_step(engine->stream, 0, &note);
-	if (error != ERROR_OK && error != ERROR_FENCED)
-		fail_msg("step: %s: %s", error_name(error), note.text);
-}
-
-static bool all_is_read(const struct engine_process *engine)
-{
-	struct stream_status status;
-	stream_status(engine->stream, &status);
-	bool all = status.partition_count == PARTITIONS;
-	for (size_t i = 0; i < status.partition_count; i++)
-		all &= status.partitions[i].stored_position >= fake_log_end(&fake_log, status.partitions[i].partition);
-	return all;
 }
 
 static void read_all(struct engine_process *engine)
 {
 	int steps = 0;
-	for (; steps < MAX_STEPS && !all_is_read(engine); steps++)
-		step(engine);
+	for (; steps < MAX_STEPS && !engine_is_at_end(engine); steps++)
+		engine_step(engine);
 	assert_true(steps < MAX_STEPS);
-	step(engine);
+	engine_step(engine);
 	assert_int_equal(stream_flush(engine->stream, NULL), ERROR_OK);
 }
 
@@ -145,9 +109,10 @@ static void read_all(struct engine_process *engine)
 static void merge_all(struct engine_process *engine)
 {
 	int steps = 0;
-	for (; steps < MAX_STEPS && server_number("SELECT count(*) FROM inherited.inherited_partitions", 0) < 1 + PARTITIONS;
+	for (; steps < MAX_STEPS &&
+	       server_number("SELECT count(*) FROM inherited.inherited_partitions", 0) < 1 + ENGINES_PARTITIONS;
 	     steps++)
-		step(engine);
+		engine_step(engine);
 	assert_true(steps < MAX_STEPS);
 	read_all(engine);
 }
@@ -185,7 +150,7 @@ static void append(int number, int64_t start_ms, int count)
 {
 	struct address address = client(number);
 	for (int i = 0; i < count; i++)
-		fake_log_append(&fake_log, partition_of(&address, PARTITIONS), &address, start_ms + 200000 + 1000 * i,
+		fake_log_append(&fake_log, partition_of(&address, ENGINES_PARTITIONS), &address, start_ms + 200000 + 1000 * i,
 				server_now_ms);
 }
 
@@ -359,7 +324,7 @@ static void engines_that_die_in_the_middle_leave_the_same_rows(void **state)
 	for (int steps = 2; steps <= 8; steps += 2) {
 		struct engine_process *engine = start_engine();
 		for (int i = 0; i < steps; i++)
-			step(engine);
+			engine_step(engine);
 	}
 	merge_all(start_engine());
 	assert_merged(0);
@@ -372,15 +337,15 @@ static void engines_that_die_in_the_middle_leave_the_same_rows(void **state)
 static void rebuild_all(struct engine_process *engine)
 {
 	struct rebuild_requests *requests;
-	struct rebuild_request asked[PARTITIONS];
+	struct rebuild_request asked[ENGINES_PARTITIONS];
 	assert_int_equal(cql_rebuild_requests_open(server_url("inherited"), &requests, NULL), ERROR_OK);
-	for (int32_t i = 0; i < PARTITIONS; i++)
+	for (int32_t i = 0; i < ENGINES_PARTITIONS; i++)
 		asked[i] = (struct rebuild_request){.id.bytes = {1, (uint8_t)i}, .partition = i, .day_ms = REBUILD_EVERY_DAY};
-	assert_int_equal(requests->vtable->ask(requests, asked, PARTITIONS, NULL), ERROR_OK);
+	assert_int_equal(requests->vtable->ask(requests, asked, ENGINES_PARTITIONS, NULL), ERROR_OK);
 	int steps = 0;
 	for (bool done = false; steps < MAX_STEPS && !done; steps++) {
-		step(engine);
-		assert_int_equal(requests->vtable->look(requests, asked, PARTITIONS, NULL), ERROR_OK);
+		engine_step(engine);
+		assert_int_equal(requests->vtable->look(requests, asked, ENGINES_PARTITIONS, NULL), ERROR_OK);
 		done = asked[0].state == REBUILD_DONE && asked[1].state == REBUILD_DONE;
 	}
 	assert_true(steps < MAX_STEPS);

@@ -6,22 +6,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stream/stream.h"
+#include "unit/cql/engines.h"
 #include "unit/cql/server.h"
-#include "unit/stream/fake_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PARTITIONS = 2, CLIENTS = 8, EVENTS = 240, ROUNDS = 12, DAYS = 3, MAX_ENGINES = 16 };
+enum { CLIENTS = 8, EVENTS = 240, ROUNDS = 12, DAYS = 3, MAX_ENGINES = 16 };
 #define START_MS INT64_C(1728864000000)
 #define DAY_MS	 INT64_C(86400000)
-
-struct engine_process {
-	struct fake_reader reader;
-	struct store *store;
-	struct stream *stream;
-};
 
 static struct fake_log fake_log;
 static struct random_seeded seeded;
@@ -39,42 +32,8 @@ static void start_engine(void)
 {
 	struct engine_process *engine = &engines[engine_count++];
 	assert_true(engine_count <= MAX_ENGINES);
-	fake_reader_init(&engine->reader, &fake_log);
+	engine_start(engine, &fake_log, server_open_store(), &seeded.random, NULL);
 	engine->reader.max_batch = 17;
-	engine->store = server_open_store();
-	const struct stream_config config = {.flush_interval_ms = 300};
-	const struct stream_ports ports = {
-		.log = &engine->reader.reader, .store = engine->store, .clock = server_clock(), .random = &seeded.random};
-	assert_int_equal(stream_create(&config, &ports, &engine->stream, NULL), ERROR_OK);
-	for (int32_t partition = 0; partition < PARTITIONS; partition++)
-		fake_reader_assign(&engine->reader, partition);
-}
-
-static void end_engine(struct engine_process *engine)
-{
-	stream_destroy(engine->stream);
-	engine->store->vtable->close(engine->store);
-	fake_reader_release(&engine->reader);
-}
-
-static void step(struct engine_process *engine)
-{
-	struct error_note note = {""};
-	server_now_ms += 100;
-	server_monotonic_us += 100000;
-	enum error error = stream_step(engine->stream, 0, &note);
-	if (error != ERROR_OK && error != ERROR_FENCED)
-		fail_msg("step: %s: %s", error_name(error), note.text);
-}
-
-static bool is_at_end(const struct engine_process *engine)
-{
-	struct stream_status status;
-	stream_status(engine->stream, &status);
-	bool all = status.partition_count == PARTITIONS;
-	for (size_t i = 0; i < status.partition_count; i++)
-		all &= status.partitions[i].applied_position >= fake_log_end(&fake_log, status.partitions[i].partition);
-	return all;
 }
 
 static void append(size_t first, size_t count)
@@ -84,7 +43,7 @@ static void append(size_t first, size_t count)
 		int64_t ms = server_now_ms - (int64_t)random_below(&seeded.random, DAYS * DAY_MS / 2) / (1 + i % 7);
 		events[i] = (struct engine_event){.client = client(number), .pinged_at_ms = ms};
 		events[i].position =
-			fake_log_append(&fake_log, (int32_t)(number % PARTITIONS), &events[i].client, ms, server_now_ms);
+			fake_log_append(&fake_log, (int32_t)(number % ENGINES_PARTITIONS), &events[i].client, ms, server_now_ms);
 	}
 }
 
@@ -172,18 +131,18 @@ static void whatever_becomes_of_engines_every_row_is_what_the_events_add_up_to(v
 	for (size_t round = 0; round < ROUNDS; round++) {
 		append(round * (EVENTS / ROUNDS), EVENTS / ROUNDS);
 		for (uint64_t i = random_below(&seeded.random, 8); i > 0; i--)
-			step(&engines[engine_count - 1]);
+			engine_step(&engines[engine_count - 1]);
 		/* One that was followed goes on for a moment. */
 		if (engine_count > 1)
-			step(&engines[random_below(&seeded.random, engine_count)]);
+			engine_step(&engines[random_below(&seeded.random, engine_count)]);
 		if (round % 3 == 1) {
 			server_now_ms -= 120000; /* the next one's clock is behind */
 			start_engine();
 		}
 	}
 	start_engine();
-	while (!is_at_end(&engines[engine_count - 1]))
-		step(&engines[engine_count - 1]);
+	while (!engine_is_at_end(&engines[engine_count - 1]))
+		engine_step(&engines[engine_count - 1]);
 	assert_int_equal(stream_flush(engines[engine_count - 1].stream, NULL), ERROR_OK);
 
 	struct store_reader *reader = server_open_reader();
@@ -194,7 +153,7 @@ static void whatever_becomes_of_engines_every_row_is_what_the_events_add_up_to(v
 	check_clients(reader);
 	reader->vtable->close(reader);
 	for (size_t i = 0; i < engine_count; i++)
-		end_engine(&engines[i]);
+		engine_end(&engines[i]);
 	fake_log_release(&fake_log);
 }
 
