@@ -124,7 +124,8 @@ class Ring:
         quorum = cluster.ConsistencyLevel.LOCAL_QUORUM
         profile = cluster.ExecutionProfile(load_balancing_policy=policies.DCAwareRoundRobinPolicy("datacenter1"), request_timeout=60,
                                            consistency_level=quorum)
-        connection = cluster.Cluster([node.address for node in self.nodes], port=self.port, protocol_version=4, connect_timeout=60,
+        connection = cluster.Cluster([node.address for node in self.nodes], port=self.port, protocol_version=4,
+                                     connect_timeout=60, control_connection_timeout=60,
                                      reconnection_policy=policies.ConstantReconnectionPolicy(1, max_attempts=None),
                                      execution_profiles={cluster.EXEC_PROFILE_DEFAULT: profile}, **more)
         try:

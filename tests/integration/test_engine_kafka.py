@@ -462,10 +462,9 @@ def test_tables_filled_by_hand_keep_what_neither_kafka_nor_postgres_holds_and_no
     pingd = make_pair(*store.arguments, name="all").start()
     wait_for("the migration", lambda: "put aside until the log is read: 5 of windows, 5 of days" in pingd.log())
 
-    def merged():
-        with store.cassandra.session(store.keyspace) as session:
-            return len(list(session.execute("SELECT partition FROM inherited_partitions"))) == 1 + PARTITIONS
-    wait_for("what was there to be merged", merged, 180)
+    with store.cassandra.session(store.keyspace) as session:
+        wait_for("what was there to be merged",
+                 lambda: len(list(session.execute("SELECT partition FROM inherited_partitions"))) == 1 + PARTITIONS, 180)
     assert found(pingd) == ([10, 5, 3, 6, 9], [10, 5, 3, 6, 12])
     rebuild(pingd, store, "--all", "--no-audit")  # PostgreSQL has what Kafka had once
     assert found(pingd) == ([10, 5, 7, 6, 9], [10, 5, 7, 6, 12])
