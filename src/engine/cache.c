@@ -141,8 +141,8 @@ static uint32_t hand_next(struct cache *cache)
 	return ref;
 }
 
-/* From now on it has to be read again. */
-static void forget_window(const struct cache *cache, const struct window_entry *window)
+/* Its client no longer knows of the window: it has to be read again. */
+static void unknow_window(const struct cache *cache, const struct window_entry *window)
 {
 	const struct address *address = &window->row.client;
 	uint32_t ref = cache_find(cache, ROW_CLIENT, cache_tag(cache, ROW_CLIENT, address, 0), address, 0);
@@ -154,7 +154,7 @@ static void forget_window(const struct cache *cache, const struct window_entry *
 static void evict(struct cache *cache, uint32_t ref)
 {
 	if (cache_kind(ref) == ROW_WINDOW)
-		forget_window(cache, cache_at(cache, ref));
+		unknow_window(cache, cache_at(cache, ref));
 	remove_row(cache, ref);
 	cache->evictions++;
 }

@@ -158,7 +158,7 @@ static void refresh_stale(struct engine *engine, uint32_t ref)
 }
 
 /* Whether nothing is to be read for the window: it comes with its client where that is asked for, or is known not to be stored.
- * One that an owner before us writes yet is of events behind our position, and made of them anew. */
+ * One that an owner before us still writes is of events that come to us too, and made of them anew. */
 static bool window_is_known(const struct engine *engine, const struct client_entry *client, int64_t start_ms)
 {
 	return start_ms >= ((client->head.flags & ROW_ASKED) ? activity_start_of(engine->now_ms) : client->known_ms);
@@ -380,7 +380,8 @@ static void merge_times(int64_t *first_ms, int64_t *last_ms, int64_t earliest_ms
 		*last_ms = latest_ms;
 }
 
-/* Where there is ample room, the windows of a client that pings stay: its next pings are likely of them. */
+/* Where there is ample room, the windows of a client that pings stay: its next pings are likely of them. Nothing has to go for
+ * them, so when it returns true all are here. */
 static bool keep_windows(struct engine *engine, const struct address *client, const struct window_row *windows, size_t count)
 {
 	if (cache_rows(&engine->cache) + count > engine->cache.max_rows / 2)
@@ -397,10 +398,10 @@ static bool keep_windows(struct engine *engine, const struct address *client, co
 	return true;
 }
 
-/* From where on its windows are known, now that all from the activity's start on were read. The client's row wouldn't do: a crash
- * can leave newer windows than it names. */
-static int64_t known_from(struct engine *engine, const struct client_entry *client, const struct window_row *windows,
-			  size_t count)
+/* From where on the client's windows are known, now that these, all from the activity's start on, were read. Its row wouldn't do:
+ * a crash can leave newer windows than it names. Nor what was known before: another may have written one since. */
+static int64_t know_windows(struct engine *engine, const struct client_entry *client, const struct window_row *windows,
+			    size_t count)
 {
 	int64_t known_ms = activity_start_of(engine->now_ms);
 	if ((client->head.flags & ROW_PINNED) && keep_windows(engine, &client->row.client, windows, count))
@@ -422,9 +423,7 @@ enum error engine_supply_client(struct engine *engine, const struct address *add
 	if (row != NULL && row->first_ms != 0)
 		merge_times(&client->row.first_ms, &client->row.last_ms, row->first_ms, row->last_ms);
 	derive_activity(engine, client, windows, window_count);
-	int64_t known_ms = known_from(engine, client, windows, window_count);
-	if (known_ms < client->known_ms)
-		client->known_ms = known_ms;
+	client->known_ms = know_windows(engine, client, windows, window_count);
 	mark_dirty(engine, ref, &client->head);
 	return ERROR_OK;
 }

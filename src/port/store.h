@@ -34,7 +34,7 @@ struct store_removal {
 /* What merging inherited rows changed: the dirty rows are written. All of it lives until the next call of the store. */
 struct store_merge {
 	struct engine_dirty dirty;
-	const struct address *clients; /* in order */
+	const struct address *clients; /* in order; with an error, those of whom some rows may be written */
 	size_t client_count;
 	bool more; /* it is to be called again */
 };

@@ -16,13 +16,13 @@ enum error inherit_step(struct store *store, int32_t partition, struct engine *e
 			void (*on_written)(void *context, const struct engine_dirty *dirty), void *context,
 			struct error_note *note)
 {
-	struct store_merge merge;
+	struct store_merge merge = {0};
 	enum error error = store->vtable->merge_inherited(store, partition, &merge, note);
+	engine_forget(engine, merge.clients, merge.client_count);
 	if (error != ERROR_OK)
 		return error;
 	if (on_written != NULL)
 		on_written(context, &merge.dirty);
-	engine_forget(engine, merge.clients, merge.client_count);
 	for (size_t i = 0; i < merge.client_count && error == ERROR_OK; i++)
 		error = engine_refresh_activity(engine, &merge.clients[i], now_ms);
 	if (!merge.more)

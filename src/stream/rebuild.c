@@ -316,11 +316,12 @@ static enum error remake(struct rebuild *rebuild, struct engine *engine, int64_t
 	if (error == ERROR_OK)
 		error = remake_finish(rebuild->remake, rebuild->clients, count, rebuild->delta, &dirty, &removal);
 	dirty.position = position;
-	if (error == ERROR_OK)
-		error = write(rebuild, position, &dirty, &removal, note);
 	if (error != ERROR_OK)
 		return error;
-	engine_forget(engine, rebuild->clients, count);
+	engine_forget(engine, rebuild->clients, count); /* before, for a write may fail half way */
+	error = write(rebuild, position, &dirty, &removal, note);
+	if (error != ERROR_OK)
+		return error;
 	size_t rows = dirty.window_count + dirty.day_count + dirty.client_count + removal.window_count + removal.day_count +
 		      removal.client_count;
 	rebuild->request.clients += (int64_t)count;

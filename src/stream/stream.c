@@ -13,11 +13,14 @@ enum {
 	DEFAULT_MAX_STALENESS_MS = 2000,
 	DEFAULT_MAX_DIRTY_ROWS = 65536, /* the more at once, the fewer times the store writes each of its pages */
 	OFFER_MAX = 4096,		/* events in one round of reads */
-	BEHIND_EVENTS = 10000,		/* left of a partition: some more of it does not matter, where they are of a while ago */
-	BEHIND_FLUSH_INTERVAL_MS = 30000,
-	CAUGHT_UP_MS = 1000, /* so long it may take from there to the last event, else it isn't far behind any more */
-	REFRESH_MAX = 256,   /* activities in one step */
-	PRUNE_MAX = 256,     /* windows in one step */
+	/* A partition is far behind with so many events left, where what is applied is so old: some more of it does not matter.
+	 */
+	BEHIND_EVENTS = 10000,
+	BEHIND_MS = 10000,		  /* more than clocks differ */
+	BEHIND_FLUSH_INTERVAL_MS = 20000, /* within the store's reservation */
+	CAUGHT_UP_MS = 1000,		  /* from BEHIND_EVENTS to the last one, or it isn't far behind any more */
+	REFRESH_MAX = 256,		  /* activities in one step */
+	PRUNE_MAX = 256,		  /* windows in one step */
 	FIRST_PAUSE_MS = 100,
 	MAX_PAUSE_MS = 5000,
 	STOPPED_PAUSE_MS = 1000,
@@ -37,7 +40,7 @@ struct partition {
 	int64_t committed_position; /* as the log was told */
 	bool unflushed;		    /* something is newer than the store, since changed_at_us */
 	int64_t changed_at_us;
-	int64_t behind_until_us; /* or to its last event */
+	int64_t behind_until_us; /* CAUGHT_UP_MS from when more than BEHIND_EVENTS were left */
 	bool flush_now;
 	int64_t next_refresh_us;
 	int64_t inherited_until; /* inherit.h */
@@ -287,7 +290,7 @@ static bool is_far_behind(const struct stream *stream, const struct partition *p
 {
 	int64_t age_ms = clock_wall_ms(stream->ports.clock) - partition->view.newest_applied_ms;
 	bool many = lag(partition) > BEHIND_EVENTS || (lag(partition) > 0 && now_us < partition->behind_until_us);
-	return many && age_ms > stream->config.max_staleness_ms;
+	return many && age_ms > BEHIND_MS;
 }
 
 /* While a partition catches up, a row changes again and again before it is as new as its log: it is written less often, best
@@ -300,9 +303,9 @@ static int64_t flush_interval_us(const struct stream *stream, const struct parti
 
 static bool flush_due(const struct stream *stream, const struct partition *partition, int64_t now_us)
 {
-	return partition->unflushed &&
-	       (partition->flush_now || engine_stats(partition->engine).dirty_rows >= stream->config.max_dirty_rows ||
-		now_us - partition->changed_at_us >= flush_interval_us(stream, partition, now_us));
+	return partition->unflushed && ((partition->flush_now && !is_far_behind(stream, partition, now_us)) ||
+					engine_stats(partition->engine).dirty_rows >= stream->config.max_dirty_rows ||
+					now_us - partition->changed_at_us >= flush_interval_us(stream, partition, now_us));
 }
 
 /* Reads */
@@ -543,11 +546,12 @@ static int poll_timeout_ms(const struct stream *stream, int timeout_ms)
 	for (size_t i = 0; i < stream->partition_count; i++) {
 		const struct partition *partition = &stream->partitions[i];
 		int64_t flush_us = partition->changed_at_us + flush_interval_us(stream, partition, now_us) - now_us;
-		if (partition->flush_now || inherit_is_due(partition->inherited_until, partition->view.stored_position))
+		if (flush_due(stream, partition, now_us) ||
+		    inherit_is_due(partition->inherited_until, partition->view.stored_position))
 			return 0;
 		if (partition->unflushed && flush_us < most_us)
 			most_us = flush_us;
-		if (partition->next_refresh_us - now_us < most_us)
+		if (!partition->flush_now && partition->next_refresh_us - now_us < most_us)
 			most_us = partition->next_refresh_us - now_us;
 	}
 	return most_us <= 0 ? 0 : (int)((most_us + 999) / 1000);
@@ -697,7 +701,7 @@ static enum error keep_up(struct stream *stream, struct error_note *note)
 		enum error error = ERROR_OK;
 		if (flush_due(stream, partition, now_us))
 			error = flush(stream, partition, note);
-		else if (now_us >= partition->next_refresh_us)
+		else if (now_us >= partition->next_refresh_us && !partition->flush_now)
 			error = refresh_owned(stream, partition, note);
 		if (error == ERROR_OK)
 			error = rebuild(stream, partition, note);
@@ -819,7 +823,7 @@ enum error stream_finish(struct stream *stream, int64_t most_ms, struct error_no
 	int64_t deadline_us = clock_monotonic_us(stream->ports.clock) + most_ms * 1000;
 	do {
 		enum error error = stream_step(stream, 0, note);
-		if (error != ERROR_OK)
+		if (error != ERROR_OK && error != ERROR_FENCED) /* one that is another's by now leaves the rest */
 			return error;
 	} while (stream->published.lag_events > 0 && clock_monotonic_us(stream->ports.clock) < deadline_us);
 	return stream_flush(stream, note);

@@ -93,7 +93,7 @@ enum error stream_step(struct stream *stream, int timeout_ms, struct error_note 
 int stream_pause_ms(const struct stream *stream);
 /* Writes all that is applied, and commits. The first error; the other partitions are flushed all the same. */
 enum error stream_flush(struct stream *stream, struct error_note *note);
-/* Before a shutdown: steps on while events are left, for at most so long, then flushes. The first error, and no more is done. */
+/* Before a shutdown: steps on while events are left, for at most so long, then flushes. An error but FENCED ends it at once. */
 enum error stream_finish(struct stream *stream, int64_t most_ms, struct error_note *note);
 
 /* Any thread. */

@@ -344,6 +344,32 @@ static void a_client_is_read_with_its_windows_from_a_start_on(void **state)
 	assert_true(address_equal(&seen.unknown, &clients[1]));
 }
 
+static void of_a_client_any_number_of_rows_of_each_kind_is_written(void **state)
+{
+	(void)state;
+	take(0);
+	enum { DAYS = 2, MOST = 40 };
+	struct window_row windows[MOST];
+	for (unsigned count = 10; count < MOST; count++) {
+		struct day_row days[DAYS] = {{client(count), START_MS, count, count},
+					     {client(count), START_MS + DAY_MS, 7, count}};
+		struct client_row row = {client(count), START_MS, START_MS + DAY_MS};
+		struct activity_row active = activity(client(count), count, START_MS + DAY_MS);
+		for (unsigned i = 0; i < count; i++)
+			windows[i] = window(count, START_MS + i * WINDOW_MS, i + 1, i);
+		write_rows((struct engine_dirty){windows, count, days, DAYS, &row, 1, &active, 1, POSITION_NONE, NULL, NULL});
+		for (unsigned i = 0; i < count; i++) {
+			struct window_row read = read_window(count, windows[i].start_ms);
+			assert_window(&read, &windows[i]);
+		}
+		struct day_row read[DAYS] = {{.client = row.client, .start_ms = START_MS},
+					     {.client = row.client, .start_ms = START_MS + DAY_MS}};
+		assert_int_equal(suite->store->vtable->read_days(suite->store, read, DAYS, NULL), ERROR_OK);
+		for (int i = 0; i < DAYS; i++)
+			assert_day(&read[i], &days[i]);
+	}
+}
+
 static void more_windows_than_a_day_has_are_read(void **state)
 {
 	(void)state;
@@ -869,6 +895,7 @@ int store_contract_run(struct store_contract *contract)
 		TEST(rows_read_back_as_written_also_after_a_restart),
 		TEST(writing_again_replaces_and_writing_the_same_changes_nothing),
 		TEST(a_client_is_read_with_its_windows_from_a_start_on),
+		TEST(of_a_client_any_number_of_rows_of_each_kind_is_written),
 		TEST(more_windows_than_a_day_has_are_read),
 		TEST(due_activities_are_listed_the_most_overdue_first),
 		TEST(due_activities_are_those_of_the_partition),

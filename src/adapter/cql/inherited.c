@@ -440,6 +440,8 @@ enum error cql_merge_inherited(struct store *base, int32_t number, struct store_
 		error = list_clients(store, merging, &page, note);
 	if (error != ERROR_OK)
 		return error;
+	ret_merge->clients = merging->clients;
+	ret_merge->client_count = merging->client_count;
 	error = merge_clients(store, merging, partition->position, note);
 	if (error != ERROR_OK) {
 		pc_result_free(page);

@@ -8,7 +8,7 @@
  *   a client's windows, days and activity; unknown clients are read ─► dues ─► clients and their lists ─► dues that are past
  *   ─► counters ─► position
  *
- * The first are of one partition of the store: they go in one request, which is one write for it.
+ * The first are of one partition of the store: they go in one request.
  * So whatever a crash leaves, the position says less than the rows, a client's lists are as its row says, and the due that it
  * names is there. What is left too much is harmless: a due whose activity is derived again, a list's entry that its client's row
  * belies. */
@@ -53,8 +53,8 @@ struct job {
 	size_t count;
 	struct put *puts; /* by client */
 	size_t put_count;
-	size_t *requests; /* where each begins in `puts`, and the last one's end */
-	size_t request_count;
+	size_t *put_requests; /* where each begins in `puts`, and the last one's end */
+	size_t put_request_count;
 	struct counter *counters; /* of each day */
 	enum counter_state asked; /* of those in this round */
 };
@@ -212,16 +212,16 @@ static enum error collect_puts(struct job *job)
 {
 	size_t most = job->dirty->window_count + job->dirty->day_count + job->count, begin = 0;
 	job->puts = calloc(most + 1, sizeof *job->puts);
-	job->requests = calloc(most + 1, sizeof *job->requests);
-	if (job->puts == NULL || job->requests == NULL)
+	job->put_requests = calloc(most + 1, sizeof *job->put_requests);
+	if (job->puts == NULL || job->put_requests == NULL)
 		return ERROR_NO_MEMORY;
 	gather_puts(job);
 	for (size_t i = 0; i < job->put_count; i++) {
 		if (i > 0 && i - begin < CQL_MAX_CALLS && address_equal(&job->puts[i].client, &job->puts[i - 1].client))
 			continue;
-		job->requests[job->request_count++] = begin = i;
+		job->put_requests[job->put_request_count++] = begin = i;
 	}
-	job->requests[job->request_count] = job->put_count;
+	job->put_requests[job->put_request_count] = job->put_count;
 	return ERROR_OK;
 }
 
@@ -244,15 +244,15 @@ static void put_row(const struct job *job, const struct put *put, struct cql_req
 static void ask_first(void *context, size_t i, struct cql_request *request)
 {
 	const struct job *job = context;
-	if (i >= job->request_count) {
-		const struct change *change = &job->changes[i - job->request_count];
+	if (i >= job->put_request_count) {
+		const struct change *change = &job->changes[i - job->put_request_count];
 		if (change->known)
 			return;
 		cql_call(request, CQL_FIND_CLIENT);
 		cql_put_client_key(request, &change->client);
 		return;
 	}
-	for (size_t k = job->requests[i]; k < job->requests[i + 1]; k++)
+	for (size_t k = job->put_requests[i]; k < job->put_requests[i + 1]; k++)
 		put_row(job, &job->puts[k], request);
 }
 
@@ -261,9 +261,8 @@ static enum error answer_first(void *context, size_t i, const struct pc_result *
 	(void)last;
 	(void)note;
 	struct job *job = context;
-	size_t before = job->request_count;
-	if (i >= before && pc_result_rows(rows) > 0)
-		cql_read_client(rows, 0, &job->changes[i - before].before, &job->store->seen_us);
+	if (i >= job->put_request_count && pc_result_rows(rows) > 0)
+		cql_read_client(rows, 0, &job->changes[i - job->put_request_count].before, &job->store->seen_us);
 	return ERROR_OK;
 }
 
@@ -390,7 +389,7 @@ static void ask_fourth(void *context, size_t i, struct cql_request *request)
 static enum error write_rows(struct job *job, struct error_note *note)
 {
 	const struct cql_round rounds[] = {
-		{job->request_count + job->count, ask_first, answer_first, job},
+		{job->put_request_count + job->count, ask_first, answer_first, job},
 		{job->count, ask_second, NULL, job},
 		{job->count, ask_third, NULL, job},
 		{2 * job->count, ask_fourth, NULL, job},
@@ -558,7 +557,7 @@ enum error cql_write(struct store *base, int32_t number, const struct engine_dir
 		cql_known_forget(store->known);
 	free(job.changes);
 	free(job.puts);
-	free(job.requests);
+	free(job.put_requests);
 	free(job.counters);
 	return error;
 }

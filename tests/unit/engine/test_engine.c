@@ -187,6 +187,20 @@ static void a_newest_window_that_another_wrote_behind_the_activity_is_made_anew(
 	assert_int_equal(stored_activity(1)->count, 3);
 }
 
+static void a_refresh_that_finds_a_late_window_of_another_does_not_count_it_twice(void **state)
+{
+	(void)state;
+	ping(1, OPEN_MS - 2 * WINDOW_MS);
+	rows_flush(&store, engine);
+	struct engine_event late = event(1, OPEN_MS);
+	rows_count(&store, &late); /* by an owner before this one */
+	refresh(1, NOW_MS);
+	rows_drive(&store, engine, &late, 1, NOW_MS);
+	rows_flush(&store, engine);
+	assert_int_equal(stored_window(1, OPEN_MS)->count, 1);
+	rows_assert_activities(&store);
+}
+
 static void a_window_that_made_room_is_read_again(void **state)
 {
 	(void)state;
@@ -537,6 +551,7 @@ int main(void)
 		TEST(a_window_newer_than_all_of_its_client_is_not_read),
 		TEST(a_window_that_a_crash_left_behind_its_client_is_read),
 		TEST(a_newest_window_that_another_wrote_behind_the_activity_is_made_anew),
+		TEST(a_refresh_that_finds_a_late_window_of_another_does_not_count_it_twice),
 		TEST(a_window_that_made_room_is_read_again),
 		TEST(windows_that_came_with_their_client_are_not_read_again),
 		TEST(a_late_ping_reads_and_corrects_its_old_window),
