@@ -1,6 +1,9 @@
 package ping.metrics.core;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -16,6 +19,26 @@ public final class Address implements Comparable<Address> {
   private static final int MAX_TEXT = 45;
   private static final int MAX_QUAD = 15;
   private static final int GROUPS = 8;
+  private static final int MIN_QUAD = 7;
+
+  private static final VarHandle EIGHT =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+  private static final long HIGH_BITS = 0x8080_8080_8080_8080L;
+  private static final long DOTS = 0x2e2e_2e2e_2e2e_2e2eL;
+  private static final long ZEROS = 0x3030_3030_3030_3030L;
+  private static final long NOT_DIGIT_ROOM = 0x7676_7676_7676_7676L; // 9 and it stay below 128
+  private static final long GATHER = 0x0102_0408_1020_4080L; // the lowest bit of each byte
+
+  /** The least number of so many digits: none begins with a 0. No digit, or many, is never fine. */
+  private static final int[] LEAST = new int[16];
+
+  static {
+    Arrays.fill(LEAST, Integer.MAX_VALUE);
+    LEAST[1] = 0;
+    LEAST[2] = 10;
+    LEAST[3] = 100;
+  }
+
   private static final long MAPPED = 0xffff_0000_0000L;
 
   private final long high;
@@ -43,7 +66,10 @@ public final class Address implements Comparable<Address> {
    * @return null where the text is no address
    */
   public static Address parse(byte[] text, int from, int to) {
-    long quad = parseQuad(text, from, to);
+    long quad = parseQuadAtOnce(text, from, to);
+    if (quad < 0) {
+      quad = parseQuad(text, from, to);
+    }
     if (quad >= 0) {
       return new Address(0, MAPPED | quad);
     }
@@ -62,6 +88,48 @@ public final class Address implements Comparable<Address> {
   public static Address parse(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     return parse(bytes, 0, bytes.length);
+  }
+
+  /**
+   * As {@link #parseQuad}, but with no branch that depends on how long each number is, which the
+   * processor would guess wrongly as often as not; -1 also where the text lies too near the bounds
+   * of the array to be read in eights.
+   */
+  private static long parseQuadAtOnce(byte[] text, int from, int to) {
+    int size = to - from;
+    if (size < MIN_QUAD || size > MAX_QUAD || from < 8 || text.length - from < 16) {
+      return -1;
+    }
+    int dots = dots((long) EIGHT.get(text, from)) | (dots((long) EIGHT.get(text, from + 8)) << 8);
+    dots &= (1 << size) - 1;
+    if (Integer.bitCount(dots) != 3) {
+      return -1;
+    }
+    long quad = 0;
+    long wrong = 0;
+    long beyond = 0;
+    int start = 0;
+    for (int i = 0; i < 4; i++) {
+      int end = Integer.numberOfTrailingZeros(dots | (1 << size));
+      int digits = end - start;
+      // The last digit is the highest byte; what stands before the first becomes 0.
+      long number = (long) EIGHT.get(text, from + end - 8) ^ ZEROS;
+      number = digits == 0 ? 0 : (number >>> (64 - 8 * digits)) << (64 - 8 * digits);
+      long value = (number >>> 56) + ((number >>> 48) & 255) * 10 + ((number >>> 40) & 255) * 100;
+      wrong |= number | (number + NOT_DIGIT_ROOM);
+      beyond |= (value - LEAST[digits & 15]) | (255 - value); // negative: too small, too great
+      quad = (quad << 8) | value;
+      start = end + 1;
+      dots &= dots - 1;
+    }
+    return (wrong & HIGH_BITS) == 0 && beyond >= 0 ? quad : -1;
+  }
+
+  /** A bit for each byte that is a dot, the lowest for the first. */
+  private static int dots(long eight) {
+    long other = eight ^ DOTS; // 0 where it is one
+    long found = ~(((other & ~HIGH_BITS) + ~HIGH_BITS) | other) & HIGH_BITS;
+    return (int) (((found >>> 7) * GATHER) >>> 56);
   }
 
   /** Four numbers of 0 to 255 without leading zeros; -1 where it is none. */

@@ -1,7 +1,9 @@
 package ping.metrics.core;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 
 /**
  * Reads the value of a record: any JSON that Go's encoding/json would read into the RFC's struct.
@@ -13,7 +15,9 @@ import java.util.Arrays;
 public final class EventDecoder {
   private static final byte[] BEFORE_CLIENT = ascii("{\"ClientIP\":\"");
   private static final byte[] BEFORE_TIME = ascii("\",\"Timestamp\":\"");
-  private static final byte[] BEHIND_TIME = ascii("\"}");
+  private static final int BEHIND_TIME = 2; // a quote and a brace
+  private static final VarHandle EIGHT =
+      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
   private static final byte[] CLIENT_NAME = ascii("clientip");
   private static final byte[] TIME_NAME = ascii("timestamp");
   private static final byte[] NOTHING = {};
@@ -59,10 +63,11 @@ public final class EventDecoder {
    */
   private static Ping decodeFixedLayout(byte[] text, long position) {
     int clientFrom = BEFORE_CLIENT.length;
-    int timeTo = text.length - BEHIND_TIME.length;
+    int timeTo = text.length - BEHIND_TIME;
     if (timeTo < clientFrom + BEFORE_TIME.length
         || !isAt(text, 0, BEFORE_CLIENT)
-        || !isAt(text, timeTo, BEHIND_TIME)) {
+        || text[timeTo] != '"'
+        || text[timeTo + 1] != '}') {
       return null;
     }
     int clientTo = clientFrom;
@@ -78,8 +83,11 @@ public final class EventDecoder {
     return address == null ? null : new Ping(address, ms, position);
   }
 
+  /** Of eight to sixteen bytes, eight at a time. */
   private static boolean isAt(byte[] text, int at, byte[] wanted) {
-    return Arrays.equals(text, at, at + wanted.length, wanted, 0, wanted.length);
+    int last = wanted.length - 8;
+    return (long) EIGHT.get(text, at) == (long) EIGHT.get(wanted, 0)
+        && (long) EIGHT.get(text, at + last) == (long) EIGHT.get(wanted, last);
   }
 
   private void readObject(JsonScanner json) throws MalformedEventException {

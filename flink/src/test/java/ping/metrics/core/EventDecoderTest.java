@@ -51,10 +51,16 @@ class EventDecoderTest {
 
   @Test
   void agreesWithItselfOnBrokenValues() {
-    byte[] value =
-        "{\"ClientIP\":\"2001:db8::7\",\"Timestamp\":\"2024-10-14T15:45:31.123Z\"}"
-            .getBytes(StandardCharsets.UTF_8);
     Random chance = new Random(20241014);
+    for (String client : List.of("2001:db8::7", "1.2.3.4", "203.0.113.72", "255.250.199.100")) {
+      agreesOnWhatIsLike(client, chance);
+    }
+  }
+
+  private static void agreesOnWhatIsLike(String client, Random chance) {
+    byte[] value =
+        ("{\"ClientIP\":\"" + client + "\",\"Timestamp\":\"2024-10-14T15:45:31.123Z\"}")
+            .getBytes(StandardCharsets.UTF_8);
     byte[] bytes = "\"\\{}[]:%.-+Z09af \u007f".getBytes(StandardCharsets.UTF_8);
     for (int i = 0; i < 50_000; i++) {
       byte[] broken = value.clone();
