@@ -2,8 +2,6 @@ package ping.metrics.job;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.concurrent.CompletionException;
@@ -61,8 +59,8 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   private transient InternalTimerService<VoidNamespace> timers;
   private transient CoarseClock clock;
 
-  /** Clients at hand, those touched longest ago first. */
-  private transient LinkedHashMap<Address, ClientMetrics> clients;
+  /** Clients at hand. */
+  private transient ClientTable<ClientMetrics> clients;
 
   private transient List<ClientMetrics> dirty;
   private transient StreamRecord<ClientChanges> reused;
@@ -93,7 +91,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     state = new KeptState(getKeyedStateStore(), this::setCurrentKey);
     timers = getInternalTimerService("purge", VoidNamespaceSerializer.INSTANCE, this);
     clock = new CoarseClock(getProcessingTimeService());
-    clients = new LinkedHashMap<>(1024, 0.75f, true);
+    clients = new ClientTable<>();
     dirty = new ArrayList<>();
     reused = new StreamRecord<>(null);
     checkpoints = new TreeMap<>();
@@ -228,11 +226,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
       }
     }
     dirty.clear();
-    for (Iterator<ClientMetrics> eldest = clients.values().iterator();
-        clients.size() > options.maxClients(); ) {
-      keep(eldest.next());
-      eldest.remove();
-    }
+    clients.shrinkTo(options.maxClients(), this::keep);
   }
 
   /** Into state. Changes the current key. */
@@ -281,9 +275,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   @Override
   public void prepareSnapshotPreBarrier(long checkpointId) {
     flush();
-    for (ClientMetrics client : clients.values()) {
-      keep(client);
-    }
+    clients.forEach(this::keep);
   }
 
   @Override

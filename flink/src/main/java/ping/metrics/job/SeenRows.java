@@ -1,7 +1,6 @@
 package ping.metrics.job;
 
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import ping.metrics.core.Address;
 import ping.metrics.core.Ping;
@@ -11,97 +10,149 @@ import ping.metrics.store.Wanted;
 /**
  * Which rows were looked up since the task started, so that each is looked up once. An entry is old
  * after {@code ttlMs}, well before the state that it seeded can be purged; then the row is looked
- * up again. Bounded: the clients seen longest ago are forgotten, which costs a look-up, no more.
+ * up again. Bounded: clients that were not seen lately are forgotten, which costs a look-up, no
+ * more.
+ *
+ * <p>It is asked with each ping, and what that takes is waiting for memory. So what most pings need
+ * of a client lies in one place: the client, since when its rows are known, and its last window.
  */
 final class SeenRows {
+  private static final int MIN_SLOTS = 1024;
   private static final int MAX_ROWS_OF_A_CLIENT = 1024;
+  private static final long HIGH_FACTOR = 0x9e3779b97f4a7c15L;
+  private static final long LOW_FACTOR = 0xc2b2ae3d27d4eb4fL;
 
-  /** What is known of a client; a window's key is its start, a day's is −1 − its start. */
-  private static final class Seen {
-    private long activityMs;
-    private long lastWindow = Wanted.NOTHING;
-    private long lastWindowMs;
-    private long lastDay = Wanted.NOTHING;
-    private long lastDayMs;
-    private final Map<Long, Long> others = new HashMap<>(2);
+  // A slot: the client's halves; since when its activity, its last window and that one's day are
+  // known, 0 where the slot is free; that window, doubled, and 1 more where the client was seen
+  // again since it came, or since others were forgotten.
+  private static final int SLOT = 4;
+  private static final int LOW = 1;
+  private static final int SINCE = 2;
+  private static final int WINDOW = 3;
 
-    Seen(long nowMs) {
-      activityMs = nowMs;
-    }
-  }
-
+  private final int maxClients;
   private final long ttlMs;
-  private final LinkedHashMap<Address, Seen> clients;
+
+  /** A power of two of slots, half of them free. */
+  private long[] slots = new long[MIN_SLOTS * SLOT];
+
+  private int size;
+
+  /** Rows that are not the last ones; a window's key is its start, a day's is −1 − its start. */
+  private Map<Address, Map<Long, Long>> others = new HashMap<>();
 
   SeenRows(int maxClients, long ttlMs) {
+    this.maxClients = maxClients;
     this.ttlMs = ttlMs;
-    clients =
-        new LinkedHashMap<>(1024, 0.75f, true) {
-          private static final long serialVersionUID = 1;
-
-          @Override
-          protected boolean removeEldestEntry(Map.Entry<Address, Seen> eldest) {
-            return size() > maxClients;
-          }
-        };
   }
 
   /** What is to be read for the ping; it counts as seen from now on. Null: nothing. */
   Wanted wantedFor(Ping ping, long nowMs) {
-    Seen seen = clients.get(ping.client());
-    boolean activity = seen == null || nowMs - seen.activityMs >= ttlMs;
-    if (seen == null) {
-      seen = new Seen(nowMs);
-      clients.put(ping.client(), seen);
-    } else if (activity) {
-      seen.activityMs = nowMs;
-    }
+    Address client = ping.client();
+    int slot = slotOf(client.high(), client.low());
+    long sinceMs = slots[slot + SINCE];
+    long last = slots[slot + WINDOW];
     long window = Windows.startOf(ping.pingedAtMs());
-    long day = Windows.dayStartOf(ping.pingedAtMs());
-    boolean windowKnown = seen.lastWindow == window && nowMs - seen.lastWindowMs < ttlMs;
-    boolean dayKnown = seen.lastDay == day && nowMs - seen.lastDayMs < ttlMs;
-    if (!windowKnown) {
-      windowKnown = switchWindow(seen, window, nowMs);
+    if (last == seen(window) && nowMs - sinceMs < ttlMs) {
+      return null;
     }
-    if (!dayKnown) {
-      dayKnown = switchDay(seen, day, nowMs);
+    if (sinceMs == 0) {
+      add(client, window, nowMs);
+    } else if (nowMs - sinceMs < ttlMs) {
+      return switchWindow(client, slot, window, nowMs);
+    } else {
+      set(slot, client, nowMs, window);
     }
-    if (windowKnown && dayKnown && !activity) {
+    return new Wanted(client, window, Windows.dayStartOf(window), true);
+  }
+
+  private static long seen(long window) {
+    return (window << 1) | 1;
+  }
+
+  /** Its slot, or the free one where it would be. */
+  private int slotOf(long high, long low) {
+    int mask = slots.length - 1;
+    int slot = ((int) ((high * HIGH_FACTOR + low * LOW_FACTOR) >>> 32) * SLOT) & mask;
+    while (slots[slot + SINCE] != 0 && (slots[slot + LOW] != low || slots[slot] != high)) {
+      slot = (slot + SLOT) & mask;
+    }
+    return slot;
+  }
+
+  private void set(int slot, Address client, long sinceMs, long window) {
+    slots[slot] = client.high();
+    slots[slot + LOW] = client.low();
+    slots[slot + SINCE] = sinceMs;
+    slots[slot + WINDOW] = seen(window);
+  }
+
+  private void add(Address client, long window, long nowMs) {
+    if (size >= maxClients) {
+      forget();
+    } else if (2 * (size + 1) * SLOT > slots.length) {
+      rebuild(2 * slots.length, false);
+    }
+    int slot = slotOf(client.high(), client.low());
+    set(slot, client, nowMs, window);
+    slots[slot + WINDOW] &= ~1L; // those who come but once are the first to be forgotten
+    size++;
+  }
+
+  /** Those that were not seen again since the last time; where those are few, all. */
+  private void forget() {
+    rebuild(slots.length, true);
+    if (size > maxClients / 4 * 3) {
+      slots = new long[slots.length];
+      size = 0;
+    }
+    others = new HashMap<>();
+  }
+
+  private void rebuild(int length, boolean forgetting) {
+    long[] old = slots;
+    slots = new long[length];
+    size = 0;
+    for (int from = 0; from < old.length; from += SLOT) {
+      boolean stays = !forgetting || (old[from + WINDOW] & 1) != 0;
+      if (old[from + SINCE] != 0 && stays) {
+        int slot = slotOf(old[from], old[from + LOW]);
+        System.arraycopy(old, from, slots, slot, SLOT);
+        slots[slot + WINDOW] = forgetting ? old[from + WINDOW] & ~1L : old[from + WINDOW];
+        size++;
+      }
+    }
+  }
+
+  /** Another window than the last one, or the first since others were forgotten. */
+  private Wanted switchWindow(Address client, int slot, long window, long nowMs) {
+    long sinceMs = slots[slot + SINCE];
+    long last = slots[slot + WINDOW] >> 1;
+    if (last == window) {
+      slots[slot + WINDOW] = seen(window);
+      return null;
+    }
+    Map<Long, Long> rows = others.computeIfAbsent(client, one -> new HashMap<>(4));
+    if (rows.size() >= MAX_ROWS_OF_A_CLIENT) {
+      rows.clear();
+    }
+    long day = Windows.dayStartOf(window);
+    long lastDay = Windows.dayStartOf(last);
+    rows.put(last, sinceMs);
+    Long windowMs = rows.get(window);
+    Long dayMs = sinceMs;
+    if (day != lastDay) {
+      rows.put(-1 - lastDay, sinceMs);
+      dayMs = rows.get(-1 - day);
+    }
+    boolean windowKnown = windowMs != null && nowMs - windowMs < ttlMs;
+    boolean dayKnown = dayMs != null && nowMs - dayMs < ttlMs;
+    long oldestMs = Math.min(windowKnown ? windowMs : sinceMs, dayKnown ? dayMs : sinceMs);
+    set(slot, client, Math.min(sinceMs, oldestMs), window);
+    if (windowKnown && dayKnown) {
       return null;
     }
     return new Wanted(
-        ping.client(),
-        windowKnown ? Wanted.NOTHING : window,
-        dayKnown ? Wanted.NOTHING : day,
-        activity);
-  }
-
-  private boolean switchWindow(Seen seen, long window, long nowMs) {
-    if (seen.lastWindow != Wanted.NOTHING) {
-      remember(seen, seen.lastWindow, seen.lastWindowMs);
-    }
-    Long asked = seen.others.get(window);
-    boolean known = asked != null && nowMs - asked < ttlMs;
-    seen.lastWindow = window;
-    seen.lastWindowMs = known ? asked : nowMs;
-    return known;
-  }
-
-  private boolean switchDay(Seen seen, long day, long nowMs) {
-    if (seen.lastDay != Wanted.NOTHING) {
-      remember(seen, -1 - seen.lastDay, seen.lastDayMs);
-    }
-    Long asked = seen.others.get(-1 - day);
-    boolean known = asked != null && nowMs - asked < ttlMs;
-    seen.lastDay = day;
-    seen.lastDayMs = known ? asked : nowMs;
-    return known;
-  }
-
-  private static void remember(Seen seen, long key, long askedMs) {
-    if (seen.others.size() >= MAX_ROWS_OF_A_CLIENT) {
-      seen.others.clear();
-    }
-    seen.others.put(key, askedMs);
+        client, windowKnown ? Wanted.NOTHING : window, dayKnown ? Wanted.NOTHING : day, false);
   }
 }
