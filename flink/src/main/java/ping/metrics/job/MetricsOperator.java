@@ -26,6 +26,7 @@ import ping.metrics.store.MetricsStore;
 import ping.metrics.store.RowReader;
 import ping.metrics.store.Wanted;
 import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
 
 /**
  * The metrics of the clients of a task: pings are merged at once, and what changed goes to the sink
@@ -38,7 +39,7 @@ import ping.metrics.types.Sighting;
  * older than what was purged.
  */
 final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
-    implements OneInputStreamOperator<Sighting, ClientChanges>,
+    implements OneInputStreamOperator<Sightings, ClientChanges>,
         Triggerable<Address, VoidNamespace> {
   private static final long serialVersionUID = 1;
 
@@ -126,8 +127,14 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   }
 
   @Override
-  public void processElement(StreamRecord<Sighting> element) throws Exception {
-    Sighting sighting = element.getValue();
+  public void processElement(StreamRecord<Sightings> element) throws Exception {
+    List<Sighting> all = element.getValue().all();
+    for (int i = 0; i < all.size(); i++) {
+      process(all.get(i));
+    }
+  }
+
+  private void process(Sighting sighting) throws IOException {
     ClientMetrics client = clients.get(sighting.client());
     if (client == null) {
       client = new ClientMetrics(sighting.client(), state.of(sighting.client()));

@@ -6,11 +6,11 @@ import org.apache.flink.streaming.api.operators.StreamOperator;
 import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
 import ping.metrics.core.ClientChanges;
 import ping.metrics.store.MetricsStore;
-import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
 
 /** Makes the operator that keeps the metrics of clients. */
 public final class MetricsOperatorFactory extends AbstractStreamOperatorFactory<ClientChanges>
-    implements OneInputStreamOperatorFactory<Sighting, ClientChanges> {
+    implements OneInputStreamOperatorFactory<Sightings, ClientChanges> {
   private static final long serialVersionUID = 1;
 
   private final MetricsStore store;

@@ -6,12 +6,13 @@ import ping.metrics.core.ClientChanges;
 import ping.metrics.store.MetricsStore;
 import ping.metrics.types.LogEntry;
 import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
 
 /**
  * The job behind its source:
  *
  * <pre>
- *   log ──► rows looked up ──► by client ──► metrics ──► store
+ *   log ──► rows looked up ──► packed ──► by client ──► metrics ──► store
  * </pre>
  */
 public final class Topology {
@@ -29,7 +30,9 @@ public final class Topology {
             Sighting.TYPE,
             new LookupOperatorFactory(store, tail, partitions, options.allowedLatenessMs() / 3))
         .uid("look-up")
-        .keyBy(Sighting::client, Sighting.CLIENT_TYPE)
+        .transform("pack", Sightings.TYPE, new PackOperatorFactory())
+        .uid("pack")
+        .keyBy(Sightings::client, Sighting.CLIENT_TYPE)
         .transform(
             "metrics",
             TypeInformation.of(ClientChanges.class),

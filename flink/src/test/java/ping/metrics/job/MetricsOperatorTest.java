@@ -16,6 +16,7 @@ import ping.metrics.core.Windows;
 import ping.metrics.store.Found;
 import ping.metrics.store.Wanted;
 import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
 
 class MetricsOperatorTest {
   private static final Address CLIENT = Address.parse("203.0.113.7");
@@ -25,15 +26,19 @@ class MetricsOperatorTest {
 
   private final MemoryStore store = new MemoryStore("operator");
 
-  private KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness()
+  private KeyedOneInputStreamOperatorTestHarness<Address, Sightings, ClientChanges> harness()
       throws Exception {
-    KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness =
+    KeyedOneInputStreamOperatorTestHarness<Address, Sightings, ClientChanges> harness =
         new KeyedOneInputStreamOperatorTestHarness<>(
             new MetricsOperatorFactory(store, new MetricsOptions(FLUSH_MS, HOUR_MS, 0, 100)),
-            Sighting::client,
+            Sightings::client,
             Sighting.CLIENT_TYPE);
     harness.setProcessingTime(START_MS);
     return harness;
+  }
+
+  private static StreamRecord<Sightings> record(Sighting sighting) {
+    return new StreamRecord<>(new Sightings(List.of(sighting)));
   }
 
   private static Sighting ping(long offset, Found found) {
@@ -49,7 +54,7 @@ class MetricsOperatorTest {
   }
 
   private static List<WindowRow> windows(
-      KeyedOneInputStreamOperatorTestHarness<Address, Sighting, ClientChanges> harness) {
+      KeyedOneInputStreamOperatorTestHarness<Address, Sightings, ClientChanges> harness) {
     List<WindowRow> rows = new ArrayList<>();
     harness.extractOutputValues().forEach(changes -> rows.addAll(changes.windows()));
     return rows;
@@ -59,13 +64,13 @@ class MetricsOperatorTest {
   void handsRowsOnEveryFlushIntervalAndBeforeABarrier() throws Exception {
     try (var harness = harness()) {
       harness.open();
-      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
-      harness.processElement(new StreamRecord<>(ping(1, null)));
+      harness.processElement(record(ping(0, found(START_MS, null))));
+      harness.processElement(record(ping(1, null)));
       assertThat(windows(harness)).isEmpty();
       harness.setProcessingTime(START_MS + FLUSH_MS);
       assertThat(windows(harness))
           .containsExactly(new WindowRow(START_MS, 2, START_MS, START_MS + 1, 1));
-      harness.processElement(new StreamRecord<>(ping(2, null)));
+      harness.processElement(record(ping(2, null)));
       harness.prepareSnapshotPreBarrier(1);
       assertThat(windows(harness))
           .last()
@@ -78,7 +83,7 @@ class MetricsOperatorTest {
     OperatorSubtaskState snapshot;
     try (var harness = harness()) {
       harness.open();
-      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.processElement(record(ping(0, found(START_MS, null))));
       harness.prepareSnapshotPreBarrier(1);
       snapshot = harness.snapshot(1, START_MS);
     }
@@ -86,8 +91,8 @@ class MetricsOperatorTest {
       harness.initializeState(snapshot);
       harness.open();
       WindowRow stored = new WindowRow(START_MS, 5, START_MS, START_MS + 9, 9);
-      harness.processElement(new StreamRecord<>(ping(3, found(START_MS, stored))));
-      harness.processElement(new StreamRecord<>(ping(10, null)));
+      harness.processElement(record(ping(3, found(START_MS, stored))));
+      harness.processElement(record(ping(10, null)));
       harness.prepareSnapshotPreBarrier(2);
       assertThat(windows(harness))
           .containsExactly(new WindowRow(START_MS, 6, START_MS, START_MS + 10, 10));
@@ -98,7 +103,7 @@ class MetricsOperatorTest {
   void aPingWhoseStateWasPurgedReadsItsRowAgain() throws Exception {
     try (var harness = harness()) {
       harness.open();
-      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.processElement(record(ping(0, found(START_MS, null))));
       harness.prepareSnapshotPreBarrier(1);
       harness.snapshot(1, START_MS);
       store.tables().windows.put(MemoryStore.place(CLIENT, START_MS), windows(harness).get(0));
@@ -113,7 +118,7 @@ class MetricsOperatorTest {
       harness.setProcessingTime(START_MS + 5 * HOUR_MS);
       assertThat(harness.numKeyedStateEntries()).isZero();
       // Its answer waited since before the purge, and would begin anew.
-      harness.processElement(new StreamRecord<>(ping(7, found(START_MS, null))));
+      harness.processElement(record(ping(7, found(START_MS, null))));
       harness.prepareSnapshotPreBarrier(3);
       assertThat(windows(harness))
           .last()
@@ -132,7 +137,7 @@ class MetricsOperatorTest {
   void stateIsWrittenForACheckpointNotWithEveryRow() throws Exception {
     try (var harness = harness()) {
       harness.open();
-      harness.processElement(new StreamRecord<>(ping(0, found(START_MS, null))));
+      harness.processElement(record(ping(0, found(START_MS, null))));
       harness.setProcessingTime(START_MS + FLUSH_MS);
       assertThat(windows(harness)).hasSize(1);
       assertThat(harness.numKeyedStateEntries()).isZero();
@@ -151,7 +156,7 @@ class MetricsOperatorTest {
           Address client = Address.of(1, i);
           long position = (long) round * clients + i;
           harness.processElement(
-              new StreamRecord<>(
+              record(
                   round == 0
                       ? ping(client, START_MS, position)
                       : new Sighting(
@@ -173,16 +178,15 @@ class MetricsOperatorTest {
       for (int minute = 0; minute < 600; minute++) {
         long nowMs = START_MS + minute * 60_000L;
         harness.setProcessingTime(nowMs);
-        harness.processElement(new StreamRecord<>(ping(CLIENT, nowMs, minute)));
+        harness.processElement(record(ping(CLIENT, nowMs, minute)));
         harness.prepareSnapshotPreBarrier(minute);
         harness.snapshot(minute, nowMs);
         harness.notifyOfCompletedCheckpoint(minute);
-        harness.processElement(new StreamRecord<>(ping(CLIENT, nowMs + 1, minute)));
+        harness.processElement(record(ping(CLIENT, nowMs + 1, minute)));
       }
       assertThat(store.tables().reads).hasValue(0);
       harness.processElement(
-          new StreamRecord<>(
-              new Sighting(CLIENT, new Ping(CLIENT, START_MS, 600), START_MS, 0, null)));
+          record(new Sighting(CLIENT, new Ping(CLIENT, START_MS, 600), START_MS, 0, null)));
       assertThat(store.tables().reads).as("the first window was let go of").hasValue(1);
     }
   }

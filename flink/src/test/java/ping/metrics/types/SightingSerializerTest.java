@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.util.List;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import ping.metrics.core.Address;
@@ -35,6 +36,23 @@ class SightingSerializerTest {
     for (Sighting one : sightings) {
       assertThat(SightingSerializer.INSTANCE.deserialize(from)).isEqualTo(one);
     }
+    assertThat(from.available()).isZero();
+  }
+
+  @Test
+  void leavesAPackAsItIs() throws IOException {
+    Address one = Address.parse("10.0.0.1");
+    Address other = Address.parse("2001:db8::7");
+    Sightings pack =
+        new Sightings(
+            List.of(
+                new Sighting(
+                    one, new Ping(one, 1_728_926_100_001L, 7), 1_728_926_100_000L, 0, null),
+                new Sighting(other, null, 0, 1_728_926_400_000L, null)));
+    DataOutputSerializer to = new DataOutputSerializer(64);
+    SightingsSerializer.INSTANCE.serialize(pack, to);
+    DataInputDeserializer from = new DataInputDeserializer(to.getCopyOfBuffer());
+    assertThat(SightingsSerializer.INSTANCE.deserialize(from)).isEqualTo(pack);
     assertThat(from.available()).isZero();
   }
 }
