@@ -64,6 +64,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   private transient ClientTable<ClientMetrics> clients;
 
   private transient List<ClientMetrics> dirty;
+  private transient ClientMetrics[] fetched;
   private transient StreamRecord<ClientChanges> reused;
 
   /** When the newest completed checkpoint began; and those under way. */
@@ -94,6 +95,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     clock = new CoarseClock(getProcessingTimeService());
     clients = new ClientTable<>();
     dirty = new ArrayList<>();
+    fetched = new ClientMetrics[PackOperator.MAX_SIGHTINGS];
     reused = new StreamRecord<>(null);
     checkpoints = new TreeMap<>();
     reader = store.openReader();
@@ -129,8 +131,26 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
   @Override
   public void processElement(StreamRecord<Sightings> element) throws Exception {
     List<Sighting> all = element.getValue().all();
+    fetch(all);
     for (int i = 0; i < all.size(); i++) {
       process(all.get(i));
+    }
+  }
+
+  /** One by one, each ping would wait for memory several times; so all of a pack wait together. */
+  private void fetch(List<Sighting> all) {
+    if (fetched.length < all.size()) {
+      fetched = new ClientMetrics[all.size()];
+    }
+    for (int i = 0; i < all.size(); i++) {
+      fetched[i] = clients.get(all.get(i).client());
+    }
+    long sum = 0;
+    for (int i = 0; i < all.size(); i++) {
+      sum += fetched[i] == null ? 0 : fetched[i].fetch();
+    }
+    if (sum < 0) { // and so that it isn't left out
+      throw new IllegalStateException("counts of clients are below 0");
     }
   }
 
