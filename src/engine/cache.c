@@ -1,6 +1,7 @@
 #include "engine/cache.h"
 
 #include "base/hash.h"
+#include "base/rows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -110,11 +111,6 @@ static void remove_row(struct cache *cache, uint32_t ref)
 	slab_free(&cache->slabs[kind], ref & (UINT32_MAX >> 2));
 }
 
-static int compare_addresses(const void *a, const void *b)
-{
-	return address_compare(a, b);
-}
-
 void cache_forget(struct cache *cache, const struct address *clients, size_t count)
 {
 	for (unsigned kind = 0; kind < ROW_KIND_COUNT; kind++)
@@ -122,7 +118,7 @@ void cache_forget(struct cache *cache, const struct address *clients, size_t cou
 			uint32_t ref = (uint32_t)kind << 30 | index;
 			const struct slab_head *head = cache_at(cache, ref);
 			if ((head->flags & ROW_LIVE) &&
-			    bsearch(entry_client(kind, head), clients, count, sizeof *clients, compare_addresses) != NULL)
+			    bsearch(entry_client(kind, head), clients, count, sizeof *clients, rows_compare_clients) != NULL)
 				remove_row(cache, ref);
 		}
 }

@@ -1,5 +1,6 @@
 #include "stream/rebuild.h"
 
+#include "base/rows.h"
 #include "stream/delta.h"
 #include "stream/remake.h"
 
@@ -280,11 +281,6 @@ static size_t put_off(struct rebuild *rebuild, size_t count, size_t end)
 	return kept;
 }
 
-static int compare_addresses(const void *a, const void *b)
-{
-	return address_compare(a, b);
-}
-
 static enum error write(struct rebuild *rebuild, int64_t position, const struct engine_dirty *dirty,
 			const struct store_removal *removal, struct error_note *note)
 {
@@ -307,7 +303,7 @@ static enum error remake(struct rebuild *rebuild, struct engine *engine, int64_t
 					   rebuild->config.window_retention_ms};
 	struct engine_dirty dirty;
 	struct store_removal removal;
-	qsort(rebuild->clients, count, sizeof *rebuild->clients, compare_addresses);
+	rows_sort(rebuild->clients, count, sizeof *rebuild->clients, rows_compare_clients);
 	remake_begin(rebuild->remake, &scope);
 	for (size_t i = 0; i < end; i++)
 		remake_sum(rebuild->remake, &rebuild->sums[i]);

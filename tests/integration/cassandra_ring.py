@@ -43,7 +43,7 @@ class Node:
         for name, value in {"TOKEN": token, "ADDRESS": self.address, "SEED": "127.0.0.1", "FOLDER": self.folder,
                             "STORAGE_PORT": ring.storage_port, "PORT": ring.port}.items():
             text = text.replace(f"@{name}@", str(value))
-        changed = [line.partition(":")[0] + ":" for line in more.splitlines()]
+        changed = [line.partition(":")[0] + ":" for line in more.splitlines() if line[:1].isalpha()]
         lines = [line for line in text.splitlines(keepends=True) if not line.startswith(tuple(changed))]
         (self.folder / "cassandra.yaml").write_text("".join(lines) + more)
 

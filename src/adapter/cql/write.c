@@ -1,5 +1,6 @@
 #include "adapter/cql/safeguard.h"
 #include "adapter/cql/store.h"
+#include "base/rows.h"
 
 #include <stdlib.h>
 
@@ -61,12 +62,6 @@ struct job {
 
 /* ─── What changes ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static int compare_changes(const void *a, const void *b)
-{
-	const struct change *left = a, *right = b;
-	return address_compare(&left->client, &right->client);
-}
-
 /* Row and activity of a client become one change, in order of client. */
 static enum error collect_changes(struct job *job)
 {
@@ -80,7 +75,7 @@ static enum error collect_changes(struct job *job)
 	for (size_t i = 0; i < dirty->activity_count; i++)
 		job->changes[dirty->client_count + i] =
 			(struct change){.client = dirty->activities[i].client, .activity = &dirty->activities[i]};
-	qsort(job->changes, all, sizeof *job->changes, compare_changes);
+	rows_sort(job->changes, all, sizeof *job->changes, rows_compare_clients);
 	for (size_t i = 0; i < all; i++) {
 		struct change *last = count == 0 ? NULL : &job->changes[count - 1], *next = &job->changes[i];
 		if (last == NULL || !address_equal(&last->client, &next->client)) {
@@ -99,7 +94,7 @@ static void find_listed(struct job *job)
 	struct cql_partition *partition = job->partition;
 	for (size_t i = 0; i < partition->listed_count; i++) {
 		struct change key = {.client = partition->listed[i].client};
-		struct change *change = bsearch(&key, job->changes, job->count, sizeof key, compare_changes);
+		struct change *change = bsearch(&key, job->changes, job->count, sizeof key, rows_compare_clients);
 		if (change != NULL && change->activity != NULL)
 			change->listed = &partition->listed[i];
 	}
@@ -184,16 +179,6 @@ static void put_activity(const struct job *job, const struct change *change, str
 	cql_put_bigint(request, job->timestamp_us);
 }
 
-static int compare_puts(const void *a, const void *b)
-{
-	const struct put *left = a, *right = b;
-	int order = address_compare(&left->client, &right->client);
-	return order != 0		    ? order
-	       : left->kind != right->kind  ? (int)left->kind - (int)right->kind
-	       : left->index < right->index ? -1
-					    : 1;
-}
-
 static void gather_puts(struct job *job)
 {
 	const struct engine_dirty *dirty = job->dirty;
@@ -204,7 +189,7 @@ static void gather_puts(struct job *job)
 	for (size_t i = 0; i < job->count; i++)
 		if (job->changes[i].activity != NULL)
 			job->puts[job->put_count++] = (struct put){job->changes[i].client, PUT_ACTIVITY, (uint32_t)i};
-	qsort(job->puts, job->put_count, sizeof *job->puts, compare_puts);
+	rows_sort(job->puts, job->put_count, sizeof *job->puts, rows_compare_clients);
 }
 
 /* As many of a client's rows as fit into a request go into one. */

@@ -1,9 +1,6 @@
 package ping.metrics.core;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -21,9 +18,6 @@ public final class Address implements Comparable<Address> {
   private static final int GROUPS = 8;
   private static final int MIN_QUAD = 7;
 
-  private static final VarHandle EIGHT =
-      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-  private static final long HIGH_BITS = 0x8080_8080_8080_8080L;
   private static final long DOTS = 0x2e2e_2e2e_2e2e_2e2eL;
   private static final long ZEROS = 0x3030_3030_3030_3030L;
   private static final long NOT_DIGIT_ROOM = 0x7676_7676_7676_7676L; // 9 and it stay below 128
@@ -39,6 +33,8 @@ public final class Address implements Comparable<Address> {
     LEAST[3] = 100;
   }
 
+  private static final long HIGH_FACTOR = 0x9e3779b97f4a7c15L;
+  private static final long LOW_FACTOR = 0xc2b2ae3d27d4eb4fL;
   private static final long MAPPED = 0xffff_0000_0000L;
 
   private final long high;
@@ -100,7 +96,7 @@ public final class Address implements Comparable<Address> {
     if (size < MIN_QUAD || size > MAX_QUAD || from < 8 || text.length - from < 16) {
       return -1;
     }
-    int dots = dots((long) EIGHT.get(text, from)) | (dots((long) EIGHT.get(text, from + 8)) << 8);
+    int dots = dots(Eights.at(text, from)) | (dots(Eights.at(text, from + 8)) << 8);
     dots &= (1 << size) - 1;
     if (Integer.bitCount(dots) != 3) {
       return -1;
@@ -113,7 +109,7 @@ public final class Address implements Comparable<Address> {
       int end = Integer.numberOfTrailingZeros(dots | (1 << size));
       int digits = end - start;
       // The last digit is the highest byte; what stands before the first becomes 0.
-      long number = (long) EIGHT.get(text, from + end - 8) ^ ZEROS;
+      long number = Eights.at(text, from + end - 8) ^ ZEROS;
       number = digits == 0 ? 0 : (number >>> (64 - 8 * digits)) << (64 - 8 * digits);
       long value = (number >>> 56) + ((number >>> 48) & 255) * 10 + ((number >>> 40) & 255) * 100;
       wrong |= number | (number + NOT_DIGIT_ROOM);
@@ -122,13 +118,13 @@ public final class Address implements Comparable<Address> {
       start = end + 1;
       dots &= dots - 1;
     }
-    return (wrong & HIGH_BITS) == 0 && beyond >= 0 ? quad : -1;
+    return (wrong & Eights.HIGH_BITS) == 0 && beyond >= 0 ? quad : -1;
   }
 
   /** A bit for each byte that is a dot, the lowest for the first. */
   private static int dots(long eight) {
     long other = eight ^ DOTS; // 0 where it is one
-    long found = ~(((other & ~HIGH_BITS) + ~HIGH_BITS) | other) & HIGH_BITS;
+    long found = ~(((other & ~Eights.HIGH_BITS) + ~Eights.HIGH_BITS) | other) & Eights.HIGH_BITS;
     return (int) (((found >>> 7) * GATHER) >>> 56);
   }
 
@@ -324,6 +320,16 @@ public final class Address implements Comparable<Address> {
   @Override
   public boolean equals(Object other) {
     return other instanceof Address address && high == address.high && low == address.low;
+  }
+
+  /**
+   * For the slots of a table: a multiplication mixes well. What {@link #hashCode} is good for, the
+   * clients of a task have in common.
+   *
+   * @param high of an address, as low
+   */
+  public static int slotHash(long high, long low) {
+    return (int) ((high * HIGH_FACTOR + low * LOW_FACTOR) >>> 32);
   }
 
   /** The same in every process: it decides to which task a client goes. */

@@ -1,8 +1,5 @@
 package ping.metrics.core;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
@@ -16,8 +13,6 @@ public final class EventDecoder {
   private static final byte[] BEFORE_CLIENT = ascii("{\"ClientIP\":\"");
   private static final byte[] BEFORE_TIME = ascii("\",\"Timestamp\":\"");
   private static final int BEHIND_TIME = 2; // a quote and a brace
-  private static final VarHandle EIGHT =
-      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
   private static final byte[] CLIENT_NAME = ascii("clientip");
   private static final byte[] TIME_NAME = ascii("timestamp");
   private static final byte[] NOTHING = {};
@@ -86,8 +81,8 @@ public final class EventDecoder {
   /** Of eight to sixteen bytes, eight at a time. */
   private static boolean isAt(byte[] text, int at, byte[] wanted) {
     int last = wanted.length - 8;
-    return (long) EIGHT.get(text, at) == (long) EIGHT.get(wanted, 0)
-        && (long) EIGHT.get(text, at + last) == (long) EIGHT.get(wanted, last);
+    return Eights.at(text, at) == Eights.at(wanted, 0)
+        && Eights.at(text, at + last) == Eights.at(wanted, last);
   }
 
   private void readObject(JsonScanner json) throws MalformedEventException {

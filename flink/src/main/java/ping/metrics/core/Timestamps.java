@@ -1,8 +1,6 @@
 package ping.metrics.core;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 
 /** Times as Unix milliseconds, UTC. */
 public final class Timestamps {
@@ -23,24 +21,16 @@ public final class Timestamps {
       100_000; // greater than any limit, alone and as half of a year
   private static final int[] MONTH_LENGTH = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
-  private static final VarHandle EIGHT =
-      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-
   // "YYYY-MM-DDThh:mm:ss.mmmZ" in eights, the first character lowest: a digit is one without its
   // '0', and stays below 128 when its room is added; any other character must be the one wanted.
   private static final int PINGDS_SIZE = 24;
   private static final long[] PINGDS = {eight("0000-00-"), eight("00T00:00"), eight(":00.000Z")};
   private static final long[] ROOM = {room("0000-00-"), room("00T00:00"), room(":00.000Z")};
-  private static final long HIGH_BITS = 0x8080_8080_8080_8080L;
 
   private Timestamps() {}
 
   private static long eight(String text) {
-    long value = 0;
-    for (int i = 0; i < 8; i++) {
-      value |= (long) text.charAt(i) << (8 * i);
-    }
-    return value;
+    return Eights.at(text.getBytes(StandardCharsets.US_ASCII), 0);
   }
 
   private static long room(String text) {
@@ -65,12 +55,12 @@ public final class Timestamps {
 
   /** As pingd writes it, eight characters at a time. {@link #NONE} also where it isn't that. */
   private static long parsePingds(byte[] text, int from) {
-    long first = (long) EIGHT.get(text, from) ^ PINGDS[0];
-    long second = (long) EIGHT.get(text, from + 8) ^ PINGDS[1];
-    long third = (long) EIGHT.get(text, from + 16) ^ PINGDS[2];
+    long first = Eights.at(text, from) ^ PINGDS[0];
+    long second = Eights.at(text, from + 8) ^ PINGDS[1];
+    long third = Eights.at(text, from + 16) ^ PINGDS[2];
     long wrong =
         (first | (first + ROOM[0])) | (second | (second + ROOM[1])) | (third | (third + ROOM[2]));
-    if ((wrong & HIGH_BITS) != 0) {
+    if ((wrong & Eights.HIGH_BITS) != 0) {
       return NONE;
     }
     // In each byte ten times itself and the next one: at most 99.

@@ -13,8 +13,6 @@ import ping.metrics.core.Address;
  */
 final class ClientTable<V> {
   private static final int MIN_SLOTS = 1024;
-  private static final long HIGH_FACTOR = 0x9e3779b97f4a7c15L;
-  private static final long LOW_FACTOR = 0xc2b2ae3d27d4eb4fL;
 
   /**
    * The high and the low half of each slot's client. A power of two of slots, half of them free.
@@ -45,8 +43,7 @@ final class ClientTable<V> {
   }
 
   private int home(long high, long low) {
-    long hash = high * HIGH_FACTOR + low * LOW_FACTOR;
-    return (int) (hash >>> 32) & mask;
+    return Address.slotHash(high, low) & mask;
   }
 
   /** Its slot, or the free one where it would be. */

@@ -19,8 +19,6 @@ import ping.metrics.store.Wanted;
 final class SeenRows {
   private static final int MIN_SLOTS = 1024;
   private static final int MAX_ROWS_OF_A_CLIENT = 1024;
-  private static final long HIGH_FACTOR = 0x9e3779b97f4a7c15L;
-  private static final long LOW_FACTOR = 0xc2b2ae3d27d4eb4fL;
 
   // A slot: the client's halves; since when its activity, its last window and that one's day are
   // known, 0 where the slot is free; that window, doubled, and 1 more where the client was seen
@@ -73,7 +71,7 @@ final class SeenRows {
   /** Its slot, or the free one where it would be. */
   private int slotOf(long high, long low) {
     int mask = slots.length - 1;
-    int slot = ((int) ((high * HIGH_FACTOR + low * LOW_FACTOR) >>> 32) * SLOT) & mask;
+    int slot = (Address.slotHash(high, low) * SLOT) & mask;
     while (slots[slot + SINCE] != 0 && (slots[slot + LOW] != low || slots[slot] != high)) {
       slot = (slot + SLOT) & mask;
     }
