@@ -357,6 +357,7 @@ def test_the_page_outlives_the_server(visit, pingd):
     seen = visit(pingd, "/clients")
     seen.wait_text(".rows .row", CLIENT)
     seen.wait_text("#mode", "Live")
+    seen.page.clock.install()
     seen.may_fail = True
     pingd.kill()
     seen.wait_text("#alert", "No connection to pingd")
@@ -364,12 +365,19 @@ def test_the_page_outlives_the_server(visit, pingd):
     seen.wait_text("#mode", "Not connected")
     seen.wait_text(".rows .row", CLIENT)
     seen.axe()
+    # With the page's time at rest, nothing but the button can bring it back.
+    seen.page.clock.pause_at(seen.page.evaluate("Date.now()") + 1000)
     pingd.start()
     seen.page.get_by_role("button", name="Try now").click()
     seen.wait_text("#mode", "Live")
     expect(seen.page.locator("#alert")).to_have_text("")
+    seen.page.clock.resume()
     assert pingd.ping(int(time.time() * 1000), CLIENT)[0] == 200
     expect(seen.page.locator(".rows .row", has_text=CLIENT).locator(".c-pings")).to_contain_text("2")
+    pingd.kill()
+    seen.wait_text("#mode", "Not connected")
+    pingd.start()
+    seen.wait_text("#mode", "Live")
 
 
 def test_an_api_that_fails_is_quoted_and_asked_again(visit, some):
