@@ -40,7 +40,9 @@ public final class RawConsumer {
     properties.setProperty("bootstrap.servers", arguments[0]);
     properties.setProperty("isolation.level", "read_committed");
     properties.setProperty("enable.auto.commit", "false");
-    properties.setProperty("max.poll.records", "1000"); // as of the job: flink/src/main/java/ping/metrics/PingMetricsJob.java
+    // As the job has them: flink/src/main/java/ping/metrics/PingMetricsJob.java
+    properties.setProperty("max.poll.records", "1000");
+    properties.setProperty("receive.buffer.bytes", "-1");
     long warmUp = Long.parseLong(arguments[2]);
     long wanted = warmUp + Long.parseLong(arguments[3]);
     List<TopicPartition> partitions =

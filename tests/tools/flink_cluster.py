@@ -78,7 +78,7 @@ class Cluster:
             (self.folder / name).mkdir(exist_ok=True)
         text = (SOURCES / "config.yaml").read_text()
         values = {"REST_PORT": self.rest, "RPC_PORT": rpc, "BLOB_PORT": blob, "SLOTS": slots, "TASK_MEMORY": task_memory,
-                  "CHECKPOINT_INTERVAL": checkpoint_interval, "FOLDER": self.folder, "METRICS_PORT": f"{min(metrics)}-{max(metrics)}",
+                  "CHECKPOINT_INTERVAL": checkpoint_interval, "FOLDER": self.folder, "METRICS_PORT": ",".join(map(str, metrics)),
                   "HIGH_AVAILABILITY": "NONE"}
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))

@@ -9,6 +9,7 @@ import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.core.execution.CheckpointingMode;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import ping.metrics.job.BatchingSource;
 import ping.metrics.job.DeadLetterSerializer;
 import ping.metrics.job.DiscardingStore;
 import ping.metrics.job.KafkaLogTail;
@@ -18,6 +19,7 @@ import ping.metrics.job.StoredPositions;
 import ping.metrics.job.Topology;
 import ping.metrics.store.MetricsStore;
 import ping.metrics.store.cql.CqlMetricsStore;
+import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 
 /** The job "Ping Metrics": from Kafka's raw-pings to the tables of the metrics. */
@@ -27,6 +29,12 @@ public final class PingMetricsJob {
    * of more, of which a few thousand are always on the way, each young collection copies more.
    */
   private static final String RECORDS_AT_ONCE = "1000";
+
+  /**
+   * The system lets it grow. With Kafka's 64 KiB the broker waits for the fetching thread, which
+   * reads from the network only in between.
+   */
+  private static final String SYSTEMS_BUFFER = "-1";
 
   private PingMetricsJob() {}
 
@@ -90,6 +98,7 @@ public final class PingMetricsJob {
             .setTopics(KafkaLog.EVENTS)
             .setGroupId(settings.group())
             .setProperty("max.poll.records", RECORDS_AT_ONCE)
+            .setProperty("receive.buffer.bytes", SYSTEMS_BUFFER)
             .setProperties(settings.kafkaProperties())
             .setProperty("isolation.level", "read_committed")
             .setProperty("commit.offsets.on.checkpoint", "true")
@@ -98,30 +107,31 @@ public final class PingMetricsJob {
             .setDeserializer(new PingDeserializer(settings.logPartitions(), settings.logEpoch()))
             .build();
     // No watermark: the client's time chooses the window, and nothing waits for a time to pass.
-    DataStream<LogEntry> log =
+    DataStream<LogEntries> log =
         environment
-            .fromSource(source, WatermarkStrategy.noWatermarks(), KafkaLog.EVENTS)
+            .fromSource(
+                new BatchingSource<>(source),
+                WatermarkStrategy.noWatermarks(),
+                KafkaLog.EVENTS,
+                LogEntries.TYPE)
             .uid(sourceUid(settings.logEpoch()));
-    log.filter(entry -> entry.dead() != null)
-        .name("dead letters")
-        .uid("dead-letters")
+    Topology.add(
+            log,
+            new KafkaLogTail(
+                settings.kafkaBrokers(),
+                KafkaLog.EVENTS,
+                settings.logEpoch(),
+                settings.kafkaProperties()),
+            store,
+            settings.logPartitions(),
+            new MetricsOptions(
+                settings.milliseconds("flush-interval"),
+                settings.milliseconds("allowed-lateness"),
+                settings.milliseconds("window-retention"),
+                MetricsOptions.DEFAULT_MAX_CLIENTS))
         .sinkTo(deadLetters(settings))
         .name(KafkaLog.DEAD)
         .uid("raw-pings-dead");
-    Topology.add(
-        log,
-        new KafkaLogTail(
-            settings.kafkaBrokers(),
-            KafkaLog.EVENTS,
-            settings.logEpoch(),
-            settings.kafkaProperties()),
-        store,
-        settings.logPartitions(),
-        new MetricsOptions(
-            settings.milliseconds("flush-interval"),
-            settings.milliseconds("allowed-lateness"),
-            settings.milliseconds("window-retention"),
-            MetricsOptions.DEFAULT_MAX_CLIENTS));
   }
 
   /**

@@ -23,6 +23,7 @@ import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.OutputTag;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import ping.metrics.core.Address;
@@ -35,24 +36,32 @@ import ping.metrics.store.MetricsStore;
 import ping.metrics.store.PartitionRows;
 import ping.metrics.store.RowReader;
 import ping.metrics.store.Wanted;
+import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
 
 /**
  * Reads the stored rows of a client, a window and a day before the first ping that needs them goes
  * on; the order stays.
  *
  * <pre>
- *   ping ──► all its rows seen? ── yes, and nobody waits ─────────────────► out
- *                   └─ no ──► asked for, and queued ──► answered, in order ─► out
+ *   ping ──► all its rows seen? ── yes, and nobody waits ─────────────────► packed ──► out
+ *                   └─ no ──► asked for, and queued ──► answered, in order ─► packed
+ *   no ping ──► dead letters
  * </pre>
  *
- * Nothing waits here when a barrier passes, so nothing of it is in a checkpoint. It also stands for
- * the partitions that it reads: after each checkpoint, and when it goes on from one, it writes how
- * far they are applied, and it looks for activities that are due.
+ * A ping whose rows are there waits at most {@link #MAX_PACK_MS} for others. Nothing waits here
+ * when a barrier passes, so nothing of it is in a checkpoint. It also stands for the partitions
+ * that it reads: after each checkpoint, and when it goes on from one, it writes how far they are
+ * applied, and it looks for activities that are due.
  */
-final class LookupOperator extends AbstractStreamOperator<Sighting>
-    implements OneInputStreamOperator<LogEntry, Sighting> {
+final class LookupOperator extends AbstractStreamOperator<Sightings>
+    implements OneInputStreamOperator<LogEntries, Sightings> {
+  /** What is no event, for an output of its own. */
+  static final OutputTag<LogEntry> DEAD = new OutputTag<>("dead letters", LogEntry.TYPE);
+
+  static final long MAX_PACK_MS = 20;
   private static final long serialVersionUID = 1;
   private static final Logger log = LoggerFactory.getLogger(LookupOperator.class);
   private static final int MAX_WAITING = 4096;
@@ -95,7 +104,9 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient SeenRows seen;
   private transient ArrayDeque<Waiting> waiting;
   private transient int asked;
-  private transient StreamRecord<Sighting> reused;
+  private transient Packs packs;
+  private transient boolean sendScheduled;
+  private transient StreamRecord<Sightings> reused;
 
   /**
    * Newest position seen of each partition, as it was at each checkpoint that isn't complete yet,
@@ -121,7 +132,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   private transient Counter deadLetters;
 
   LookupOperator(
-      StreamOperatorParameters<Sighting> parameters,
+      StreamOperatorParameters<Sightings> parameters,
       MetricsStore store,
       LogTail tail,
       int partitions,
@@ -161,6 +172,10 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     seen = new SeenRows(MAX_SEEN_CLIENTS, seenTtlMs);
     waiting = new ArrayDeque<>();
     reused = new StreamRecord<>(null);
+    packs =
+        new Packs(
+            getRuntimeContext().getTaskInfo().getMaxNumberOfParallelSubtasks(),
+            pack -> output.collect(reused.replace(pack)));
     checkpoints = new TreeMap<>();
     notedDues = new HashMap<>();
     int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
@@ -197,12 +212,19 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   // Pings
 
   @Override
-  public void processElement(StreamRecord<LogEntry> element) throws Exception {
-    LogEntry entry = element.getValue();
+  public void processElement(StreamRecord<LogEntries> element) throws Exception {
+    List<LogEntry> all = element.getValue().all();
+    for (int i = 0; i < all.size(); i++) {
+      process(all.get(i));
+    }
+  }
+
+  private void process(LogEntry entry) throws InterruptedException {
     newest[entry.partition()] = entry.position();
     Ping ping = entry.ping();
     if (ping == null) {
       deadLetters.inc();
+      output.collect(DEAD, new StreamRecord<>(entry));
       return;
     }
     Wanted wanted = seen.wantedFor(ping, clock.nowMs());
@@ -246,7 +268,16 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
   }
 
   private void emit(Sighting sighting) {
-    output.collect(reused.replace(sighting));
+    packs.add(sighting);
+    if (!sendScheduled) {
+      sendScheduled = true;
+      getProcessingTimeService().registerTimer(now() + MAX_PACK_MS, time -> sendPacks());
+    }
+  }
+
+  private void sendPacks() {
+    sendScheduled = false;
+    packs.sendAll();
   }
 
   // Checkpoints
@@ -260,6 +291,7 @@ final class LookupOperator extends AbstractStreamOperator<Sighting>
     while (!waiting.isEmpty()) {
       mailbox.yield();
     }
+    packs.sendAll();
   }
 
   @Override

@@ -5,12 +5,12 @@ import org.apache.flink.streaming.api.operators.OneInputStreamOperatorFactory;
 import org.apache.flink.streaming.api.operators.StreamOperator;
 import org.apache.flink.streaming.api.operators.StreamOperatorParameters;
 import ping.metrics.store.MetricsStore;
-import ping.metrics.types.LogEntry;
-import ping.metrics.types.Sighting;
+import ping.metrics.types.LogEntries;
+import ping.metrics.types.Sightings;
 
-/** Makes the operator that looks rows up. */
-public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<Sighting>
-    implements OneInputStreamOperatorFactory<LogEntry, Sighting> {
+/** Makes the operator that looks rows up, and packs. */
+public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<Sightings>
+    implements OneInputStreamOperatorFactory<LogEntries, Sightings> {
   private static final long serialVersionUID = 1;
 
   private final MetricsStore store;
@@ -34,8 +34,8 @@ public final class LookupOperatorFactory extends AbstractStreamOperatorFactory<S
 
   @Override
   @SuppressWarnings("TypeParameterUnusedInFormals") // as Flink declares it
-  public <T extends StreamOperator<Sighting>> T createStreamOperator(
-      StreamOperatorParameters<Sighting> parameters) {
+  public <T extends StreamOperator<Sightings>> T createStreamOperator(
+      StreamOperatorParameters<Sightings> parameters) {
     @SuppressWarnings("unchecked")
     T operator = (T) new LookupOperator(parameters, store, tail, partitions, seenTtlMs);
     return operator;

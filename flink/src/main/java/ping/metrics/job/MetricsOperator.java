@@ -95,7 +95,7 @@ final class MetricsOperator extends AbstractStreamOperator<ClientChanges>
     clock = new CoarseClock(getProcessingTimeService());
     clients = new ClientTable<>();
     dirty = new ArrayList<>();
-    fetched = new ClientMetrics[PackOperator.MAX_SIGHTINGS];
+    fetched = new ClientMetrics[Packs.MAX_SIGHTINGS];
     reused = new StreamRecord<>(null);
     checkpoints = new TreeMap<>();
     reader = store.openReader();

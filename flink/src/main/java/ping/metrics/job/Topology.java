@@ -2,8 +2,10 @@ package ping.metrics.job;
 
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import ping.metrics.core.ClientChanges;
 import ping.metrics.store.MetricsStore;
+import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 import ping.metrics.types.Sighting;
 import ping.metrics.types.Sightings;
@@ -12,26 +14,31 @@ import ping.metrics.types.Sightings;
  * The job behind its source:
  *
  * <pre>
- *   log ──► rows looked up ──► packed ──► by client ──► metrics ──► store
+ *   log ──► rows looked up ──► by client ──► metrics ──► store
+ *                  └──► dead letters
  * </pre>
  */
 public final class Topology {
   private Topology() {}
 
-  /** Adds it; every operator has a uid, so that a savepoint finds its state in the next build. */
-  public static void add(
-      DataStream<LogEntry> log,
+  /**
+   * Adds it; every operator has a uid, so that a savepoint finds its state in the next build.
+   *
+   * @return the dead letters
+   */
+  public static DataStream<LogEntry> add(
+      DataStream<LogEntries> log,
       LogTail tail,
       MetricsStore store,
       int partitions,
       MetricsOptions options) {
-    log.transform(
-            "look up",
-            Sighting.TYPE,
-            new LookupOperatorFactory(store, tail, partitions, options.allowedLatenessMs() / 3))
-        .uid("look-up")
-        .transform("pack", Sightings.TYPE, new PackOperatorFactory())
-        .uid("pack")
+    SingleOutputStreamOperator<Sightings> sightings =
+        log.transform(
+                "look up",
+                Sightings.TYPE,
+                new LookupOperatorFactory(store, tail, partitions, options.allowedLatenessMs() / 3))
+            .uid("look-up");
+    sightings
         .keyBy(Sightings::client, Sighting.CLIENT_TYPE)
         .transform(
             "metrics",
@@ -41,5 +48,6 @@ public final class Topology {
         .sinkTo(new MetricsSink(store))
         .name("store")
         .uid("store");
+    return sightings.getSideOutput(LookupOperator.DEAD);
   }
 }

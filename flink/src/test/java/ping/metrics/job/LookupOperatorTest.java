@@ -17,8 +17,11 @@ import ping.metrics.core.WindowRow;
 import ping.metrics.core.Windows;
 import ping.metrics.store.Due;
 import ping.metrics.types.DeadLetter;
+import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 import ping.metrics.types.Sighting;
+import ping.metrics.types.Sightings;
+import ping.metrics.types.SightingsCopies;
 
 class LookupOperatorTest {
   private static final Address CLIENT = Address.parse("203.0.113.7");
@@ -45,25 +48,33 @@ class LookupOperatorTest {
   }
 
   /** The second of two subtasks: it stands for partitions 1, 3 and 5. */
-  private OneInputStreamOperatorTestHarness<LogEntry, Sighting> harness(
+  private OneInputStreamOperatorTestHarness<LogEntries, Sightings> harness(
       int parallelism, int subtask) throws Exception {
-    OneInputStreamOperatorTestHarness<LogEntry, Sighting> harness =
+    OneInputStreamOperatorTestHarness<LogEntries, Sightings> harness =
         new OneInputStreamOperatorTestHarness<>(
             new LookupOperatorFactory(store, tail(), PARTITIONS, TTL_MS), 32, parallelism, subtask);
+    harness.setup(SightingsCopies.SERIALIZER);
     harness.setProcessingTime(START_MS);
     harness.open();
     return harness;
   }
 
-  private static StreamRecord<LogEntry> ping(Address client, int partition, long position) {
-    Ping ping = new Ping(client, START_MS + position, position);
-    return new StreamRecord<>(new LogEntry(partition, position, START_MS, ping, null));
+  private static List<Sighting> sent(
+      OneInputStreamOperatorTestHarness<LogEntries, Sightings> harness) {
+    return harness.extractOutputValues().stream().flatMap(pack -> pack.all().stream()).toList();
   }
 
-  private static StreamRecord<LogEntry> deadLetter(int partition, long position) {
+  private static StreamRecord<LogEntries> ping(Address client, int partition, long position) {
+    Ping ping = new Ping(client, START_MS + position, position);
+    LogEntry entry = new LogEntry(partition, position, START_MS, ping, null);
+    return new StreamRecord<>(new LogEntries(List.of(entry)));
+  }
+
+  private static StreamRecord<LogEntries> deadLetter(int partition, long position) {
     DeadLetter letter =
         new DeadLetter(null, new byte[0], List.of(), "not a JSON object", partition, position);
-    return new StreamRecord<>(new LogEntry(partition, position, START_MS, null, letter));
+    LogEntry entry = new LogEntry(partition, position, START_MS, null, letter);
+    return new StreamRecord<>(new LogEntries(List.of(entry)));
   }
 
   private static void await(BooleanSupplier condition) throws InterruptedException {
@@ -79,11 +90,13 @@ class LookupOperatorTest {
     try (var harness = harness(1, 0)) {
       List<Long> positions = new ArrayList<>();
       for (long position = 0; position < 300; position++) {
-        harness.processElement(ping(Address.of(1, position % 40), 0, position));
+        harness.processElement(ping(CLIENT, 0, position));
+        harness.processElement(ping(Address.of(1, position % 39), 1, position));
         positions.add(position);
       }
       harness.prepareSnapshotPreBarrier(1);
-      assertThat(harness.extractOutputValues())
+      assertThat(sent(harness)).hasSize(600);
+      assertThat(sent(harness).stream().filter(sighting -> sighting.client().equals(CLIENT)))
           .extracting(sighting -> sighting.ping().position())
           .isEqualTo(positions);
       assertThat(tables.reads).hasValue(40);
@@ -101,11 +114,38 @@ class LookupOperatorTest {
       harness.processElement(ping(CLIENT, 0, 10));
       harness.processElement(ping(CLIENT, 0, 11));
       harness.prepareSnapshotPreBarrier(1);
-      List<Sighting> out = harness.extractOutputValues();
+      List<Sighting> out = sent(harness);
       assertThat(out.get(0).found().window()).isEqualTo(window);
       assertThat(out.get(0).found().day()).isEqualTo(new DayRow(dayMs, 5, 9));
       assertThat(out.get(0).found().client()).isEqualTo(new ClientRow(START_MS, START_MS + 9));
       assertThat(out.get(1).found()).isNull();
+    }
+  }
+
+  @Test
+  void nothingWaitsLongForOthers() throws Exception {
+    try (var harness = harness(1, 0)) {
+      harness.processElement(ping(CLIENT, 0, 0));
+      harness.prepareSnapshotPreBarrier(1);
+      for (long position = 1; position < 3; position++) {
+        harness.processElement(ping(CLIENT, 0, position));
+        assertThat(sent(harness)).hasSize((int) position);
+        harness.setProcessingTime(START_MS + position * LookupOperator.MAX_PACK_MS);
+        assertThat(sent(harness)).hasSize((int) position + 1);
+      }
+    }
+  }
+
+  @Test
+  void deadLettersGoTheirOwnWay() throws Exception {
+    try (var harness = harness(1, 0)) {
+      StreamRecord<LogEntries> record = deadLetter(4, 9);
+      harness.processElement(record);
+      assertThat(harness.getSideOutput(LookupOperator.DEAD))
+          .extracting(StreamRecord::getValue)
+          .containsExactlyElementsOf(record.getValue().all());
+      harness.prepareSnapshotPreBarrier(1);
+      assertThat(sent(harness)).isEmpty();
     }
   }
 
@@ -133,7 +173,7 @@ class LookupOperatorTest {
       harness.notifyOfCompletedCheckpoint(1);
       await(() -> tables.positions.size() == 2);
       assertThat(tables.positions).containsEntry(2, 7L).containsEntry(4, 9L);
-      assertThat(harness.extractOutputValues()).isNotEmpty();
+      assertThat(sent(harness)).hasSize(1);
     }
   }
 
@@ -154,7 +194,7 @@ class LookupOperatorTest {
             }
             return !harness.getOutput().isEmpty();
           });
-      Sighting sighting = harness.extractOutputValues().get(0);
+      Sighting sighting = sent(harness).get(0);
       assertThat(sighting.client()).isEqualTo(CLIENT);
       assertThat(sighting.ping()).isNull();
       assertThat(sighting.dueMs()).isEqualTo(START_MS - 1);

@@ -32,6 +32,7 @@ import ping.metrics.core.MalformedEventException;
 import ping.metrics.core.Positions;
 import ping.metrics.core.WindowRow;
 import ping.metrics.types.DeadLetter;
+import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 
 /**
@@ -116,7 +117,9 @@ class TopologyTest {
             .map(new Failing(400))
             .returns(LogEntry.TYPE)
             .setParallelism(1)
-            .partitionCustom((partition, count) -> partition % count, LogEntry::partition),
+            .partitionCustom((partition, count) -> partition % count, LogEntry::partition)
+            .map(entry -> new LogEntries(List.of(entry)))
+            .returns(LogEntries.TYPE),
         MemoryStore.NO_TAIL,
         store,
         PARTITIONS,

@@ -14,7 +14,7 @@ import ping.metrics.core.Ping;
 import ping.metrics.store.Found;
 import ping.metrics.store.Wanted;
 
-class SightingSerializerTest {
+class SerializersTest {
   @ParameterizedTest
   @ValueSource(strings = {"0.0.0.1", "255.255.255.255", "::", "2001:db8::7"})
   void leavesASightingAsItIs(String text) throws IOException {
@@ -53,6 +53,22 @@ class SightingSerializerTest {
     SightingsSerializer.INSTANCE.serialize(pack, to);
     DataInputDeserializer from = new DataInputDeserializer(to.getCopyOfBuffer());
     assertThat(SightingsSerializer.INSTANCE.deserialize(from)).isEqualTo(pack);
+    assertThat(from.available()).isZero();
+  }
+
+  @Test
+  void leavesEntriesOfTheLogAsTheyAre() throws IOException {
+    Address client = Address.parse("10.0.0.1");
+    DeadLetter letter = new DeadLetter(null, null, List.of(), "misplaced", 3, 9);
+    LogEntries entries =
+        new LogEntries(
+            List.of(
+                new LogEntry(2, 8, 1_728_926_100_000L, new Ping(client, 7, 8), null),
+                new LogEntry(3, 9, 1_728_926_100_000L, null, letter)));
+    DataOutputSerializer to = new DataOutputSerializer(64);
+    LogEntriesSerializer.INSTANCE.serialize(entries, to);
+    DataInputDeserializer from = new DataInputDeserializer(to.getCopyOfBuffer());
+    assertThat(LogEntriesSerializer.INSTANCE.deserialize(from)).isEqualTo(entries);
     assertThat(from.available()).isZero();
   }
 }
