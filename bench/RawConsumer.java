@@ -15,7 +15,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * Kafka's own Java consumer, alone: reads WARM-UP and then EVENTS records of raw-pings and looks at none. Prints of the
  * EVENTS what stream_bench prints.
  *
- * <p>usage: java -cp KAFKA-CLIENTS RawConsumer.java BROKERS PARTITIONS WARM-UP EVENTS
+ * <p>usage: java -cp KAFKA-CLIENTS RawConsumer.java BROKERS PARTITIONS WARM-UP EVENTS [NAME=VALUE…]
  */
 public final class RawConsumer {
   private static final Duration WAIT = Duration.ofMillis(100);
@@ -40,9 +40,10 @@ public final class RawConsumer {
     properties.setProperty("bootstrap.servers", arguments[0]);
     properties.setProperty("isolation.level", "read_committed");
     properties.setProperty("enable.auto.commit", "false");
-    // As the job has them: flink/src/main/java/ping/metrics/PingMetricsJob.java
-    properties.setProperty("max.poll.records", "1000");
-    properties.setProperty("receive.buffer.bytes", "-1");
+    for (int i = 4; i < arguments.length; i++) {
+      String[] setting = arguments[i].split("=", 2);
+      properties.setProperty(setting[0], setting[1]);
+    }
     long warmUp = Long.parseLong(arguments[2]);
     long wanted = warmUp + Long.parseLong(arguments[3]);
     List<TopicPartition> partitions =
