@@ -13,7 +13,7 @@ import ping.metrics.types.LogEntry;
 
 /**
  * A source that hands on many records at once: what Flink does for each record that a source emits
- * costs about as much as to decode it. Everything else is the source's own, its state too.
+ * costs a third of what decoding it does. Everything else is the source's own, its state too.
  */
 public final class BatchingSource<SplitT extends SourceSplit, EnumT>
     implements Source<LogEntries, SplitT, EnumT> {
