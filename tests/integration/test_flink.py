@@ -168,9 +168,10 @@ def event(client, ms):
 
 def make_events(count, now_ms, seed=8):
     """(key, value): of the last six hours in order, but for those that are late, by minutes, days and years; with poison. No window is
-    near the end of the last 24 hours, where two engines may be a moment apart."""
+    near the end of the last 24 hours, nor of the 90 days that it is kept, where two engines may be a moment apart."""
     chance = random.Random(seed)
-    lateness = [(0, 1)] * 20 + [(0, 10_000)] * 4 + [(0, 20 * 60_000)] * 2 + [(2 * DAY_MS, 3 * DAY_MS), (60 * DAY_MS, 120 * DAY_MS), (900 * DAY_MS, 901 * DAY_MS)]
+    lateness = [(0, 1)] * 20 + [(0, 10_000)] * 4 + [(0, 20 * 60_000)] * 2
+    lateness += [(first * DAY_MS, last * DAY_MS) for first, last in ((2, 3), (60, 89), (91, 120), (900, 901))]
     for n in range(count):
         client = chance.choice(CLIENTS)
         if chance.random() < 0.003:
