@@ -211,6 +211,7 @@ final class LookupOperator extends AbstractStreamOperator<Sightings>
 
   // Pings
 
+  /** No barrier passes before all are through, also not while it yields for answers. */
   @Override
   public void processElement(StreamRecord<LogEntries> element) throws Exception {
     List<LogEntry> all = element.getValue().all();

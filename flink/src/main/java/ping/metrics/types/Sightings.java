@@ -7,7 +7,7 @@ import ping.metrics.core.Address;
 /**
  * Sightings that go to one task together, in their order: all of one lane.
  *
- * @param all at least one
+ * @param all at least one; it may be filled anew once whoever was given it returns
  */
 public record Sightings(List<Sighting> all) {
   /** Its type. */

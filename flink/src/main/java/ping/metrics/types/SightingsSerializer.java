@@ -14,6 +14,11 @@ public final class SightingsSerializer extends ImmutableSerializer<Sightings> {
   private static final long serialVersionUID = 1;
 
   @Override
+  public Sightings copy(Sightings from) {
+    return new Sightings(List.copyOf(from.all()));
+  }
+
+  @Override
   public void serialize(Sightings value, DataOutputView to) throws IOException {
     List<Sighting> all = value.all();
     int count = all.size();

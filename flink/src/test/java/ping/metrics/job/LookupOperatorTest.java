@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.Test;
@@ -21,7 +22,6 @@ import ping.metrics.types.LogEntries;
 import ping.metrics.types.LogEntry;
 import ping.metrics.types.Sighting;
 import ping.metrics.types.Sightings;
-import ping.metrics.types.SightingsCopies;
 
 class LookupOperatorTest {
   private static final Address CLIENT = Address.parse("203.0.113.7");
@@ -53,7 +53,7 @@ class LookupOperatorTest {
     OneInputStreamOperatorTestHarness<LogEntries, Sightings> harness =
         new OneInputStreamOperatorTestHarness<>(
             new LookupOperatorFactory(store, tail(), PARTITIONS, TTL_MS), 32, parallelism, subtask);
-    harness.setup(SightingsCopies.SERIALIZER);
+    harness.setup(Sightings.TYPE.createSerializer(new SerializerConfigImpl()));
     harness.setProcessingTime(START_MS);
     harness.open();
     return harness;
