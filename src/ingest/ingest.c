@@ -10,6 +10,14 @@ enum {
 	MAX_QUEUE_DEFAULT = 65536,
 	MAX_BATCH_DEFAULT = 4096,
 	PRUNE_MAX = 1000, /* keys a step */
+	/* A batch of so many has paid for its transaction: what that costs whatever is in it, some milliseconds of CPU in pingd,
+	 * ledger and log together, is no more than what its pings cost. */
+	PAYING_BATCH = 256,
+	/* Clients that were just answered ask again within it. */
+	PATIENCE_ALONE_US = 2000,
+	/* A few transactions: they mostly end before, and who ends one goes on with what was gathered meanwhile. */
+	PATIENCE_BESIDE_US = 20000,
+	USUAL_FADES = 64, /* a batch takes one part in so many from what is usual */
 };
 #define RETENTION_LEAST_MS INT64_C(86400000)
 #define PRUNE_INTERVAL_US  INT64_C(60000000)
@@ -29,7 +37,9 @@ struct ingest {
 	struct queue submitted;
 	unsigned ready, sleeping; /* publishers */
 	bool closed;
-	size_t out; /* of those in stats.depth: taken */
+	size_t out;    /* of those in stats.depth: taken */
+	size_t usual;  /* how many were inside at once when batches were taken: the most, fading */
+	size_t enough; /* for a batch, so that nobody waits for more */
 	struct ingest_stats stats;
 
 	pthread_mutex_t taking; /* guards the following; locked before the other */
@@ -168,10 +178,34 @@ static size_t waiting(const struct ingest *ingest)
 	return ingest->stats.depth - ingest->out;
 }
 
-/* How many pings the others have on their way is known, in how many batches not: at most in one each. */
 static bool gathers(const struct ingest *ingest)
 {
-	return ingest->ready > 1 && !ingest->closed && waiting(ingest) > 0 && waiting(ingest) * (ingest->ready - 1) < ingest->out;
+	return !ingest->closed && waiting(ingest) > 0 && waiting(ingest) < ingest->enough;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* An equal part for each publisher, and not less than pays. An eighth may be late: nobody waits for the last. */
+static void reckon_enough(struct ingest *ingest)
+{
+	size_t expected = ingest->usual - ingest->usual / 8;
+	size_t part = ingest->ready > 1 ? expected / ingest->ready : expected;
+	size_t paying = smaller(expected, PAYING_BATCH);
+	ingest->enough = smaller(part > paying ? part : paying, ingest->max_batch);
+}
+
+static void count_out(struct ingest *ingest, size_t count)
+{
+	ingest->out += count;
+	if (count == 0)
+		return;
+	ingest->usual -= (ingest->usual + USUAL_FADES - 1) / USUAL_FADES;
+	if (ingest->usual < ingest->stats.depth)
+		ingest->usual = ingest->stats.depth;
+	reckon_enough(ingest);
 }
 
 enum error ingest_submit(struct ingest *ingest, struct ingest_ping *ping)
@@ -217,7 +251,7 @@ size_t ingest_take(struct ingest *ingest, size_t max, struct ingest_ping **ret_f
 	for (; count < max && ingest->taken.first != NULL; count++)
 		queue_push(&batch, queue_pop(&ingest->taken));
 	pthread_mutex_lock(&ingest->mutex);
-	ingest->out += count;
+	count_out(ingest, count);
 	pthread_mutex_unlock(&ingest->mutex);
 	pthread_mutex_unlock(&ingest->taking);
 	*ret_first = batch.first;
@@ -246,6 +280,7 @@ void ingest_set_ready(struct ingest *ingest, bool ready)
 		ingest->ready++;
 	else
 		ingest->ready--;
+	reckon_enough(ingest);
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
@@ -358,12 +393,14 @@ void ingest_wait(struct ingest *ingest, int timeout_ms)
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
-bool ingest_gathers(struct ingest *ingest)
+int64_t ingest_patience_us(struct ingest *ingest)
 {
 	pthread_mutex_lock(&ingest->mutex);
-	bool result = gathers(ingest);
+	int64_t patience_us = ingest->out > 0 ? PATIENCE_BESIDE_US : PATIENCE_ALONE_US;
+	if (!gathers(ingest))
+		patience_us = 0;
 	pthread_mutex_unlock(&ingest->mutex);
-	return result;
+	return patience_us;
 }
 
 void ingest_wait_gathered(struct ingest *ingest, int timeout_ms)

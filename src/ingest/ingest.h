@@ -1,5 +1,5 @@
 /* Group commit: pings queue up while the batch before them commits; then all that wait, at most max_batch, are one transaction.
- * Nothing waits for a timer, but that of several publishers one gathers for a moment beside another's batch (ingest_gathers).
+ * Nothing waits for a timer, but for a publisher that gathers as many as usually come together (ingest_patience_us).
  *
  *   loops ── ingest_submit ──► [ bounded queue ] ─┬► ingest_step (one thread): settle, append to the ledger, done()
  *                                full: QUEUE_FULL │    the simple path: ledger and log are one
@@ -75,11 +75,12 @@ void ingest_count(struct ingest *ingest, const struct ingest_outcome *outcome);
 void ingest_set_ready(struct ingest *ingest, bool ready);
 /* Answers all that wait, unless a publisher is ready to carry it out. How many. */
 size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note);
-/* Whether a moment's patience pays: some wait, but fewer than a batch of the other publishers has on its way. A transaction costs
- * ledger and log nearly the same whatever is in it, so publishers should take turns with as many pings each, not pick up the few
- * that came behind the other's. */
-bool ingest_gathers(struct ingest *ingest);
-/* Sleeps until that is no longer so, at most timeout_ms. */
+/* How long to wait for more pings before a batch is taken, since the first of them was seen; 0: not at all. A transaction costs
+ * ledger and log nearly the same whatever is in it, so it pays to wait while there are fewer than usually come together: for a
+ * moment when nobody has a batch on its way, longer beside another publisher, which will go on with all of them when its own has
+ * ended. One ping at a time waits for nothing. */
+int64_t ingest_patience_us(struct ingest *ingest);
+/* Sleeps until it is 0, at most timeout_ms. */
 void ingest_wait_gathered(struct ingest *ingest, int timeout_ms);
 /* For whoever is not ready: sleeps until ingest_close was called or (for_pings) something waits and no publisher is
  * ready, at most timeout_ms. */

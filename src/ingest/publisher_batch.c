@@ -3,8 +3,6 @@
 
 enum {
 	PRUNE_MAX = 1000, /* keys a step, beside as many as a batch can have added */
-	/* Less than a transaction takes, so that what waits for more is on its way before the batch beside it is done. */
-	GATHER_US = 3000,
 };
 
 /* Keys are forgotten in small steps between batches, so that none waits for long. */
@@ -65,14 +63,14 @@ static bool carrier_works(struct publisher *publisher)
 
 static bool gathers(struct publisher *publisher)
 {
-	int64_t now = now_us(publisher);
-	if (!ingest_gathers(publisher->ingest) || (publisher->gather_us != 0 && now >= publisher->gather_us)) {
+	int64_t now = now_us(publisher), patience_us = ingest_patience_us(publisher->ingest);
+	if (publisher->gather_us == 0)
+		publisher->gather_us = now;
+	if (patience_us == 0 || now >= publisher->gather_us + patience_us) {
 		publisher->gather_us = 0;
 		return false;
 	}
-	if (publisher->gather_us == 0)
-		publisher->gather_us = now + GATHER_US;
-	publisher->soon_us = publisher->gather_us;
+	publisher->soon_us = publisher->gather_us + patience_us;
 	publisher->idle = true;
 	return true;
 }

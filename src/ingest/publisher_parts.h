@@ -29,7 +29,7 @@ struct publisher {
 	int64_t soon_us; /* when there may be something to do again, though nobody says so */
 	unsigned tries;	 /* that failed since it was last ready */
 	int64_t retry_us, renew_us, prune_us;
-	int64_t gather_us; /* until when it waits for more pings; 0: it does not */
+	int64_t gather_us; /* since when it waits for more pings; 0: it does not */
 	bool prune_turn;
 	enum error error; /* the last trouble */
 	struct error_note note;

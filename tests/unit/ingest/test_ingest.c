@@ -572,12 +572,19 @@ static void a_wait_ends_at_its_timeout(void **state)
 
 /* The queue, as several publishers share it */
 
-static void make_queue(void)
+static void make_queue_with(size_t max_batch, unsigned publishers)
 {
-	const struct ingest_config config = {0};
+	const struct ingest_config config = {.max_batch = max_batch};
 	ingest_destroy(ingest);
 	ingest = NULL;
 	assert_int_equal(ingest_create(&config, &test_clock, &ingest), ERROR_OK);
+	for (unsigned i = 0; i < publishers; i++)
+		ingest_set_ready(ingest, true);
+}
+
+static void make_queue(void)
+{
+	make_queue_with(0, 0);
 }
 
 static void publishers_take_the_oldest_first_and_each_ping_once(void **state)
@@ -619,66 +626,127 @@ static void pings_are_refused_only_while_no_publisher_is_ready(void **state)
 	assert_int_equal(ingest_stats(ingest).depth, 0);
 }
 
-/* Another publisher's batch of three, and what came behind it. */
-static void be_two_with_three_on_their_way(struct submitted all[3])
+/* All that wait go out, and those before them with them come to an end. */
+static void end_all(void)
 {
 	struct ingest_ping *first;
-	make_queue();
-	ingest_set_ready(ingest, true);
-	ingest_set_ready(ingest, true);
-	submit_all(all, 3);
-	assert_int_equal(ingest_take(ingest, 3, &first), 3);
-	assert_false(ingest_gathers(ingest));
-}
-
-static void end_three(size_t still_waiting)
-{
-	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
-	struct ingest_ping *first;
-	ingest_count(ingest, &(struct ingest_outcome){.failed = ingest_take(ingest, still_waiting, &first)});
+	ingest_take(ingest, SIZE_MAX, &first);
+	ingest_count(ingest, &(struct ingest_outcome){.failed = ingest_stats(ingest).depth});
 	assert_int_equal(ingest_stats(ingest).depth, 0);
 }
 
-static void a_publisher_gathers_as_many_as_the_batch_beside_it_has(void **state)
+/* A batch of so many, and its end. */
+static void carry(size_t count)
+{
+	struct submitted *all = calloc(count, sizeof *all);
+	assert_non_null(all);
+	submit_all(all, count);
+	end_all();
+	free(all);
+}
+
+/* Another publisher's batch of three, and what comes behind it. */
+static void be_two_with_three_on_their_way(struct submitted all[3])
+{
+	struct ingest_ping *first;
+	make_queue_with(0, 2);
+	submit_all(all, 3);
+	assert_int_equal(ingest_take(ingest, 3, &first), 3);
+	assert_int_equal(ingest_patience_us(ingest), 0);
+}
+
+/* How many have to wait until nobody waits for more. */
+static size_t enough(void)
+{
+	struct submitted *more = calloc(1000, sizeof *more);
+	assert_non_null(more);
+	size_t count = 0;
+	do
+		submit_all(&more[count], 1);
+	while (++count < 1000 && ingest_patience_us(ingest) > 0);
+	end_all();
+	free(more);
+	return count;
+}
+
+static void a_publisher_gathers_as_many_as_usually_come_together(void **state)
 {
 	(void)state;
 	struct submitted out[3], more[3];
 	be_two_with_three_on_their_way(out);
 	submit_all(more, 2);
-	assert_true(ingest_gathers(ingest));
+	assert_true(ingest_patience_us(ingest) > 0);
 	submit_all(&more[2], 1);
-	assert_false(ingest_gathers(ingest));
-	end_three(3);
+	assert_int_equal(ingest_patience_us(ingest), 0);
+	end_all();
 }
 
-static void beside_two_it_gathers_half_of_what_they_have(void **state)
+static void an_eighth_may_be_late(void **state)
 {
 	(void)state;
-	struct submitted out[3], more[2];
-	be_two_with_three_on_their_way(out);
-	ingest_set_ready(ingest, true);
-	submit_all(more, 1);
-	assert_true(ingest_gathers(ingest));
-	submit_all(&more[1], 1);
-	assert_false(ingest_gathers(ingest));
-	end_three(2);
+	make_queue_with(0, 2);
+	carry(160);
+	assert_int_equal(enough(), 140);
 }
 
-static void nothing_is_gathered_by_a_lone_publisher_behind_a_batch_or_at_the_end(void **state)
+static void of_a_batch_that_pays_each_publisher_gathers_its_part(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned publishers;
+		size_t usual, enough;
+	} cases[] = {{1, 800, 700}, {2, 800, 350}, {3, 800, 256}, {4, 800, 256}, {2, 256, 224}, {2, 288, 252}, {2, 320, 256}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		make_queue_with(0, cases[i].publishers);
+		carry(cases[i].usual);
+		assert_int_equal(enough(), cases[i].enough);
+	}
+}
+
+static void nobody_waits_behind_a_full_batch(void **state)
+{
+	(void)state;
+	make_queue_with(100, 1);
+	carry(800);
+	assert_int_equal(enough(), 100);
+}
+
+static void one_at_a_time_waits_for_nothing(void **state)
+{
+	(void)state;
+	make_queue_with(0, 2);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(enough(), 1);
+}
+
+static void what_was_usual_is_forgotten(void **state)
+{
+	(void)state;
+	make_queue_with(0, 2);
+	carry(800);
+	for (int i = 0; i < 64; i++)
+		carry(1);
+	size_t then = enough();
+	assert_in_range(then, 128, 255);
+	for (int i = 0; i < 500; i++)
+		carry(1);
+	assert_int_equal(enough(), 1);
+}
+
+static void patience_is_longer_beside_a_batch_and_ends_with_the_queue(void **state)
 {
 	(void)state;
 	struct submitted out[3], more[1];
 	be_two_with_three_on_their_way(out);
 	submit_all(more, 1);
-	ingest_set_ready(ingest, false);
-	assert_false(ingest_gathers(ingest));
-	ingest_set_ready(ingest, true);
-	assert_true(ingest_gathers(ingest));
+	int64_t beside_us = ingest_patience_us(ingest);
 	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
-	assert_false(ingest_gathers(ingest));
+	int64_t alone_us = ingest_patience_us(ingest);
+	assert_true(alone_us > 0);
+	assert_true(beside_us > alone_us);
 	ingest_close(ingest);
-	struct ingest_ping *first;
-	ingest_count(ingest, &(struct ingest_outcome){.failed = ingest_take(ingest, 1, &first)});
+	assert_int_equal(ingest_patience_us(ingest), 0);
+	end_all();
 }
 
 /* One that is not woken never returns. */
@@ -701,7 +769,7 @@ static void who_sleeps_is_woken_by_one_ping_beside_a_batch(void **state)
 			sched_yield();
 		submit_all(more, 1);
 		pthread_join(thread, NULL);
-		end_three(1);
+		end_all();
 	}
 }
 
@@ -709,7 +777,7 @@ static void *wait_until_gathered(void *unused)
 {
 	(void)unused;
 	ingest_wait(ingest, INT_MAX);
-	while (ingest_gathers(ingest))
+	while (ingest_patience_us(ingest) > 0)
 		ingest_wait_gathered(ingest, INT_MAX);
 	return NULL;
 }
@@ -728,7 +796,7 @@ static void who_gathers_is_woken_when_there_are_enough(void **state)
 				sched_yield();
 		}
 		pthread_join(thread, NULL);
-		end_three(3);
+		end_all();
 	}
 }
 
@@ -779,9 +847,13 @@ int main(void)
 		TEST(many_threads_submit_and_each_ping_is_kept_once_in_its_threads_order),
 		TEST(a_submit_and_a_close_wake_the_publisher),
 		TEST(publishers_take_the_oldest_first_and_each_ping_once),
-		TEST(a_publisher_gathers_as_many_as_the_batch_beside_it_has),
-		TEST(beside_two_it_gathers_half_of_what_they_have),
-		TEST(nothing_is_gathered_by_a_lone_publisher_behind_a_batch_or_at_the_end),
+		TEST(a_publisher_gathers_as_many_as_usually_come_together),
+		TEST(an_eighth_may_be_late),
+		TEST(of_a_batch_that_pays_each_publisher_gathers_its_part),
+		TEST(nobody_waits_behind_a_full_batch),
+		TEST(one_at_a_time_waits_for_nothing),
+		TEST(what_was_usual_is_forgotten),
+		TEST(patience_is_longer_beside_a_batch_and_ends_with_the_queue),
 		TEST(who_sleeps_is_woken_by_one_ping_beside_a_batch),
 		TEST(who_gathers_is_woken_when_there_are_enough),
 		TEST(pings_are_refused_only_while_no_publisher_is_ready),

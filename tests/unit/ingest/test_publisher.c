@@ -940,6 +940,7 @@ static void a_keys_repetitions_in_a_batch_share_its_fate(void **unused)
 	will(produce, ERROR_UNAVAILABLE);
 	first = submit_at(0, "l", START_MS);
 	differs = submit_at(1, "l", START_MS + 1);
+	submit(2); /* as many as before: nobody waits for more */
 	run();
 	assert_answered(first, ERROR_UNAVAILABLE);
 	assert_answered(differs, ERROR_UNAVAILABLE);
@@ -1304,6 +1305,9 @@ static void without_a_log_a_batch_is_one_transaction(void **unused)
 
 /* Beside another publisher */
 
+#define ALONE_US  INT64_C(2000)
+#define BESIDE_US INT64_C(20000)
+
 static struct ingest_ping *others;
 
 static void make_beside_a_batch_of_three(void)
@@ -1319,7 +1323,6 @@ static void make_beside_a_batch_of_three(void)
 static void end_others(void)
 {
 	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
-	ingest_set_ready(ingest, false);
 }
 
 static void a_ping_behind_anothers_batch_waits_for_more_a_moment(void **unused)
@@ -1329,8 +1332,8 @@ static void a_ping_behind_anothers_batch_waits_for_more_a_moment(void **unused)
 	struct submitted *ping = submit(3);
 	run();
 	assert_int_equal(ping->done, 0);
-	assert_int_equal(publisher_due_us(publisher), monotonic_us + 3000);
-	monotonic_us += 2999;
+	assert_int_equal(publisher_due_us(publisher), monotonic_us + BESIDE_US);
+	monotonic_us += BESIDE_US - 1;
 	run();
 	assert_int_equal(ping->done, 0);
 	monotonic_us++;
@@ -1339,14 +1342,14 @@ static void a_ping_behind_anothers_batch_waits_for_more_a_moment(void **unused)
 	ping = submit(4); /* the next one's moment begins anew */
 	run();
 	assert_int_equal(ping->done, 0);
-	monotonic_us += 3000;
+	monotonic_us += BESIDE_US;
 	run();
 	assert_answered(ping, ERROR_OK);
 	assert_calls("commit commit");
 	end_others();
 }
 
-static void as_many_as_anothers_batch_has_go_at_once(void **unused)
+static void as_many_as_usually_come_together_go_at_once(void **unused)
 {
 	(void)unused;
 	make_beside_a_batch_of_three();
@@ -1362,19 +1365,27 @@ static void as_many_as_anothers_batch_has_go_at_once(void **unused)
 	end_others();
 }
 
-static void what_waits_for_more_goes_when_the_others_batch_is_done_or_the_end_comes(void **unused)
+static void the_moment_is_short_once_the_others_batch_is_done(void **unused)
 {
 	(void)unused;
 	make_beside_a_batch_of_three();
 	struct submitted *ping = submit(3);
 	run();
-	ingest_count(ingest, &(struct ingest_outcome){.accepted = 3, .batches = 1});
+	end_others();
+	run();
+	assert_int_equal(ping->done, 0);
+	assert_int_equal(publisher_due_us(publisher), monotonic_us + ALONE_US);
+	monotonic_us += ALONE_US;
 	run();
 	assert_answered(ping, ERROR_OK);
-	for (size_t i = 4; i < 7; i++)
-		submit(i);
-	assert_int_equal(ingest_take(ingest, 3, &others), 3);
-	ping = submit(7);
+	assert_calls("commit");
+}
+
+static void it_ends_when_the_queue_is_closed(void **unused)
+{
+	(void)unused;
+	make_beside_a_batch_of_three();
+	struct submitted *ping = submit(3);
 	run();
 	assert_int_equal(ping->done, 0);
 	ingest_close(ingest);
@@ -1492,8 +1503,9 @@ int main(void)
 		TEST(ordered_cannot_call_a_failure_what_is_in_the_log),
 		TEST(without_a_log_a_batch_is_one_transaction),
 		TEST(a_ping_behind_anothers_batch_waits_for_more_a_moment),
-		TEST(as_many_as_anothers_batch_has_go_at_once),
-		TEST(what_waits_for_more_goes_when_the_others_batch_is_done_or_the_end_comes),
+		TEST(as_many_as_usually_come_together_go_at_once),
+		TEST(the_moment_is_short_once_the_others_batch_is_done),
+		TEST(it_ends_when_the_queue_is_closed),
 		TEST(the_threads_of_an_outbox_bring_all_into_both),
 		TEST(status_can_be_read_while_its_thread_works),
 	};
