@@ -703,6 +703,22 @@ static void of_a_batch_that_pays_each_publisher_gathers_its_part(void **state)
 	}
 }
 
+static void one_publisher_more_or_less_changes_the_part(void **state)
+{
+	(void)state;
+	struct submitted more[300];
+	make_queue_with(0, 1);
+	carry(800);
+	submit_all(more, 300);
+	assert_true(ingest_patience_us(ingest) > 0);
+	ingest_set_ready(ingest, true);
+	ingest_set_ready(ingest, true);
+	assert_int_equal(ingest_patience_us(ingest), 0);
+	ingest_set_ready(ingest, false);
+	assert_true(ingest_patience_us(ingest) > 0);
+	end_all();
+}
+
 static void nobody_waits_behind_a_full_batch(void **state)
 {
 	(void)state;
@@ -850,6 +866,7 @@ int main(void)
 		TEST(a_publisher_gathers_as_many_as_usually_come_together),
 		TEST(an_eighth_may_be_late),
 		TEST(of_a_batch_that_pays_each_publisher_gathers_its_part),
+		TEST(one_publisher_more_or_less_changes_the_part),
 		TEST(nobody_waits_behind_a_full_batch),
 		TEST(one_at_a_time_waits_for_nothing),
 		TEST(what_was_usual_is_forgotten),
