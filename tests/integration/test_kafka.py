@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import BUILD, DEADLINE_S, wait_for
-from kafka import kafka, kafka3, processes  # noqa: F401  (fixtures, and one that is none)
+from kafka import TOPICS, kafka, kafka3, processes  # noqa: F401  (fixtures, and one that is none)
 
 TOOL = BUILD / "tests" / "kafka" / "kafka-tool"
 BOUND_S = 25  # no call may take longer, whatever the broker does
@@ -234,8 +234,32 @@ def test_the_log_epoch_stands_above_the_offset(kafka, tool, tools):  # noqa: F81
     told = later.publish(1, first, 20)
     assert {position >> 48 for _, position in told.values()} == {5}
     settled(tool, first, {number: (partition, position & (1 << 48) - 1) for number, (partition, position) in told.items()})
-    tool.open(slot)
-    assert tool.newest() == "FAILED_PRECONDITION"
+    for refused in (slot, next(SLOTS)):  # also behind a slot that was never used, for what the others say
+        tool.open(refused)
+        assert tool.newest() == "FAILED_PRECONDITION"
+    kafka.delete_topics(*TOPICS)
+    tool.ok("topics")
+
+
+def test_a_topic_made_anew_is_refused_by_all_slots_until_the_epoch_says_so(kafka, tool, tools):  # noqa: F811
+    used, unused = next(SLOTS), next(SLOTS)
+    tool.open(used)
+    tool.publish(7, next(NUMBERS), 5)
+    greater = tools(kafka, "epoch=1")
+    for slot in (used, unused):
+        tool.open(slot)
+        assert tool.newest() == (7 if slot == used else "NOT_FOUND")
+        greater.open(slot)  # of the same topic
+        assert greater.newest() == "FAILED_PRECONDITION"
+    kafka.delete_topics("raw-pings")
+    tool.ok("topics")
+    for slot in (used, unused):
+        tool.open(slot)
+        assert tool.newest() == "FAILED_PRECONDITION"
+        greater.open(slot)
+        assert greater.newest() == (7 if slot == used else "NOT_FOUND")
+    kafka.delete_topics(*TOPICS)
+    tool.ok("topics")
 
 
 def test_a_batch_without_events_moves_the_slots_record_alone(tool):

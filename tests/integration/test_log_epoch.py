@@ -48,6 +48,18 @@ def refused(pingd, words):
     wait_for(f"the engine to say {words}", said)
 
 
+def refuses_to_publish(pingd, words):
+    """Waits until it says so; it is never ready."""
+    wait_for(f"the publishers to say {words}", lambda: words in pingd.log())
+    wait_for("pingd to answer that it is not ready", lambda: not_ready(pingd))
+
+
+def not_ready(pingd):
+    with contextlib.suppress(OSError):
+        return pingd.get("/readyz")[0] == 503
+    return False
+
+
 def test_partitions_grow_from_six_to_twelve_and_every_row_stays_exact(store, make_pair, postgres, kafka, database, tmp_path):  # noqa: F811
     """Pings before, until the moment it stops, and after; kill -9 on the other side."""
     record = tmp_path / "acknowledged"
@@ -87,15 +99,21 @@ def test_a_topic_made_anew_is_refused_until_the_epoch_says_so(store, make_pair, 
     ping(first, 60)
     metrics_agree(first, postgres, database, store)
     assert first.stop() == 0
-    early = make_pair(*store.arguments, "--log-epoch", "1", name="same").start()
+    early = make_pair(*store.arguments, "--log-epoch", "1", name="same").spawn()
+    refuses_to_publish(early, "set --log-epoch to 0")
     refused(early, "log-epoch")
     assert early.stop() == 0
+    again = make_pair(*store.arguments, name="same").start()  # the mistake has left nothing
+    ping(again, 60, first=60)
+    metrics_agree(again, postgres, database, store)
+    assert again.stop() == 0
     kafka.delete_topics(*TOPICS_MADE_ANEW)
     kafka_topics(first, "--log-epoch", "1")
-    late = make_pair(*store.arguments, "--roles", "stream", name="same").spawn()  # publishers of the old epoch would write to the new topic
+    late = make_pair(*store.arguments, name="same").spawn()
+    refuses_to_publish(late, "raw-pings was made anew behind slot")
     wait_for("the engine to say that it is another log", lambda: "another log" in late.log())
     assert late.stop() == 0
     right = make_pair(*store.arguments, "--log-epoch", "1", name="same").start()
-    ping(right, 60, first=60)
+    ping(right, 60, first=120)
     drained(right)
     metrics_agree(right, postgres, database, store)

@@ -69,7 +69,7 @@ static enum error connect_client(struct kafka_follower *follower, struct error_n
 	enum error error = client_create(RD_KAFKA_CONSUMER, &follower->client_state, settings, NULL, &follower->client, note);
 	if (error == ERROR_OK)
 		error = topic_check(&follower->client_state, follower->client, KAFKA_TOPIC_EVENTS, follower->config.partitions,
-				    id, note);
+				    TOPIC_TIMEOUT_MS, id, note);
 	if (error != ERROR_OK)
 		return error;
 	follower->topic = rd_kafka_topic_new(follower->client, KAFKA_TOPIC_EVENTS, NULL);

@@ -1,6 +1,9 @@
 #include "adapter/kafka/newest.h"
 
 #include "adapter/kafka/committed.h"
+#include "adapter/kafka/topic.h"
+
+#include <stdlib.h>
 
 enum {
 	TIMEOUT_MS = 15000,
@@ -56,5 +59,35 @@ enum error newest_read(const struct kafka_config *config, int32_t slot, struct s
 	committed_close(&committed);
 	if (error == ERROR_OK)
 		*ret_record = search.newest;
+	return error;
+}
+
+enum error newest_visit(const struct kafka_config *config,
+			enum error (*visit)(void *context, int32_t slot, const struct slot_record *record,
+					    struct error_note *note),
+			void *context, struct error_note *note)
+{
+	struct committed committed;
+	int64_t *ends = calloc((size_t)config->slots, sizeof *ends);
+	if (ends == NULL)
+		return ERROR_NO_MEMORY;
+	enum error error = committed_open(&committed, config, "cannot read the slots' newest batches", TIMEOUT_MS, note);
+	if (error != ERROR_OK)
+		goto free_ends;
+	error = topic_offsets(&committed.client_state, committed.client, KAFKA_TOPIC_SLOTS, config->slots, TOPIC_SHOWN_END, ends,
+			      note);
+	for (int32_t slot = 0; slot < config->slots && error == ERROR_OK; slot++) {
+		struct search search = {.slot = slot};
+		if (ends[slot] == 0)
+			continue;
+		error = search_backwards(&search, &committed, note);
+		if (error == ERROR_OK)
+			error = visit(context, slot, &search.newest, note);
+		else if (error == ERROR_NOT_FOUND)
+			error = ERROR_OK;
+	}
+	committed_close(&committed);
+free_ends:
+	free(ends);
 	return error;
 }

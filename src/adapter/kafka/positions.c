@@ -60,7 +60,8 @@ static enum error open_client(struct kafka_positions *log, struct error_note *no
 	uint8_t id[16];
 	enum error error = client_create(RD_KAFKA_CONSUMER, &log->client_state, settings, NULL, &log->client, note);
 	if (error == ERROR_OK)
-		error = topic_check(&log->client_state, log->client, KAFKA_TOPIC_EVENTS, log->config.partitions, id, note);
+		error = topic_check(&log->client_state, log->client, KAFKA_TOPIC_EVENTS, log->config.partitions, TOPIC_TIMEOUT_MS,
+				    id, note);
 	if (error != ERROR_OK)
 		return error;
 	log->topic = rd_kafka_topic_new(log->client, KAFKA_TOPIC_EVENTS, NULL);

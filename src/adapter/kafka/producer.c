@@ -16,11 +16,13 @@
 #include "adapter/kafka/newest.h"
 #include "adapter/kafka/placed.h"
 #include "adapter/kafka/slot_record.h"
+#include "adapter/kafka/topic.h"
 #include "base/clock.h"
 #include "event/event.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -28,6 +30,7 @@ enum {
 	MESSAGE_TIMEOUT_MS = 8000,	/* librdkafka gives a message up */
 	REPORT_TIMEOUT_MS = 9000,	/* every report is in by then */
 	OPEN_TIMEOUT_MS = 15000,	/* it may have to wait until the transaction of the one before has ended */
+	LOOK_TIMEOUT_MS = 5000,		/* which topic it is */
 	COMMIT_TIMEOUT_MS = 10000,
 	ABORT_TIMEOUT_MS = 5000,
 	POLL_MS = 100,
@@ -55,6 +58,7 @@ struct producer {
 	struct client_state client_state;
 	enum state state;
 	int32_t slot;
+	char topic[UUID_TEXT_SIZE]; /* id of raw-pings when it was opened; "": not told */
 	rd_kafka_t *client;
 	rd_kafka_topic_t *events, *slots;
 	struct reports reports;
@@ -187,9 +191,16 @@ static enum error produce_row(struct producer *producer, const struct ledger_pin
 			   slice_make(record.value, record.value_size), &row->id, index);
 }
 
+static struct slot_record own_record(const struct producer *producer, const struct publish_record *batches)
+{
+	struct slot_record record = {.log_epoch = producer->config.log_epoch, .batches = *batches};
+	snprintf(record.topic, sizeof record.topic, "%s", producer->topic);
+	return record;
+}
+
 static enum error produce_slot_record(struct producer *producer, const struct publish_record *batches, size_t index)
 {
-	const struct slot_record record = {producer->config.log_epoch, *batches};
+	const struct slot_record record = own_record(producer, batches);
 	char value[SLOT_RECORD_SIZE], key[16];
 	size_t size = slot_record_encode(&record, value);
 	int key_size = snprintf(key, sizeof key, "%d", (int)producer->slot);
@@ -401,6 +412,20 @@ static enum error sweep(struct producer *producer, struct error_note *note)
 	return error == ERROR_OK ? producer_abort(&producer->log, note) : error;
 }
 
+/* Who can't be told within its time goes on without: the brokers have other trouble then, and what this is to find out is a
+ * mistake of the operator's. */
+static enum error look_at_topic(struct producer *producer, struct error_note *note)
+{
+	static const struct uuid none;
+	struct uuid id;
+	producer->topic[0] = '\0';
+	enum error error = topic_check(&producer->client_state, producer->client, KAFKA_TOPIC_EVENTS, producer->config.partitions,
+				       LOOK_TIMEOUT_MS, id.bytes, note);
+	if (error == ERROR_OK && memcmp(&id, &none, sizeof id) != 0)
+		uuid_format(&id, producer->topic);
+	return error == ERROR_FAILED_PRECONDITION ? error : ERROR_OK;
+}
+
 static enum error producer_open(struct publish_log *log, int32_t slot, struct error_note *note)
 {
 	struct producer *producer = (struct producer *)log;
@@ -412,6 +437,8 @@ static enum error producer_open(struct publish_log *log, int32_t slot, struct er
 		error = client_failed_by(&producer->client_state, producer->client, "cannot become the slot's producer", problem,
 					 note);
 	else
+		error = look_at_topic(producer, note);
+	if (error == ERROR_OK)
 		error = sweep(producer, note);
 	if (error != ERROR_OK)
 		close_client(producer);
@@ -435,19 +462,26 @@ static enum error producer_check(struct publish_log *log, struct error_note *not
 					: check(producer, note);
 }
 
+static enum error check_record(void *context, int32_t slot, const struct slot_record *record, struct error_note *note)
+{
+	const struct slot_record own = own_record(context, &record->batches);
+	return slot_record_check(record, &own, slot, note);
+}
+
+/* A slot that was never used has nothing to contradict this log; those of the others may have. */
 static enum error producer_newest(struct publish_log *log, struct publish_record *ret_record, struct error_note *note)
 {
 	struct producer *producer = (struct producer *)log;
 	struct slot_record record;
 	enum error error = newest_read(&producer->config, producer->slot, &record, note);
+	if (error == ERROR_NOT_FOUND) {
+		error = newest_visit(&producer->config, check_record, producer, note);
+		return error == ERROR_OK ? ERROR_NOT_FOUND : error;
+	}
+	if (error == ERROR_OK)
+		error = check_record(producer, producer->slot, &record, note);
 	if (error != ERROR_OK)
 		return error;
-	if (record.log_epoch > producer->config.log_epoch)
-		return error_noted(note, ERROR_FAILED_PRECONDITION,
-				   "Kafka's slot %d was written under log epoch %lld, this pingd has log epoch %d: set "
-				   "--log-epoch to that of "
-				   "the others",
-				   (int)producer->slot, (long long)record.log_epoch, (int)producer->config.log_epoch);
 	*ret_record = record.batches;
 	return ERROR_OK;
 }

@@ -629,7 +629,7 @@ static enum error reader_identity(struct log_reader *base, uint8_t ret_identity[
 	struct kafka_reader *reader = of(base);
 	enum error error = open_client(reader, note);
 	return error == ERROR_OK ? topic_check(&reader->client_state, reader->client, KAFKA_TOPIC_EVENTS,
-					       reader->config.partitions, ret_identity, note)
+					       reader->config.partitions, TOPIC_TIMEOUT_MS, ret_identity, note)
 				 : error;
 }
 

@@ -1,12 +1,10 @@
 #include "adapter/kafka/topic.h"
 
-enum { TIMEOUT_MS = 15000 };
-
 /* Waits for what was asked; the caller destroys the event. */
-static enum error await(struct client_state *state, rd_kafka_t *client, rd_kafka_queue_t *queue, const char *what,
+static enum error await(struct client_state *state, rd_kafka_t *client, rd_kafka_queue_t *queue, const char *what, int timeout_ms,
 			rd_kafka_event_t **ret_event, struct error_note *note)
 {
-	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS + 1000);
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms + 1000);
 	rd_kafka_resp_err_t code = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		rd_kafka_event_destroy(event);
@@ -16,10 +14,10 @@ static enum error await(struct client_state *state, rd_kafka_t *client, rd_kafka
 	return ERROR_OK;
 }
 
-static rd_kafka_AdminOptions_t *make_options(rd_kafka_t *client, rd_kafka_admin_op_t operation)
+static rd_kafka_AdminOptions_t *make_options(rd_kafka_t *client, rd_kafka_admin_op_t operation, int timeout_ms)
 {
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, operation);
-	rd_kafka_AdminOptions_set_request_timeout(options, TIMEOUT_MS, NULL, 0);
+	rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, NULL, 0);
 	return options;
 }
 
@@ -56,15 +54,15 @@ static enum error check_description(struct client_state *state, rd_kafka_t *clie
 	return ERROR_OK;
 }
 
-enum error topic_check(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions, uint8_t ret_id[16],
-		       struct error_note *note)
+enum error topic_check(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions, int timeout_ms,
+		       uint8_t ret_id[16], struct error_note *note)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms);
 	rd_kafka_TopicCollection_t *names = rd_kafka_TopicCollection_of_topic_names(&name, 1);
 	rd_kafka_event_t *event = NULL;
 	rd_kafka_DescribeTopics(client, names, options, queue);
-	enum error error = await(state, client, queue, "cannot look at the topic", &event, note);
+	enum error error = await(state, client, queue, "cannot look at the topic", timeout_ms, &event, note);
 	if (error == ERROR_OK) {
 		size_t count;
 		const rd_kafka_TopicDescription_t **descriptions =
@@ -101,7 +99,7 @@ enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const c
 			 enum topic_offset which, int64_t *ret_offsets, struct error_note *note)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, TOPIC_TIMEOUT_MS);
 	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
 		options,
 		which == TOPIC_SHOWN_END ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
@@ -111,7 +109,7 @@ enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const c
 			which == TOPIC_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
 	rd_kafka_event_t *event = NULL;
 	rd_kafka_ListOffsets(client, asked, options, queue);
-	enum error error = await(state, client, queue, "cannot find the topic's bounds", &event, note);
+	enum error error = await(state, client, queue, "cannot find the topic's bounds", TOPIC_TIMEOUT_MS, &event, note);
 	if (error == ERROR_OK)
 		error = take_offsets(state, client, partitions, rd_kafka_event_ListOffsets_result(event), ret_offsets, note);
 	rd_kafka_event_destroy(event);

@@ -4,10 +4,12 @@
 
 #include "adapter/kafka/client.h"
 
+enum { TOPIC_TIMEOUT_MS = 15000 };
+
 /* Its id (16 bytes), which a topic that is made anew does not have. FAILED_PRECONDITION, with the way out: there is no such
- * topic, or it has not that many partitions. */
-enum error topic_check(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions, uint8_t ret_id[16],
-		       struct error_note *note);
+ * topic, or it has not that many partitions. UNAVAILABLE: nobody told within timeout_ms. */
+enum error topic_check(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions, int timeout_ms,
+		       uint8_t ret_id[16], struct error_note *note);
 
 enum topic_offset {
 	TOPIC_START,	 /* of the oldest record that is still there */
