@@ -266,10 +266,12 @@ enum error cql_commit(struct cql_store *store, struct cql_partition *partition, 
 		if (!is_ours(store, &writer))
 			return lose(store, partition, note);
 		bool done =
-			writer.version > partition->version && writer.position == position && writer.reserved_us >= reserved_us;
+			writer.version > partition->version && writer.position >= position && writer.reserved_us >= reserved_us;
 		partition->version = writer.version;
 		partition->reserved_us = writer.reserved_us;
 		partition->position = writer.position;
+		if (position < writer.position) /* an earlier commit of ours, whose answer was lost */
+			position = writer.position;
 		if (done) {
 			partition->committed_us = clock_monotonic_us(store->clock);
 			return ERROR_OK;

@@ -233,6 +233,24 @@ static void an_idle_owner_is_heard_of_and_learns_that_it_was_followed(void **sta
 	assert_int_equal(first->vtable->list_due(first, 0, server_now_ms, due, 4, &count, &note), ERROR_FENCED);
 }
 
+static void a_commit_whose_answer_was_lost_is_not_taken_back(void **state)
+{
+	(void)state;
+	struct address due[4];
+	size_t count;
+	char commit[200];
+	must_take(first);
+	assert_int_equal(write_window(first, 1, 1), ERROR_OK);
+	long long version = server_number("SELECT version FROM engine_writers WHERE writer = 0", 0);
+	snprintf(commit, sizeof commit,
+		 "UPDATE engine_writers SET version = %lld, position = 5 WHERE writer = 0 IF version = %lld", version + 1,
+		 version);
+	server_run(commit);
+	server_monotonic_us += 20000000;
+	assert_int_equal(first->vtable->list_due(first, 0, server_now_ms, due, 4, &count, &note), ERROR_OK);
+	assert_int_equal(server_number("SELECT position FROM engine_writers WHERE writer = 0", 0), 5);
+}
+
 static void what_is_released_is_nobodys(void **state)
 {
 	(void)state;
@@ -715,6 +733,7 @@ int main(void)
 		TEST(partitions_of_a_log_made_anew_reserve_no_more_the_more_they_are),
 		TEST(a_row_that_somebody_wrote_later_is_written_above),
 		TEST(an_idle_owner_is_heard_of_and_learns_that_it_was_followed),
+		TEST(a_commit_whose_answer_was_lost_is_not_taken_back),
 		TEST(what_is_released_is_nobodys),
 		TEST(the_store_says_which_kind_of_engine_was_heard_of_last),
 		TEST(another_kind_of_engine_keeps_this_one_out_while_it_is_heard_of),
