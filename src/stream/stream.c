@@ -30,9 +30,10 @@ enum {
 #define REFRESH_INTERVAL_US INT64_C(1000000)
 #define PRUNE_INTERVAL_US   INT64_C(10000000)
 #define SWEEP_INTERVAL_US   INT64_C(1000000)
-#define SWEEP_SLICE_US	    INT64_C(50000)  /* in one go, while it is urgent */
-#define REBUILD_SLICE_US    INT64_C(200000) /* in one go: events wait meanwhile */
-#define PRUNE_PAUSE_US	    INT64_C(20000)  /* between two steps: pings need the disk too */
+#define SWEEP_SLICE_US	    INT64_C(50000)    /* in one go, while it is urgent */
+#define SWEEP_PAUSE_MAX_US  INT64_C(10000000) /* behind a page that took long, for the store was away */
+#define REBUILD_SLICE_US    INT64_C(200000)   /* in one go: events wait meanwhile */
+#define PRUNE_PAUSE_US	    INT64_C(20000)    /* between two steps: pings need the disk too */
 
 struct partition {
 	struct stream_partition view;
@@ -629,7 +630,7 @@ static bool is_behind(const struct stream *stream)
 }
 
 /* A page of what nothing fences, each second. While it is urgent page after page, for a tenth of the time, or half of it where no
- * event waits. */
+ * event waits, and with pauses that are bounded. */
 static enum error sweep(struct stream *stream, struct error_note *note)
 {
 	struct store *store = stream->ports.store;
@@ -645,7 +646,7 @@ static enum error sweep(struct stream *stream, struct error_note *note)
 		took_us = clock_monotonic_us(stream->ports.clock) - begun_us;
 	} while (stream->sweep_urgent && took_us < SWEEP_SLICE_US);
 	int64_t pause_us = !stream->sweep_urgent ? SWEEP_INTERVAL_US : is_behind(stream) ? 9 * took_us : took_us;
-	stream->next_sweep_us = begun_us + took_us + pause_us;
+	stream->next_sweep_us = begun_us + took_us + (pause_us < SWEEP_PAUSE_MAX_US ? pause_us : SWEEP_PAUSE_MAX_US);
 	return ERROR_OK;
 }
 

@@ -880,12 +880,13 @@ static void windows_past_their_retention_are_pruned_in_small_steps(void **state)
 
 static int sweeps;
 static bool sweep_is_urgent;
+static int sweep_ms;
 
-static bool sweep_for_20_ms(void *context)
+static bool sweep_for_a_time(void *context)
 {
 	(void)context;
 	sweeps++;
-	pass(20);
+	pass(sweep_ms);
 	return sweep_is_urgent;
 }
 
@@ -899,7 +900,8 @@ static void sweep_step(int timeout_ms, int want)
 static void a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_events_wait(void **state)
 {
 	(void)state;
-	store.swept = sweep_for_20_ms;
+	store.swept = sweep_for_a_time;
+	sweep_ms = 20;
 	sweep_is_urgent = false;
 	steps(2);
 	pass(1000);
@@ -922,6 +924,25 @@ static void a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_eve
 	sweep_step(0, 1);
 	pass(999);
 	sweep_step(0, 0);
+}
+
+/* The store was away meanwhile. */
+static void behind_a_page_that_took_long_the_next_one_is_not_far(void **state)
+{
+	(void)state;
+	store.swept = sweep_for_a_time;
+	sweep_ms = 36000;
+	sweep_is_urgent = true;
+	steps(2);
+	reader.max_batch = 1;
+	for (int i = 0; i < 20; i++)
+		ping(1, OPEN_MS + i);
+	pass(20000);
+	sweep_step(0, 1);
+	pass(9999);
+	sweep_step(0, 0);
+	pass(1);
+	sweep_step(0, 1);
 }
 
 static void what_was_written_is_shown_to_whoever_watches(void **state)
@@ -1050,6 +1071,7 @@ int main(void)
 		TEST(a_refresh_whose_reads_fail_is_finished_later),
 		TEST(windows_past_their_retention_are_pruned_in_small_steps),
 		TEST(a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_events_wait),
+		TEST(behind_a_page_that_took_long_the_next_one_is_not_far),
 		TEST(what_was_written_is_shown_to_whoever_watches),
 		TEST(the_status_tells_positions_and_lag),
 		TEST(the_status_can_be_asked_for_by_any_thread),
