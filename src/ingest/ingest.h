@@ -1,5 +1,5 @@
 /* Group commit: pings queue up while the batch before them commits; then all that wait, at most max_batch, are one transaction.
- * Nothing waits for a timer, but for a publisher that gathers as many as usually come together (ingest_patience_us).
+ * Nothing waits for a timer, except a publisher that gathers as many as usually come together (ingest_patience_us).
  *
  *   loops ── ingest_submit ──► [ bounded queue ] ─┬► ingest_step (one thread): settle, append to the ledger, done()
  *                                full: QUEUE_FULL │    the simple path: ledger and log are one

@@ -2,8 +2,7 @@
  *
  *   raw-pings         events: key = the client's address, value and header `id` as src/event writes them
  *   raw-pings-dead    what readers could not take, with the reason
- *   ping-publishers   partition = publisher slot: {"log_epoch":1,"batch":42,"after":41,"topic":…}, of the slot's newest
- * transaction
+ *   ping-publishers   partition = publisher slot: the record of its newest transaction (slot_record.h)
  *
  * A build without librdkafka has all of this too; every opener then says how to get it.
  */
