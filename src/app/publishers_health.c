@@ -95,12 +95,16 @@ static enum trouble trouble_in(enum publisher_state state, enum error error)
 	}
 }
 
-/* Whether the member's trouble, if it has one, is one with this part; `ret_counts`: whether it is asked at all. */
-static bool is_troubled(const struct publishers_health *self, const struct member *member, enum publishers_part part,
-			bool *ret_counts)
+/* Whether the part is a matter of the member's at all. */
+static bool counts(const struct publishers_health *self, const struct member *member, enum publishers_part part)
 {
 	bool outbox = self->mode == PUBLISHER_OUTBOX;
-	*ret_counts = member->role == (part == PUBLISHERS_LOG && outbox ? PUBLISHERS_CARRIER : PUBLISHERS_TAKER);
+	return member->role == (part == PUBLISHERS_LOG && outbox ? PUBLISHERS_CARRIER : PUBLISHERS_TAKER);
+}
+
+static bool is_troubled(const struct publishers_health *self, const struct member *member, enum publishers_part part)
+{
+	bool outbox = self->mode == PUBLISHER_OUTBOX;
 	switch (member->trouble) {
 	case TROUBLE_NONE:
 		return false;
@@ -119,21 +123,19 @@ static bool is_troubled(const struct publishers_health *self, const struct membe
 /* One in trouble of several degrades; all of them: down. Under the lock. */
 static void set_part(struct publishers_health *self, enum publishers_part part)
 {
-	size_t troubled = 0, counted = 0;
+	size_t troubled = 0, well = 0;
 	const char *text = NULL;
 	for (size_t i = 0; i < self->count; i++) {
-		bool counts, is = is_troubled(self, &self->members[i], part, &counts);
-		counted += counts;
-		if (counts && is) {
+		const struct member *member = &self->members[i];
+		if (!counts(self, member, part))
+			continue;
+		well += member->trouble == TROUBLE_NONE;
+		if (is_troubled(self, member, part)) {
 			troubled++;
-			text = self->members[i].text;
+			text = member->text;
 		}
 	}
-	health_set(self->health, parts[part].name,
-		   troubled == 0	 ? HEALTH_OK
-		   : troubled == counted ? HEALTH_DOWN
-					 : HEALTH_DEGRADED,
-		   text);
+	health_set(self->health, parts[part].name, troubled == 0 ? HEALTH_OK : well == 0 ? HEALTH_DOWN : HEALTH_DEGRADED, text);
 }
 
 static void set_all(struct publishers_health *self)

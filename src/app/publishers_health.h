@@ -1,5 +1,6 @@
 /* What the publishers of a process make of its health: three dependencies, each well while nobody is in trouble with it, degraded
- * while some are, down while all are, or while it was not even prepared.
+ * while some are and another is well, down while none is well (be it that each is in trouble with something else: nobody would
+ * take a ping), or while it was not even prepared.
  *
  *   dependency        whose trouble counts                                     required
  *   ledger            publishers                                               yes

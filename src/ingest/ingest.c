@@ -284,19 +284,33 @@ void ingest_set_ready(struct ingest *ingest, bool ready)
 	pthread_mutex_unlock(&ingest->mutex);
 }
 
+/* All that wait, if nobody is ready: in one step, so that none is taken behind the back of one who just became so. */
+static size_t take_strays(struct ingest *ingest, struct queue *strays)
+{
+	queue_clear(strays);
+	pthread_mutex_lock(&ingest->taking);
+	pthread_mutex_lock(&ingest->mutex);
+	size_t count = ingest->ready == 0 ? waiting(ingest) : 0;
+	if (count > 0) {
+		queue_move(&ingest->taken, strays);
+		queue_move(&ingest->submitted, strays);
+	}
+	ingest->out += count;
+	pthread_mutex_unlock(&ingest->mutex);
+	pthread_mutex_unlock(&ingest->taking);
+	return count;
+}
+
 size_t ingest_refuse(struct ingest *ingest, enum error error, const struct error_note *note)
 {
-	pthread_mutex_lock(&ingest->mutex);
-	bool ready = ingest->ready > 0;
-	pthread_mutex_unlock(&ingest->mutex);
-	struct ingest_ping *first;
-	size_t count = ready ? 0 : ingest_take(ingest, ingest->max_queue, &first);
+	struct queue strays;
+	size_t count = take_strays(ingest, &strays);
 	if (count == 0)
 		return 0;
 	ingest_count(ingest, &(struct ingest_outcome){.failed = count});
-	for (struct ingest_ping *next; first != NULL; first = next) {
-		next = first->next;
-		first->done(first, error, note);
+	for (struct ingest_ping *ping = strays.first, *next; ping != NULL; ping = next) {
+		next = ping->next;
+		ping->done(ping, error, note);
 	}
 	return count;
 }

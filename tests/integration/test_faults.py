@@ -142,7 +142,8 @@ def killed(server):
 def test_what_is_refused_while_a_server_is_away_is_in_neither(who, make_pair, postgres, kafka, database):  # noqa: F811
     """And it goes on by itself when the server is back."""
     pingd = make_pair("--default-timeout", "3s").start()
-    assert pingd.ping(NOW_MS)[0] == 200
+    status, answer = pingd.ping(NOW_MS)
+    assert status == 200, f"{answer}\n{pingd.log()}"
     told = told_while(pingd, killed(kafka.brokers[0] if who == "kafka" else postgres), NOW_MS + 1)
     wait_for("pings to be taken again", lambda: pingd.ping(NOW_MS + 1000)[0] == 200)
     agree(postgres, kafka, database)

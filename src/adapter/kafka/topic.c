@@ -1,5 +1,7 @@
 #include "adapter/kafka/topic.h"
 
+#include <time.h>
+
 /* Waits for what was asked; the caller destroys the event. */
 static enum error await(struct client_state *state, rd_kafka_t *client, rd_kafka_queue_t *queue, const char *what, int timeout_ms,
 			rd_kafka_event_t **ret_event, struct error_note *note)
@@ -79,26 +81,55 @@ enum error topic_check(struct client_state *state, rd_kafka_t *client, const cha
 
 /* ─── Where its partitions begin and end ────────────────────────────────────────────────────────────────────────────── */
 
-static enum error take_offsets(struct client_state *state, rd_kafka_t *client, int32_t partitions,
-			       const rd_kafka_ListOffsets_result_t *result, int64_t *ret_offsets, struct error_note *note)
+/* A partition that was just made, or changes its leader, is led again within moments. */
+static bool will_be_led(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
+static enum error take_offsets(const rd_kafka_ListOffsets_result_t *result, int32_t partitions, int64_t *ret_offsets,
+			       rd_kafka_resp_err_t *ret_code)
 {
 	size_t count;
 	const rd_kafka_ListOffsetsResultInfo_t **infos = rd_kafka_ListOffsets_result_infos(result, &count);
+	*ret_code = RD_KAFKA_RESP_ERR_NO_ERROR;
 	for (size_t i = 0; i < count; i++) {
 		const rd_kafka_topic_partition_t *found = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-		if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return client_failed(state, client, "cannot find a partition's bounds", found->err, note);
 		if (found->partition < 0 || found->partition >= partitions)
 			return ERROR_INTERNAL;
 		ret_offsets[found->partition] = found->offset;
+		if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		    (*ret_code == RD_KAFKA_RESP_ERR_NO_ERROR || will_be_led(*ret_code)))
+			*ret_code = found->err;
 	}
 	return count == (size_t)partitions ? ERROR_OK : ERROR_INTERNAL;
+}
+
+/* Once. What a partition's offset could not be found for, if one's could not, is the code. */
+static enum error ask_offsets(struct client_state *state, rd_kafka_t *client, rd_kafka_topic_partition_list_t *asked,
+			      rd_kafka_AdminOptions_t *options, int64_t *ret_offsets, rd_kafka_resp_err_t *ret_code,
+			      struct error_note *note)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+	rd_kafka_event_t *event = NULL;
+	rd_kafka_ListOffsets(client, asked, options, queue);
+	enum error error = await(state, client, queue, "cannot find the topic's bounds", TOPIC_TIMEOUT_MS, &event, note);
+	if (error == ERROR_OK)
+		error = take_offsets(rd_kafka_event_ListOffsets_result(event), asked->cnt, ret_offsets, ret_code);
+	rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	return error;
+}
+
+static void pause_a_moment(void)
+{
+	enum { PAUSE_MS = 50 };
+	nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
 }
 
 enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions,
 			 enum topic_offset which, int64_t *ret_offsets, struct error_note *note)
 {
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
 	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, TOPIC_TIMEOUT_MS);
 	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
 		options,
@@ -107,14 +138,16 @@ enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const c
 	for (int32_t partition = 0; partition < partitions; partition++)
 		rd_kafka_topic_partition_list_add(asked, name, partition)->offset =
 			which == TOPIC_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
-	rd_kafka_event_t *event = NULL;
-	rd_kafka_ListOffsets(client, asked, options, queue);
-	enum error error = await(state, client, queue, "cannot find the topic's bounds", TOPIC_TIMEOUT_MS, &event, note);
-	if (error == ERROR_OK)
-		error = take_offsets(state, client, partitions, rd_kafka_event_ListOffsets_result(event), ret_offsets, note);
-	rd_kafka_event_destroy(event);
+	int64_t deadline = client_deadline(TOPIC_TIMEOUT_MS);
+	rd_kafka_resp_err_t code;
+	enum error error = ask_offsets(state, client, asked, options, ret_offsets, &code, note);
+	while (error == ERROR_OK && will_be_led(code) && client_remaining_ms(deadline) > 0) {
+		pause_a_moment();
+		error = ask_offsets(state, client, asked, options, ret_offsets, &code, note);
+	}
+	if (error == ERROR_OK && code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		error = client_failed(state, client, "cannot find a partition's bounds", code, note);
 	rd_kafka_topic_partition_list_destroy(asked);
 	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_queue_destroy(queue);
 	return error;
 }

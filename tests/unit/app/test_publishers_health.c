@@ -128,6 +128,26 @@ static void the_state_says_whose_trouble_it_is(void **state)
 	tear_down(&f);
 }
 
+static void none_that_is_well_makes_it_down_whatever_the_trouble_of_each(void **state)
+{
+	(void)state;
+	struct fixture f;
+	set_up(&f, PUBLISHER_TRANSACTIONAL);
+	fails(&f, 0, PUBLISHER_LOOKING, ERROR_UNAVAILABLE, "no leader");
+	assert_state(&f, "publisher-slots", HEALTH_DOWN, "starting");
+	assert_state(&f, "log", HEALTH_DOWN, "no leader");
+	assert_int_equal(http_status(&f), 503);
+	fails(&f, 1, PUBLISHER_TAKING, ERROR_UNAVAILABLE, "no route");
+	assert_state(&f, "ledger", HEALTH_DOWN, "no route");
+	assert_state(&f, "log", HEALTH_DOWN, "no leader");
+	assert_int_equal(http_status(&f), 503);
+	is_well(&f, 1);
+	assert_state(&f, "ledger", HEALTH_OK, NULL);
+	assert_state(&f, "log", HEALTH_DEGRADED, "no leader");
+	assert_int_equal(http_status(&f), 200);
+	tear_down(&f);
+}
+
 static void without_a_slot_it_is_not_ready_and_names_the_way_out(void **state)
 {
 	(void)state;
@@ -226,6 +246,7 @@ int main(void)
 		cmocka_unit_test(it_begins_as_down),
 		cmocka_unit_test(one_publisher_that_is_well_makes_it_degraded_all_make_it_well),
 		cmocka_unit_test(the_state_says_whose_trouble_it_is),
+		cmocka_unit_test(none_that_is_well_makes_it_down_whatever_the_trouble_of_each),
 		cmocka_unit_test(without_a_slot_it_is_not_ready_and_names_the_way_out),
 		cmocka_unit_test(an_outbox_stays_ready_while_its_carriers_cannot_publish),
 		cmocka_unit_test(an_outbox_whose_slots_were_never_used_needs_the_log_once),

@@ -626,6 +626,25 @@ static void pings_are_refused_only_while_no_publisher_is_ready(void **state)
 	assert_int_equal(ingest_stats(ingest).depth, 0);
 }
 
+static void those_that_a_publisher_left_are_refused_with_what_came_later(void **state)
+{
+	(void)state;
+	struct submitted all[6];
+	struct ingest_ping *first;
+	make_queue_with(0, 1);
+	submit_all(all, 5);
+	assert_int_equal(ingest_take(ingest, 2, &first), 2);
+	submit_all(&all[5], 1);
+	ingest_set_ready(ingest, false);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, NULL), 4);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(all[i].done, i >= 2);
+	assert_int_equal(ingest_stats(ingest).depth, 2);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, NULL), 0);
+	ingest_count(ingest, &(struct ingest_outcome){.accepted = 2, .batches = 1});
+	assert_int_equal(ingest_stats(ingest).depth, 0);
+}
+
 /* All that wait go out, and those before them with them come to an end. */
 static void end_all(void)
 {
@@ -746,6 +765,17 @@ static void what_was_usual_is_forgotten(void **state)
 	assert_in_range(then, 128, 255);
 	for (int i = 0; i < 500; i++)
 		carry(1);
+	assert_int_equal(enough(), 1);
+}
+
+static void what_is_refused_is_not_usual(void **state)
+{
+	(void)state;
+	struct submitted all[200];
+	make_queue_with(0, 0);
+	submit_all(all, 200);
+	assert_int_equal(ingest_refuse(ingest, ERROR_UNAVAILABLE, NULL), 200);
+	ingest_set_ready(ingest, true);
 	assert_int_equal(enough(), 1);
 }
 
@@ -870,10 +900,12 @@ int main(void)
 		TEST(nobody_waits_behind_a_full_batch),
 		TEST(one_at_a_time_waits_for_nothing),
 		TEST(what_was_usual_is_forgotten),
+		TEST(what_is_refused_is_not_usual),
 		TEST(patience_is_longer_beside_a_batch_and_ends_with_the_queue),
 		TEST(who_sleeps_is_woken_by_one_ping_beside_a_batch),
 		TEST(who_gathers_is_woken_when_there_are_enough),
 		TEST(pings_are_refused_only_while_no_publisher_is_ready),
+		TEST(those_that_a_publisher_left_are_refused_with_what_came_later),
 		TEST(a_ping_that_nobody_will_carry_out_wakes_who_can_refuse_it),
 		TEST(a_wait_ends_at_its_timeout),
 	};

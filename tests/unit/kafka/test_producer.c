@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "adapter/kafka/client.h"
+#include "adapter/kafka/topic.h"
 
 /* Of rdkafka_mock.h, which is not installed everywhere. */
 typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
@@ -20,7 +21,7 @@ void rd_kafka_mock_push_request_errors(rd_kafka_mock_cluster_t *cluster, int16_t
 rd_kafka_resp_err_t rd_kafka_mock_broker_set_down(rd_kafka_mock_cluster_t *cluster, int32_t broker);
 rd_kafka_resp_err_t rd_kafka_mock_broker_set_up(rd_kafka_mock_cluster_t *cluster, int32_t broker);
 
-enum { API_PRODUCE = 0, SLOT = 3, WAIT_MS = 120000 };
+enum { API_PRODUCE = 0, API_LIST_OFFSETS = 2, SLOT = 3, WAIT_MS = 120000 };
 
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *cluster;
@@ -103,6 +104,52 @@ static void after_a_lost_connection_nothing_is_begun_until_it_is_opened_anew(voi
 	assert_int_equal(produce(&row, &note), ERROR_OK);
 }
 
+static rd_kafka_t *make_client(struct client_state *state)
+{
+	*state = (struct client_state){.config = &config};
+	rd_kafka_t *client;
+	struct error_note note;
+	assert_int_equal(client_create(RD_KAFKA_PRODUCER, state, (const struct client_setting[]){{0}}, NULL, &client, &note),
+			 ERROR_OK);
+	return client;
+}
+
+static void a_partition_that_is_not_led_yet_is_waited_for(void **state)
+{
+	(void)state;
+	struct error_note note = {""};
+	struct client_state client_state;
+	struct ledger_ping row;
+	assert_int_equal(produce(&row, &note), ERROR_OK);
+	assert_int_equal(producer->vtable->commit(producer, &note), ERROR_OK);
+	rd_kafka_t *client = make_client(&client_state);
+	int64_t start[2] = {-1, -1}, end[2] = {-1, -1};
+	rd_kafka_mock_push_request_errors(cluster, API_LIST_OFFSETS, 2, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+					  RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+	assert_int_equal(topic_offsets(&client_state, client, KAFKA_TOPIC_EVENTS, config.partitions, TOPIC_END, end, &note),
+			 ERROR_OK);
+	assert_int_equal(topic_offsets(&client_state, client, KAFKA_TOPIC_EVENTS, config.partitions, TOPIC_START, start, &note),
+			 ERROR_OK);
+	assert_int_equal(start[0], 0);
+	assert_int_equal(start[1], 0);
+	assert_true(end[0] > 0 && end[1] > 0 && end[0] != end[1]); /* each has the sweep's, one of them the event, too */
+	rd_kafka_destroy(client);
+}
+
+static void a_partitions_other_trouble_is_told_at_once(void **state)
+{
+	(void)state;
+	struct error_note note = {""};
+	struct client_state client_state;
+	rd_kafka_t *client = make_client(&client_state);
+	int64_t end[2];
+	rd_kafka_mock_push_request_errors(cluster, API_LIST_OFFSETS, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	assert_int_equal(topic_offsets(&client_state, client, KAFKA_TOPIC_EVENTS, config.partitions, TOPIC_END, end, &note),
+			 ERROR_FAILED_PRECONDITION);
+	assert_non_null(strstr(note.text, "cannot find a partition's bounds: Broker: Topic authorization failed"));
+	rd_kafka_destroy(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +157,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_acknowledgement_without_an_offset_aborts_the_batch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_lost_connection_nothing_is_begun_until_it_is_opened_anew, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_partition_that_is_not_led_yet_is_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_partitions_other_trouble_is_told_at_once, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
