@@ -4,6 +4,7 @@
 #include "net/server_metrics.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,6 +104,44 @@ static void at_the_limit_of_connections_the_next_one_waits_for_one_to_end(void *
 	assert_int_equal(read_answer(fds[2], false).status, 200);
 	close(fds[1]);
 	close(fds[2]);
+}
+
+/* Whichever loop the kernel gives them to. */
+static void all_loops_together_keep_to_the_limit_of_connections(void **state)
+{
+	enum { MAX = 3, WAITING = 12 };
+	(void)state;
+	config.max_connections = MAX;
+	config.worker_count = 2;
+	start_server();
+	int fds[MAX + WAITING];
+	for (int i = 0; i < MAX; i++) {
+		fds[i] = dial();
+		send_text(fds[i], CALL);
+		assert_int_equal(read_answer(fds[i], false).status, 200);
+	}
+	for (int i = MAX; i < MAX + WAITING; i++) {
+		fds[i] = dial();
+		send_text(fds[i], CALL);
+	}
+	WAIT_UNTIL(server_stats(server).accept_pauses >= 10);
+	for (int i = MAX; i < MAX + WAITING; i++)
+		assert_int_equal(poll(&(struct pollfd){.fd = fds[i], .events = POLLIN}, 1, 0), 0);
+	/* Each that ends makes room for one, also where another loop has to let it in. */
+	for (int i = 0; i < MAX; i++)
+		close(fds[i]);
+	for (int served = 0; served < WAITING; served++) {
+		struct pollfd waiting[WAITING];
+		for (int i = 0; i < WAITING; i++)
+			waiting[i] = (struct pollfd){.fd = fds[MAX + i], .events = POLLIN};
+		assert_true(poll(waiting, WAITING, WAIT_MS) > 0);
+		int i = 0;
+		while (waiting[i].revents == 0)
+			i++;
+		assert_int_equal(read_answer(fds[MAX + i], false).status, 200);
+		close(fds[MAX + i]);
+		fds[MAX + i] = -1; /* poll leaves it out */
+	}
 }
 
 static void past_the_limit_of_an_address_its_connections_are_closed(void **state)
@@ -369,6 +408,7 @@ int main(void)
 		TEST(a_port_in_use_is_refused_also_to_this_program),
 		TEST(every_address_is_served),
 		TEST(at_the_limit_of_connections_the_next_one_waits_for_one_to_end),
+		TEST(all_loops_together_keep_to_the_limit_of_connections),
 		TEST(past_the_limit_of_an_address_its_connections_are_closed),
 		TEST(without_file_descriptors_accepting_pauses_and_resumes),
 		TEST(a_trusted_proxy_is_believed),
