@@ -156,13 +156,13 @@ class Cluster:
 
     # The REST API
 
-    def ask(self, method, path, body=None, headers=None, timeout=60):
+    def ask(self, method, path, body=None, headers=None, timeout=300):
         request = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", data=body, method=method, headers=headers or {})
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or b"{}")
 
     def get(self, path):
-        return self.ask("GET", path, timeout=10)
+        return self.ask("GET", path, timeout=60)
 
     def post(self, path, message):
         return self.ask("POST", path, json.dumps(message).encode(), {"Content-Type": "application/json"})
