@@ -120,7 +120,7 @@ static bool is_troubled(const struct publishers_health *self, const struct membe
 	return false;
 }
 
-/* One in trouble of several degrades; all of them: down. Under the lock. */
+/* Under the lock. */
 static void set_part(struct publishers_health *self, enum publishers_part part)
 {
 	size_t troubled = 0, well = 0;
