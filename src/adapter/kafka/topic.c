@@ -1,6 +1,6 @@
 #include "adapter/kafka/topic.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 /* Waits for what was asked; the caller destroys the event. */
 static enum error await(struct client_state *state, rd_kafka_t *client, rd_kafka_queue_t *queue, const char *what, int timeout_ms,
@@ -105,49 +105,45 @@ static enum error take_offsets(const rd_kafka_ListOffsets_result_t *result, int3
 	return count == (size_t)partitions ? ERROR_OK : ERROR_INTERNAL;
 }
 
-/* Once. What a partition's offset could not be found for, if one's could not, is the code. */
+/* Asks once. The code is why a partition's offset could not be found; one that waiting does not mend goes before others. */
 static enum error ask_offsets(struct client_state *state, rd_kafka_t *client, rd_kafka_topic_partition_list_t *asked,
-			      rd_kafka_AdminOptions_t *options, int64_t *ret_offsets, rd_kafka_resp_err_t *ret_code,
-			      struct error_note *note)
+			      rd_kafka_IsolationLevel_t isolation, int timeout_ms, int64_t *ret_offsets,
+			      rd_kafka_resp_err_t *ret_code, struct error_note *note)
 {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms);
+	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options, isolation));
 	rd_kafka_event_t *event = NULL;
 	rd_kafka_ListOffsets(client, asked, options, queue);
-	enum error error = await(state, client, queue, "cannot find the topic's bounds", TOPIC_TIMEOUT_MS, &event, note);
+	enum error error = await(state, client, queue, "cannot find the topic's bounds", timeout_ms, &event, note);
 	if (error == ERROR_OK)
 		error = take_offsets(rd_kafka_event_ListOffsets_result(event), asked->cnt, ret_offsets, ret_code);
 	rd_kafka_event_destroy(event);
+	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_queue_destroy(queue);
 	return error;
-}
-
-static void pause_a_moment(void)
-{
-	enum { PAUSE_MS = 50 };
-	nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
 }
 
 enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions,
 			 enum topic_offset which, int64_t *ret_offsets, struct error_note *note)
 {
-	rd_kafka_AdminOptions_t *options = make_options(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, TOPIC_TIMEOUT_MS);
-	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
-		options,
-		which == TOPIC_SHOWN_END ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
+	enum { PAUSE_MS = 50 };
+	rd_kafka_IsolationLevel_t isolation =
+		which == TOPIC_SHOWN_END ? RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED : RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
 	rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_new(partitions);
 	for (int32_t partition = 0; partition < partitions; partition++)
 		rd_kafka_topic_partition_list_add(asked, name, partition)->offset =
 			which == TOPIC_START ? RD_KAFKA_OFFSET_SPEC_EARLIEST : RD_KAFKA_OFFSET_SPEC_LATEST;
 	int64_t deadline = client_deadline(TOPIC_TIMEOUT_MS);
+	int left_ms;
 	rd_kafka_resp_err_t code;
-	enum error error = ask_offsets(state, client, asked, options, ret_offsets, &code, note);
-	while (error == ERROR_OK && will_be_led(code) && client_remaining_ms(deadline) > 0) {
-		pause_a_moment();
-		error = ask_offsets(state, client, asked, options, ret_offsets, &code, note);
+	enum error error = ask_offsets(state, client, asked, isolation, TOPIC_TIMEOUT_MS, ret_offsets, &code, note);
+	while (error == ERROR_OK && will_be_led(code) && (left_ms = client_remaining_ms(deadline)) > PAUSE_MS) {
+		clock_sleep_ms(PAUSE_MS);
+		error = ask_offsets(state, client, asked, isolation, left_ms - PAUSE_MS, ret_offsets, &code, note);
 	}
 	if (error == ERROR_OK && code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		error = client_failed(state, client, "cannot find a partition's bounds", code, note);
 	rd_kafka_topic_partition_list_destroy(asked);
-	rd_kafka_AdminOptions_destroy(options);
 	return error;
 }

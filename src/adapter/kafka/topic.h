@@ -17,7 +17,8 @@ enum topic_offset {
 	TOPIC_END,	 /* of the first that is not there */
 };
 
-/* One for each partition. Waits a while for one that has no leader yet. UNAVAILABLE, or as the cluster refuses it. */
+/* One for each partition. One that has no leader yet is waited for, within the same TOPIC_TIMEOUT_MS. UNAVAILABLE, or as the
+ * cluster refuses it. */
 enum error topic_offsets(struct client_state *state, rd_kafka_t *client, const char *name, int32_t partitions,
 			 enum topic_offset which, int64_t *ret_offsets, struct error_note *note);
 

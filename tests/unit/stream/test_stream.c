@@ -890,6 +890,14 @@ static bool sweep_for_a_time(void *context)
 	return sweep_is_urgent;
 }
 
+static void make_sweeps_take(int ms, bool urgent)
+{
+	store.swept = sweep_for_a_time;
+	sweep_ms = ms;
+	sweep_is_urgent = urgent;
+	steps(2);
+}
+
 static void sweep_step(int timeout_ms, int want)
 {
 	sweeps = 0;
@@ -900,10 +908,7 @@ static void sweep_step(int timeout_ms, int want)
 static void a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_events_wait(void **state)
 {
 	(void)state;
-	store.swept = sweep_for_a_time;
-	sweep_ms = 20;
-	sweep_is_urgent = false;
-	steps(2);
+	make_sweeps_take(20, false);
 	pass(1000);
 	sweep_step(0, 1);
 	sweep_step(0, 0); /* once a second */
@@ -930,10 +935,7 @@ static void a_sweep_in_a_hurry_takes_a_part_of_the_time_and_less_of_it_while_eve
 static void behind_a_page_that_took_long_the_next_one_is_not_far(void **state)
 {
 	(void)state;
-	store.swept = sweep_for_a_time;
-	sweep_ms = 36000;
-	sweep_is_urgent = true;
-	steps(2);
+	make_sweeps_take(36000, true);
 	reader.max_batch = 1;
 	for (int i = 0; i < 20; i++)
 		ping(1, OPEN_MS + i);
